@@ -1,0 +1,3 @@
+bin_PROGRAMS += restante
+restante_SOURCES = cli/main.c
+restante_LDADD = $(LIB_LIBS)

@@ -1,0 +1,1 @@
+# contrib: data files that are installed or shipped

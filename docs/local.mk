@@ -1,0 +1,1 @@
+# docs: data files that are installed or shipped

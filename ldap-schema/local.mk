@@ -1,0 +1,1 @@
+# ldap-schema: data files that are installed or shipped

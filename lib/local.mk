@@ -1,0 +1,20 @@
+noinst_LIBRARIES += lib/librestante.a
+lib_librestante_a_SOURCES = \
+	lib/address.c lib/address.h \
+	lib/bdb.c lib/bdb.h \
+	lib/clock.c lib/clock.h \
+	lib/config.c lib/config_table.c lib/config.h lib/config_table.h \
+	lib/control_client.c lib/control_server.c lib/control.h \
+	lib/digest.c lib/digest.h \
+	lib/fence.c lib/fence.h \
+	lib/json.c lib/json.h \
+	lib/ldap_session.c lib/ldap_write.c lib/ldap_session.h \
+	lib/log.c lib/log.h \
+	lib/mailbox.c lib/mailbox.h \
+	lib/mem.c lib/mem.h \
+	lib/route.c lib/route.h \
+	lib/str.c lib/str.h \
+	lib/tls.c lib/tls.h
+
+LIB_LIBS = lib/librestante.a $(DB_LIBS) $(LDAP_LIBS) $(LBER_LIBS) $(OPENSSL_LIBS) \
+	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS) $(UNISTRING_LIBS)

@@ -1,0 +1,153 @@
+#define _GNU_SOURCE
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 2048
+
+static struct {
+	pthread_mutex_t lock;
+	char ident[32];
+	char path[4096];
+	enum log_target target;
+	int fd;
+	atomic_int level;
+} out = { PTHREAD_MUTEX_INITIALIZER, "restante", "", LOG_TARGET_STDERR, STDERR_FILENO,
+	LOG_LEVEL_INFO };
+
+static const char *const level_names[] = { "error", "warning", "info", "debug" };
+static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+static int open_file(const char **error_r)
+{
+	int fd = open(out.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		*error_r = strerror(errno);
+	return fd;
+}
+
+int log_open(const char *ident, enum log_target target, const char *path, const char **error_r)
+{
+	int fd = STDERR_FILENO;
+
+	pthread_mutex_lock(&out.lock);
+	snprintf(out.ident, sizeof out.ident, "%s", ident);
+	if (target == LOG_TARGET_FILE) {
+		snprintf(out.path, sizeof out.path, "%s", path);
+		fd = open_file(error_r);
+	}
+	if (target == LOG_TARGET_SYSLOG)
+		openlog(out.ident, LOG_PID, LOG_MAIL);
+	if (fd >= 0) {
+		if (out.fd != STDERR_FILENO)
+			close(out.fd);
+		out.fd = fd;
+		out.target = target;
+	}
+	pthread_mutex_unlock(&out.lock);
+	return fd < 0 ? -1 : 0;
+}
+
+int log_reopen(const char **error_r)
+{
+	int fd = 0;
+
+	pthread_mutex_lock(&out.lock);
+	if (out.target == LOG_TARGET_FILE && (fd = open_file(error_r)) >= 0) {
+		close(out.fd);
+		out.fd = fd;
+	}
+	pthread_mutex_unlock(&out.lock);
+	return fd < 0 ? -1 : 0;
+}
+
+void log_set_level(enum log_level level)
+{
+	atomic_store(&out.level, (int)level);
+}
+
+bool log_wants(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&out.level, memory_order_relaxed);
+}
+
+static void write_line(enum log_level level, const char *line)
+{
+	char stamped[LINE_MAX_BYTES + 128];
+	struct timespec now;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	size_t n = strftime(stamped, sizeof stamped, "%Y-%m-%dT%H:%M:%S", &tm);
+	n += (size_t)snprintf(stamped + n, sizeof stamped - n, ".%03ldZ %s[%d] %s: %s\n",
+		now.tv_nsec / 1000000, out.ident, (int)getpid(), level_names[level], line);
+	/* A log that cannot be written must not stop the mail; there is nobody left to tell. */
+	if (write(out.fd, stamped, n) < 0)
+		return;
+}
+
+static void emit(enum log_level level, const char *subsystem, const char *format, va_list args)
+{
+	char line[LINE_MAX_BYTES];
+
+	if (!log_wants(level))
+		return;
+	int saved = errno;
+	int n = snprintf(line, sizeof line, "%s: ", subsystem);
+	vsnprintf(line + n, sizeof line - (size_t)n, format, args);
+	for (char *p = line; *p != '\0'; p++)
+		if (*p == '\n' || *p == '\r')
+			*p = ' ';
+	pthread_mutex_lock(&out.lock);
+	if (out.target == LOG_TARGET_SYSLOG)
+		syslog(level_priorities[level], "%s: %s", level_names[level], line);
+	else
+		write_line(level, line);
+	pthread_mutex_unlock(&out.lock);
+	errno = saved;
+}
+
+#define LOG_FUNCTION(name, level)                                                                  \
+	void name(const char *subsystem, const char *format, ...)                                  \
+	{                                                                                          \
+		va_list args;                                                                      \
+		va_start(args, format);                                                            \
+		emit(level, subsystem, format, args);                                              \
+		va_end(args);                                                                      \
+	}
+
+LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
+LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
+LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
+LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
+
+const char *log_value(char *buffer, size_t size, const char *value)
+{
+	size_t n = 0;
+
+	for (const unsigned char *p = (const unsigned char *)(value ? value : ""); *p; p++) {
+		bool plain = *p > ' ' && *p != '"' && *p != '\\' && *p != 0x7f;
+		size_t need = plain ? 1 : 4;
+		if (n + need + 4 > size) {
+			n += (size_t)snprintf(buffer + n, size - n, "...");
+			return buffer;
+		}
+		if (plain)
+			buffer[n++] = (char)*p;
+		else
+			n += (size_t)snprintf(buffer + n, size - n, "\\x%02x", *p);
+	}
+	buffer[n] = '\0';
+	return buffer;
+}

@@ -1,0 +1,37 @@
+/*
+ * Log lines: one fact each, `subsystem: what happened key=value ...`.
+ * error = an administrator must act; warning = something was refused or retried; info = one line
+ * per message or change; debug = the rest. No message content, no credentials.
+ * Thread-safe. Until log_open everything goes to standard error.
+ */
+#ifndef RESTANTE_LIB_LOG_H
+#define RESTANTE_LIB_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_FILE };
+
+/*
+ * path counts for LOG_TARGET_FILE only (0600, appended; log_reopen after rotation).
+ * 0, or -1 with *error_r set: the target stays what it was.
+ */
+int log_open(const char *ident, enum log_target target, const char *path, const char **error_r);
+int log_reopen(const char **error_r);
+void log_set_level(enum log_level level);
+bool log_wants(enum log_level level);
+
+#define LOG_PRINTF_ __attribute__((format(printf, 2, 3)))
+void log_error(const char *subsystem, const char *format, ...) LOG_PRINTF_;
+void log_warning(const char *subsystem, const char *format, ...) LOG_PRINTF_;
+void log_info(const char *subsystem, const char *format, ...) LOG_PRINTF_;
+void log_debug(const char *subsystem, const char *format, ...) LOG_PRINTF_;
+
+/*
+ * A value that came from outside, fit for one log line: control characters, spaces and quotes
+ * become \xHH; cut with "..." where it does not fit. Returns buffer.
+ */
+const char *log_value(char *buffer, size_t size, const char *value);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * What an administrator, the CLI and the controller do to a mailbox entry: each is one LDAP modify
+ * (DESIGN decision 1). All on write_uri.
+ */
+#ifndef RESTANTE_LIB_MAILBOX_H
+#define RESTANTE_LIB_MAILBOX_H
+
+#include "lib/address.h"
+#include "lib/ldap_session.h"
+#include "lib/route.h"
+
+struct mailbox {
+	char *dn;
+	char *uuid;  /* as text */
+	char *csn;   /* entryCSN */
+	char *system;
+	char *physical;
+	char *source_id; /* NULL where there is none */
+	char *state_text; /* as it stands in the entry, "" where absent */
+	enum route_state state;
+};
+
+/*
+ * The one mailbox that claims the address (full address, exact match in normal form).
+ * LDAP_NO_ENTRY: nobody. LDAP_TAKEN: several claim it, *error_r names two of them.
+ */
+enum ldap_result mailbox_find(struct ldap_session *session, const char *base,
+	const char *address, struct mailbox **mailbox_r, const char **error_r);
+/* Reads it again by DN. */
+enum ldap_result mailbox_reread(struct ldap_session *session, struct mailbox *mailbox,
+	const char **error_r);
+void mailbox_free(struct mailbox **mailbox);
+
+/* Sets the state (asserted: still the one in mailbox), updates csn and state. */
+enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox *mailbox,
+	enum route_state state, const char **error_r);
+
+/*
+ * The swap: physical address, system and source id (NULL removes it) change and the hold goes, in
+ * one modify that asserts `holding` and mailbox->csn. LDAP_ASSERTION: touched since, pass the fence again.
+ */
+enum ldap_result mailbox_swap(struct ldap_session *session, struct mailbox *mailbox,
+	const char *system, const char *physical, const char *source_id, const char **error_r);
+
+/* Whether a system of that name is in ou=systems. */
+enum ldap_result mailbox_system_exists(struct ldap_session *session, const char *base,
+	const char *system, const char **error_r);
+
+#endif

@@ -1,0 +1,1 @@
+# man: data files that are installed or shipped

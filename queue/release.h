@@ -1,0 +1,66 @@
+/*
+ * Release (DESIGN section 4): held recipients whose mailbox is no longer held are handed to the
+ * MTA's release listener, several mailboxes in parallel, each in arrival order. It decides by
+ * asking where the mailbox lives now (decision 4), immediately before each MAIL FROM.
+ */
+#ifndef RESTANTE_QUEUE_RELEASE_H
+#define RESTANTE_QUEUE_RELEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/json.h"
+#include "lib/route.h"
+#include "queue/holdq.h"
+
+/* How the release asks the outside; all called from worker threads. */
+struct release_hooks {
+	void *context;
+	/* A decision begins before the look-up and ends after the MTA's answer: the fence waits. */
+	uint64_t (*begin)(void *context);
+	void (*end)(void *context, uint64_t token);
+	void (*route)(void *context, const char *recipient, struct route *route_r);
+	/* A transaction whose outcome is unknown (connection lost after the final dot): the MTA may yet queue mail
+	 * for this physical address. */
+	void (*unclear)(void *context, const char *physical);
+	/* A name of the mailbox for the log. */
+	void (*name)(void *context, const uint8_t *mailbox, char *name_r, size_t size);
+};
+
+enum release_tls { RELEASE_TLS_NONE, RELEASE_TLS_MAY, RELEASE_TLS_ENCRYPT, RELEASE_TLS_VERIFY };
+
+struct release_options {
+	const char *listener;  /* "smtp:host:port", "lmtp:host:port", "smtp:unix:/path", "lmtp:unix:/path" */
+	const char *hostname;  /* EHLO, Received, notices */
+	enum release_tls tls;
+	const char *ca_file;
+	unsigned workers;      /* mailboxes released in parallel, 1..64 */
+	int64_t expire_us, delay_notice_us, retry_min_us, retry_max_us;
+	int64_t timeout_us;    /* of one SMTP reply; 0 = 300 s */
+};
+
+struct release;
+
+struct release *release_start(struct holdq *queue, const struct release_options *options,
+	const struct release_hooks *hooks, const char **error_r);
+/* Finishes the transactions in flight, then returns. */
+void release_stop(struct release **release);
+void release_configure(struct release *release, const struct release_options *options);
+
+/* A mailbox may have become releasable; NULL: all may. Cheap, from any thread. */
+void release_wake(struct release *release, const uint8_t *mailbox);
+/* Administrator: forget backoff and try now. mailbox NULL = all. */
+void release_retry_now(struct release *release, const uint8_t *mailbox);
+/* True while a worker is in a transaction. */
+bool release_busy(struct release *release);
+
+struct release_totals {
+	uint64_t delivered, deferred, bounced, expired; /* recipients since start */
+	unsigned connections, workers_busy;
+	bool listener_trouble;
+	int64_t trouble_since_us; /* wall clock, 0 = none */
+};
+void release_totals(struct release *release, struct release_totals *totals_r);
+void release_status(struct release *release, struct json *object);
+
+#endif

@@ -1,0 +1,1 @@
+# bench programs: EXTRA_PROGRAMS, built by `make bench`
