@@ -14,11 +14,13 @@
 
 struct json;
 
-/* One value, nothing after it; depth and duplicate keys are bounded. NULL with *error_r. */
+/* One value, nothing after it; depth and duplicate keys are bounded. NULL with *error_r
+ * (valid until the thread's next call here). */
 struct json *json_parse(const char *text, size_t len, const char **error_r);
-struct json *json_object(void);
-struct json *json_array(void);
-struct json *json_string(const char *text);
+/* Named so because jansson owns json_object() and its like, also at link time. */
+struct json *json_new_object(void);
+struct json *json_new_array(void);
+struct json *json_new_string(const char *text);
 void json_free(struct json **value);
 
 void json_set_string(struct json *object, const char *key, const char *text); /* NULL: no change */
