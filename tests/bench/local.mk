@@ -1,1 +1,17 @@
-# bench programs: EXTRA_PROGRAMS, built by `make bench`
+# bench programs: EXTRA_PROGRAMS, built and run by `make bench`, e.g.
+#	make bench BENCH_ARGS='--rounds 5 path-1 hold'
+# A program with rows of its own (bench_store, bench_replica) is listed here; tests/bench/run starts it
+# with "--rounds N" (and "--quick" for a run of seconds) and puts into its table each line of its standard output that is
+#	{"row":"store-2k-8","what":"...","unit":"x","median":2.31,"low":2.2,"high":2.4,"rounds":15,
+#	 "ours":"6,120 msg/s","peer":"2,650 msg/s","goal":">= 2.0"}
+# median, low, high: the figure that the goal is about and its 95% interval; goal: ">= N" or "<= N".
+bench_programs = tests/bench/peer_milter
+
+tests_bench_peer_milter_SOURCES = tests/bench/peer_milter.c
+tests_bench_peer_milter_LDADD = $(MILTER_LIBS)
+
+EXTRA_PROGRAMS += $(bench_programs)
+
+bench: all $(bench_programs)
+	/usr/bin/python3 $(srcdir)/tests/bench/run --build $(abs_builddir) $(BENCH_ARGS)
+.PHONY: bench
