@@ -1,0 +1,31 @@
+/* What the files of lib/ldap_*.c share; nobody else includes it. */
+#ifndef RESTANTE_LIB_LDAP_INTERNAL_H
+#define RESTANTE_LIB_LDAP_INTERNAL_H
+
+#include <sys/time.h>
+
+#include <ldap.h>
+
+#include "lib/ldap_session.h"
+
+struct ldap_session {
+	LDAP *handle;
+	char *uri;
+	int64_t timeout_us;
+	struct ldap_conncb on_connect;
+	char reason[1024];
+};
+
+struct timeval ldap_session_timeval(const struct ldap_session *session);
+/* Maps libldap's code and keeps "WHAT DN: text (code)[: server's words][; remedy]" as the reason.
+ */
+enum ldap_result ldap_session_judge(struct ldap_session *session, const char *what, const char *dn,
+	int code, const char *server_text);
+/* Judges an operation that failed before it had an answer. */
+enum ldap_result ldap_session_broken(
+	struct ldap_session *session, const char *what, const char *dn, int code);
+/* Waits for the one answer to msgid and judges it; *message_r (may be NULL) on LDAP_DONE only. */
+enum ldap_result ldap_session_wait(struct ldap_session *session, const char *what, const char *dn,
+	int msgid, LDAPMessage **message_r);
+
+#endif
