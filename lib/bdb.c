@@ -1,0 +1,354 @@
+#define _GNU_SOURCE
+#include "lib/bdb_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/mem.h"
+
+/* A read, or a write that is its own transaction, that lost a deadlock is simply done again. */
+#define MAX_TRIES   1000
+#define FIRST_GUESS 2048 /* bytes of a value: one try for most */
+
+struct bdb_table {
+	DB *db;
+	struct bdb_env *env;
+	char *name;
+};
+
+struct bdb_txn {
+	DB_TXN *txn;
+	struct bdb_env *env;
+};
+
+struct bdb_cursor {
+	DBC *cursor;
+	struct bdb_table *table;
+	uint32_t flags;
+};
+
+static DB_TXN *handle(const struct bdb_txn *txn)
+{
+	return txn ? txn->txn : NULL;
+}
+
+static DBT input(const void *data, size_t len)
+{
+	DBT dbt;
+
+	memset(&dbt, 0, sizeof(dbt));
+	dbt.data = (void *)(uintptr_t)data;
+	dbt.size = (uint32_t)len;
+	return dbt;
+}
+
+static DBT output(void *buffer, size_t size)
+{
+	DBT dbt = input(buffer, 0);
+
+	dbt.ulen = (uint32_t)(size < UINT32_MAX ? size : UINT32_MAX);
+	dbt.flags = DB_DBT_USERMEM;
+	return dbt;
+}
+
+static bool again(const struct bdb_txn *txn, int code, unsigned *tries)
+{
+	return txn == NULL && code == DB_LOCK_DEADLOCK && ++*tries < MAX_TRIES;
+}
+
+static enum bdb_result outcome(const struct bdb_table *table, int code, const char *what)
+{
+	return code == 0 ? BDB_OK : bdb_outcome(table->env, code, what, table->name);
+}
+
+/* --- tables ---------------------------------------------------------------------------------- */
+
+static int open_file(DB *db, const char *name, unsigned flags, uint32_t page_bytes)
+{
+	/* Pages carry checksums: what the disk spoiled is told, never taken for data. */
+	int code = db->set_flags(db, DB_CHKSUM | (flags & BDB_DUPLICATES ? DB_DUPSORT : 0));
+	char *file = mem_printf("%s.db", name);
+
+	if (code == 0 && page_bytes != 0)
+		code = db->set_pagesize(db, page_bytes);
+	if (code == 0)
+		code = db->open(db, NULL, file, NULL, DB_BTREE,
+			DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600);
+	mem_free(&file);
+	return code;
+}
+
+struct bdb_table *bdb_table_open(struct bdb_env *env, const char *name, unsigned flags,
+	uint32_t page_bytes, const char **error_r)
+{
+	DB *db = NULL;
+
+	bdb_begin_call();
+	int code = db_create(&db, env->db, 0);
+	if (code == 0)
+		code = open_file(db, name, flags, page_bytes);
+	if (code != 0) {
+		*error_r = bdb_set_reason("%s/%s.db: cannot open the table: %s: %s", env->dir, name,
+			bdb_engine_text(code),
+			code == ENOSPC
+				? "make room on the disk"
+				: "copy the directory, then put a sound copy of it in place");
+		if (db != NULL)
+			db->close(db, 0);
+		return NULL;
+	}
+	struct bdb_table *table = mem_zalloc(sizeof(*table));
+	table->db = db;
+	table->env = env;
+	table->name = mem_strdup(name);
+	return table;
+}
+
+void bdb_table_close(struct bdb_table **table)
+{
+	if (*table == NULL)
+		return;
+	(*table)->db->close((*table)->db, 0);
+	mem_free(&(*table)->name);
+	mem_free(table);
+}
+
+enum bdb_result bdb_table_clear(struct bdb_table *table, struct bdb_txn *txn)
+{
+	uint32_t count;
+
+	bdb_begin_call();
+	return outcome(table, table->db->truncate(table->db, handle(txn), &count, 0), "clear");
+}
+
+/* --- transactions ---------------------------------------------------------------------------- */
+
+enum bdb_result bdb_begin(struct bdb_env *env, unsigned flags, struct bdb_txn **txn_r)
+{
+	DB_TXN *txn;
+
+	bdb_begin_call();
+	*txn_r = NULL;
+	int code = env->db->txn_begin(
+		env->db, NULL, &txn, flags & BDB_NOSYNC ? DB_TXN_WRITE_NOSYNC : 0);
+	if (code != 0)
+		return bdb_outcome(env, code, "begin of a transaction", NULL);
+	*txn_r = mem_alloc(sizeof(**txn_r));
+	(*txn_r)->txn = txn;
+	(*txn_r)->env = env;
+	return BDB_OK;
+}
+
+enum bdb_result bdb_commit(struct bdb_txn **txn)
+{
+	bdb_begin_call();
+	int code = (*txn)->txn->commit((*txn)->txn, 0);
+	enum bdb_result result = bdb_outcome((*txn)->env, code, "commit", NULL);
+	mem_free(txn);
+	return result;
+}
+
+void bdb_abort(struct bdb_txn **txn)
+{
+	if (*txn == NULL)
+		return;
+	(*txn)->txn->abort((*txn)->txn);
+	mem_free(txn);
+}
+
+/* --- single records -------------------------------------------------------------------------- */
+
+static int get_value(struct bdb_table *table, struct bdb_txn *txn, DBT *key, DBT *value)
+{
+	unsigned tries = 0;
+	int code;
+
+	bdb_begin_call();
+	do
+		code = table->db->get(table->db, handle(txn), key, value, 0);
+	while (again(txn, code, &tries));
+	return code;
+}
+
+enum bdb_result bdb_get_into(struct bdb_table *table, struct bdb_txn *txn, const void *key,
+	size_t key_len, void *buffer, size_t size, size_t *len_r)
+{
+	DBT k = input(key, key_len), v = output(buffer, size);
+
+	int code = get_value(table, txn, &k, &v);
+	*len_r = code == 0 ? v.size : 0;
+	return outcome(table, code, "read");
+}
+
+enum bdb_result bdb_get(struct bdb_table *table, struct bdb_txn *txn, const void *key,
+	size_t key_len, struct str *value_r)
+{
+	DBT k = input(key, key_len), v;
+	size_t room = FIRST_GUESS;
+	int code;
+
+	str_reset(value_r);
+	do {
+		str_reserve(value_r, room);
+		v = output(value_r->data, value_r->cap - 1);
+		code = get_value(table, txn, &k, &v);
+		room = v.size;
+	} while (code == DB_BUFFER_SMALL && v.size > v.ulen);
+	value_r->len = code == 0 ? v.size : 0;
+	value_r->data[value_r->len] = '\0';
+	return outcome(table, code, "read");
+}
+
+enum bdb_result bdb_put(struct bdb_table *table, struct bdb_txn *txn, const void *key,
+	size_t key_len, const void *value, size_t value_len, unsigned flags)
+{
+	uint32_t overwrite = flags & BDB_NEW_ONLY ? DB_NOOVERWRITE : 0;
+	uint32_t db_flags = 0;
+	DBT k = input(key, key_len), v = input(value, value_len);
+	unsigned tries = 0;
+	int code;
+
+	bdb_begin_call();
+	if (overwrite && table->db->get_flags(table->db, &db_flags) == 0 && db_flags & DB_DUPSORT)
+		overwrite = DB_NODUPDATA;
+	do
+		code = table->db->put(table->db, handle(txn), &k, &v, overwrite);
+	while (again(txn, code, &tries));
+	/* The very pair is there already: without BDB_NEW_ONLY that is what was asked for. */
+	if (code == DB_KEYEXIST && !(flags & BDB_NEW_ONLY))
+		code = 0;
+	return outcome(table, code, "write");
+}
+
+enum bdb_result bdb_del(
+	struct bdb_table *table, struct bdb_txn *txn, const void *key, size_t key_len)
+{
+	DBT k = input(key, key_len);
+	unsigned tries = 0;
+	int code;
+
+	bdb_begin_call();
+	do
+		code = table->db->del(table->db, handle(txn), &k, 0);
+	while (again(txn, code, &tries));
+	return outcome(table, code, "deletion");
+}
+
+/* A cursor deletes within a transaction only, so a lone deletion gets one. */
+static int del_pair(struct bdb_table *table, DB_TXN *txn, DBT *key, DBT *value)
+{
+	DBC *cursor;
+	int code = table->db->cursor(table->db, txn, &cursor, 0);
+
+	if (code != 0)
+		return code;
+	code = cursor->get(cursor, key, value, DB_GET_BOTH | DB_RMW);
+	if (code == 0)
+		code = cursor->del(cursor, 0);
+	int closed = cursor->close(cursor);
+	return code ? code : closed;
+}
+
+static enum bdb_result del_pair_alone(struct bdb_table *table, const void *key, size_t key_len,
+	const void *value, size_t value_len)
+{
+	enum bdb_result result;
+	unsigned tries = 0;
+
+	do {
+		struct bdb_txn *txn;
+		result = bdb_begin(table->env, 0, &txn);
+		if (result == BDB_OK)
+			result = bdb_del_pair(table, txn, key, key_len, value, value_len);
+		if (result == BDB_OK)
+			result = bdb_commit(&txn);
+		else
+			bdb_abort(&txn);
+	} while (result == BDB_RETRY && ++tries < MAX_TRIES);
+	return result;
+}
+
+enum bdb_result bdb_del_pair(struct bdb_table *table, struct bdb_txn *txn, const void *key,
+	size_t key_len, const void *value, size_t value_len)
+{
+	if (txn == NULL)
+		return del_pair_alone(table, key, key_len, value, value_len);
+	DBT k = input(key, key_len), v = input(value, value_len);
+
+	bdb_begin_call();
+	return outcome(table, del_pair(table, txn->txn, &k, &v), "deletion");
+}
+
+/* --- cursors --------------------------------------------------------------------------------- */
+
+enum bdb_result bdb_cursor_open(
+	struct bdb_table *table, struct bdb_txn *txn, unsigned flags, struct bdb_cursor **cursor_r)
+{
+	DBC *cursor;
+
+	bdb_begin_call();
+	*cursor_r = NULL;
+	int code = table->db->cursor(table->db, handle(txn), &cursor, 0);
+	if (code != 0)
+		return outcome(table, code, "cursor");
+	*cursor_r = mem_alloc(sizeof(**cursor_r));
+	(*cursor_r)->cursor = cursor;
+	(*cursor_r)->table = table;
+	(*cursor_r)->flags = flags & BDB_CURSOR_WRITE ? DB_RMW : 0;
+	return BDB_OK;
+}
+
+void bdb_cursor_close(struct bdb_cursor **cursor)
+{
+	if (*cursor == NULL)
+		return;
+	(*cursor)->cursor->close((*cursor)->cursor);
+	mem_free(cursor);
+}
+
+static enum bdb_result move(
+	struct bdb_cursor *cursor, DBT *key, uint32_t where, struct bdb_item *item_r)
+{
+	DBT value;
+
+	memset(&value, 0, sizeof(value));
+	bdb_begin_call();
+	int code = cursor->cursor->get(cursor->cursor, key, &value, where | cursor->flags);
+	if (code != 0)
+		return outcome(cursor->table, code, "read");
+	item_r->key = key->data;
+	item_r->key_len = key->size;
+	item_r->value = value.data;
+	item_r->value_len = value.size;
+	return BDB_OK;
+}
+
+enum bdb_result bdb_cursor_seek(
+	struct bdb_cursor *cursor, const void *key, size_t key_len, struct bdb_item *item_r)
+{
+	DBT k = input(key, key_len); /* the key found comes back in the cursor's memory */
+
+	return move(cursor, &k, key_len ? DB_SET_RANGE : DB_FIRST, item_r);
+}
+
+enum bdb_result bdb_cursor_next(struct bdb_cursor *cursor, struct bdb_item *item_r)
+{
+	DBT k;
+
+	memset(&k, 0, sizeof(k));
+	return move(cursor, &k, DB_NEXT, item_r);
+}
+
+enum bdb_result bdb_cursor_last(struct bdb_cursor *cursor, struct bdb_item *item_r)
+{
+	DBT k;
+
+	memset(&k, 0, sizeof(k));
+	return move(cursor, &k, DB_LAST, item_r);
+}
+
+enum bdb_result bdb_cursor_del(struct bdb_cursor *cursor)
+{
+	bdb_begin_call();
+	return outcome(cursor->table, cursor->cursor->del(cursor->cursor, 0), "deletion");
+}
