@@ -14,7 +14,8 @@ lib_librestante_a_SOURCES = \
 	lib/mem.c lib/mem.h \
 	lib/route.c lib/route.h \
 	lib/str.c lib/str.h \
-	lib/tls.c lib/tls.h
+	lib/tls.c lib/tls.h \
+	lib/xtext.c
 
 LIB_LIBS = lib/librestante.a $(DB_LIBS) $(LDAP_LIBS) $(LBER_LIBS) $(OPENSSL_LIBS) \
 	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS) $(UNISTRING_LIBS)

@@ -2,3 +2,6 @@
 check_PROGRAMS += tests/unit/test_bdb
 tests_unit_test_bdb_SOURCES = tests/unit/test_bdb.c
 tests_unit_test_bdb_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_address
+tests_unit_test_address_SOURCES = tests/unit/test_address.c tests/unit/unit.h
+tests_unit_test_address_LDADD = $(TEST_LIBS)
