@@ -51,7 +51,8 @@ static const struct {
 	{ LDAP_ALREADY_EXISTS, LDAP_TAKEN, NULL },
 	{ LDAP_TYPE_OR_VALUE_EXISTS, LDAP_TAKEN, NULL },
 	{ LDAP_CONSTRAINT_VIOLATION, LDAP_TAKEN, NULL },
-	{ LDAP_SERVER_DOWN, LDAP_DOWN, "check that the server runs and the uri is right" },
+	{ LDAP_SERVER_DOWN, LDAP_DOWN,
+		"check that the server runs, the uri, and with TLS its certificate and ca_file" },
 	{ LDAP_CONNECT_ERROR, LDAP_DOWN, "check certificate, ca_file and the name in the uri" },
 	{ LDAP_TIMEOUT, LDAP_DOWN, "the server did not answer in time" },
 	{ LDAP_UNAVAILABLE, LDAP_DOWN, NULL },
@@ -236,20 +237,29 @@ static void set_keepalive(LDAP *handle)
 	set_int(handle, LDAP_OPT_TCP_USER_TIMEOUT, 30000);
 }
 
-/* libldap's own timeouts do not cover a TLS handshake with a peer that says nothing. */
+/*
+ * libldap spins without end in a TLS handshake with a peer that says nothing, unless the session
+ * is asynchronous at that moment: then it waits by its network timeout, and the socket's own
+ * timeouts bound the reads between.
+ */
+static void bound_handshake(LDAP *handle, bool on)
+{
+	ldap_set_option(handle, LDAP_OPT_CONNECT_ASYNC, on ? LDAP_OPT_ON : LDAP_OPT_OFF);
+}
+
 static int bound_socket(LDAP *handle, Sockbuf *sb, LDAPURLDesc *url, struct sockaddr *address,
 	struct ldap_conncb *callback)
 {
 	struct timeval timeout = ldap_session_timeval(callback->lc_arg);
 	ber_socket_t fd = -1;
 
-	(void)handle;
-	(void)url;
 	(void)address;
 	if (ber_sockbuf_ctrl(sb, LBER_SB_OPT_GET_FD, &fd) == 1 && fd >= 0) {
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	}
+	if (url != NULL && strcasecmp(url->lud_scheme, "ldaps") == 0)
+		bound_handshake(handle, true);
 	return 0;
 }
 
@@ -319,10 +329,31 @@ static int fail_open(struct ldap_session *session)
 	return -1;
 }
 
+static int connect_server(struct ldap_session *session)
+{
+	int code = ldap_connect(session->handle);
+
+	bound_handshake(session->handle, false);
+	if (code == LDAP_SUCCESS)
+		return 0;
+	ldap_session_broken(session, "connect", NULL, code);
+	return fail_open(session);
+}
+
 static int start_tls(struct ldap_session *session)
 {
-	int code = ldap_start_tls_s(session->handle, NULL, NULL);
+	char *oid = NULL;
+	struct berval *data = NULL;
+	int code = ldap_extended_operation_s(
+		session->handle, LDAP_EXOP_START_TLS, NULL, NULL, NULL, &oid, &data);
 
+	ldap_memfree(oid);
+	ber_bvfree(data);
+	if (code == LDAP_SUCCESS) {
+		bound_handshake(session->handle, true);
+		code = ldap_install_tls(session->handle);
+		bound_handshake(session->handle, false);
+	}
 	if (code == LDAP_SUCCESS)
 		return 0;
 	ldap_session_broken(session, "StartTLS", NULL, code);
@@ -389,6 +420,8 @@ static int connect_session(struct ldap_session *session, const struct ldap_optio
 	}
 	set_basics(session);
 	if (set_tls(session, options) < 0)
+		return -1;
+	if (connect_server(session) < 0)
 		return -1;
 	if (wants_starttls(options) && start_tls(session) < 0)
 		return -1;

@@ -18,7 +18,7 @@ struct ldap_options {
 	const char *base;          /* the base of the federated tree, "dc=example,dc=org" */
 	enum ldap_bind_method bind;
 	const char *bind_dn;
-	const char *password_file; /* first line; refused when others can read it */
+	const char *password_file; /* first line; refused where others can read it or the group write it */
 	bool starttls;
 	const char *ca_file, *cert_file, *key_file;
 	int64_t timeout_us;        /* of connect and of each operation; 0 = 10 s */
@@ -36,7 +36,7 @@ enum ldap_result {
 
 struct ldap_session;
 
-/* Connects, encrypts, binds. NULL with *error_r: one line, uri and remedy included. */
+/* Connects, encrypts, binds. SIGPIPE is set to be ignored unless the process handles it. NULL with *error_r: one line, uri and remedy included. */
 struct ldap_session *ldap_session_open(const struct ldap_options *options, const char **error_r);
 void ldap_session_close(struct ldap_session **session);
 const char *ldap_session_reason(const struct ldap_session *session);
