@@ -16,13 +16,16 @@ struct mailbox {
 	char *system;
 	char *physical;
 	char *source_id; /* NULL where there is none */
+	char *host;      /* mailHost, NULL where there is none */
 	char *state_text; /* as it stands in the entry, "" where absent */
 	enum route_state state;
 };
 
 /*
- * The one mailbox that claims the address (full address, exact match in normal form).
- * LDAP_NO_ENTRY: nobody. LDAP_TAKEN: several claim it, *error_r names two of them.
+ * The one mailbox that claims the address (full address, exact match in normal form; no
+ * subaddress, no catch-all). LDAP_NO_ENTRY: nobody. LDAP_TAKEN: several claim it, *error_r names
+ * two of them. LDAP_REFUSED for text that is no address. *error_r lives until the
+ * thread's next call of this module.
  */
 enum ldap_result mailbox_find(struct ldap_session *session, const char *base,
 	const char *address, struct mailbox **mailbox_r, const char **error_r);
@@ -31,6 +34,9 @@ enum ldap_result mailbox_reread(struct ldap_session *session, struct mailbox *ma
 	const char **error_r);
 void mailbox_free(struct mailbox **mailbox);
 
+/* The search filter of mailbox_find, every spelling of the address in it. Pure. */
+void mailbox_filter(const struct address *address, struct str *out);
+
 /* Sets the state (asserted: still the one in mailbox), updates csn and state. */
 enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox *mailbox,
 	enum route_state state, const char **error_r);
@@ -38,6 +44,7 @@ enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox 
 /*
  * The swap: physical address, system and source id (NULL removes it) change and the hold goes, in
  * one modify that asserts `holding` and mailbox->csn. LDAP_ASSERTION: touched since, pass the fence again.
+ * A mailHost is removed when the system changes: it would name the old one.
  */
 enum ldap_result mailbox_swap(struct ldap_session *session, struct mailbox *mailbox,
 	const char *system, const char *physical, const char *source_id, const char **error_r);

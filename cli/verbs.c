@@ -1,0 +1,171 @@
+#include "config.h"
+
+#include "cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct verb cli_verbs[] = {
+	{ "route", "ADDRESS...", "say what would happen to mail for the address now, and why", "",
+		verb_route },
+	{ "hold", "ADDRESS...", "hold the mail of the mailbox from now on", "", verb_hold },
+	{ "unhold", "ADDRESS...", "end the hold; held mail goes where the mailbox lives now", "",
+		verb_unhold },
+	{ "swap", "ADDRESS --system NAME --to PHYSICAL [options]",
+		"give the held mailbox its new place, once no front door can send to the old one",
+		"      --system NAME    the system it lives on from now on\n"
+		"      --to PHYSICAL    its physical address there\n"
+		"      --id SOURCEID    its id there (without it the old id is removed)\n"
+		"      --wait           hold it, pass the fence and drain, then swap\n"
+		"      --timeout TIME   how long to wait for the front doors (5s, 10m)\n"
+		"      --force          do not wait for the front doors\n"
+		"      --yes            do not ask\n",
+		verb_swap },
+	{ "queue list", "[ADDRESS]", "list held messages",
+		"      --limit N        at most N messages (1000; 0 = all)\n", verb_queue_list },
+	{ "queue show", "ID", "show envelope and recipients of a held message", "",
+		verb_queue_show },
+	{ "queue cat", "ID", "print the content of a held message", "", verb_queue_cat },
+	{ "queue release", "ADDRESS | --all",
+		"forget delays and try again now what is not held any more",
+		"      --all            every mailbox\n", verb_queue_release },
+	{ "queue delete", "ID [--recipient ADDRESS]", "delete a held message, without a notice",
+		"      --recipient ADDRESS  this recipient only\n"
+		"      --yes                do not ask\n",
+		verb_queue_delete },
+	{ "queue stats", "", "count what is held", "", verb_queue_stats },
+	{ "node list", "", "list the front doors", "", verb_node_list },
+	{ "node enable", "NAME", "take a front door into service", "", verb_node_enable },
+	{ "node disable", "NAME", "take a front door out of service",
+		"      --force          the machine is gone: write disabled for it\n"
+		"      --yes            do not ask\n",
+		verb_node_disable },
+	{ "node approve", "", "let this front door apply a refused mass disappearance",
+		"      --yes            do not ask\n", verb_node_approve },
+	{ "status", "", "the whole state on one screen; exit 1 when something needs attention", "",
+		verb_status },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+/* --- help ---------------------------------------------------------------------------------- */
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "usage: restante [-c FILE] [--json] [-q] VERB ...\n\n");
+	for (const struct verb *verb = cli_verbs; verb->name != NULL; verb++)
+		fprintf(out, "  %-14s %s\n", verb->name, verb->summary);
+	fprintf(out, "\n`restante help VERB` explains one; restante(1) all of them.\n");
+}
+
+/* The verb whose words begin argv; *words_r says how many they are. */
+static const struct verb *find_verb(int argc, char **argv, int *words_r)
+{
+	for (const struct verb *verb = cli_verbs; verb->name != NULL; verb++) {
+		const char *space = strchr(verb->name, ' ');
+		size_t first = space != NULL ? (size_t)(space - verb->name) : strlen(verb->name);
+
+		if (argc < 1 || strlen(argv[0]) != first || strncmp(argv[0], verb->name, first) != 0)
+			continue;
+		if (space != NULL && (argc < 2 || strcmp(argv[1], space + 1) != 0))
+			continue;
+		*words_r = space != NULL ? 2 : 1;
+		return verb;
+	}
+	return NULL;
+}
+
+/* "queue" alone: the verbs that begin with it. */
+static bool print_family(const char *word, FILE *out)
+{
+	size_t len = strlen(word);
+	bool any = false;
+
+	for (const struct verb *verb = cli_verbs; verb->name != NULL; verb++) {
+		if (strncmp(verb->name, word, len) != 0 || verb->name[len] != ' ')
+			continue;
+		fprintf(out, "restante %s %s\n    %s\n%s", verb->name, verb->synopsis,
+			verb->summary, verb->details);
+		any = true;
+	}
+	return any;
+}
+
+static int help(struct cli *cli, int argc, char **argv)
+{
+	int words;
+
+	if (argc == 0) {
+		print_usage(stdout);
+		return CLI_DONE;
+	}
+	const struct verb *verb = find_verb(argc, argv, &words);
+	if (verb != NULL) {
+		printf("restante %s %s\n    %s\n%s", verb->name, verb->synopsis, verb->summary,
+			verb->details);
+		return CLI_DONE;
+	}
+	if (print_family(argv[0], stdout))
+		return CLI_DONE;
+	return cli_usage(cli, "no verb %s", argv[0]);
+}
+
+/* --- the command line ---------------------------------------------------------------------- */
+
+static int run_verb(struct cli *cli, int argc, char **argv)
+{
+	int words = 0;
+
+	if (strcmp(argv[0], "help") == 0)
+		return help(cli, argc - 1, argv + 1);
+	cli->verb = find_verb(argc, argv, &words);
+	if (cli->verb == NULL && print_family(argv[0], stderr))
+		return CLI_USAGE;
+	if (cli->verb == NULL)
+		return cli_usage(cli, "no verb %s", argv[0]);
+	optind = 0; /* getopt_long starts afresh */
+	return cli->verb->run(cli, argc - words + 1, argv + words - 1);
+}
+
+static int parse_global(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+		{ "json", no_argument, NULL, 'J' }, { "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 } };
+	int letter;
+
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, "+:c:qhV", options, NULL)) != -1) {
+		switch (letter) {
+		case 'c': cli->config_path = optarg; break;
+		case 'J': cli->json = true; break;
+		case 'q': cli->quiet = true; break;
+		case 'h': print_usage(stdout); return CLI_DONE;
+		case 'V': printf("restante %s\n", PACKAGE_VERSION); return CLI_DONE;
+		case ':': return cli_usage(cli, "option %s needs a value", argv[optind - 1]);
+		default: return cli_usage(cli, "unknown option %s", argv[optind - 1]);
+		}
+	}
+	return -1;
+}
+
+int cli_main(int argc, char **argv)
+{
+	struct cli cli = { .config_path = CONFIG_DEFAULT_PATH };
+
+	term_init(&cli.term);
+	int code = parse_global(&cli, argc, argv);
+	if (code >= 0)
+		return code;
+	if (optind >= argc) {
+		print_usage(stderr);
+		return CLI_USAGE;
+	}
+	code = run_verb(&cli, argc - optind, argv + optind);
+	control_close(&cli.control);
+	ldap_session_close(&cli.session);
+	config_free(&cli.config);
+	if (fflush(stdout) != 0 && code == CLI_DONE)
+		return cli_fail(&cli, CLI_FAILED, "standard output cannot be written");
+	return code;
+}
