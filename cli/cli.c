@@ -48,7 +48,7 @@ static void complain(struct cli *cli, int code, const char *text)
 	str_free(&safe);
 	if (!cli->json)
 		return;
-	struct json *object = json_object();
+	struct json *object = json_new_object();
 	json_set_bool(object, "ok", false);
 	json_set_string(object, "error", text);
 	json_set_int(object, "exit", code);
@@ -70,8 +70,10 @@ int cli_fail(struct cli *cli, enum cli_exit code, const char *format, ...)
 int cli_fail_ldap(struct cli *cli, enum ldap_result result, const char *what, const char *reason)
 {
 	static const enum cli_exit codes[] = { [LDAP_DONE] = CLI_DONE,
-		[LDAP_NO_ENTRY] = CLI_NOTFOUND, [LDAP_ASSERTION] = CLI_REFUSED,
-		[LDAP_TAKEN] = CLI_REFUSED, [LDAP_REFUSED] = CLI_FAILED,
+		[LDAP_NO_ENTRY] = CLI_NOTFOUND,
+		[LDAP_ASSERTION] = CLI_REFUSED,
+		[LDAP_TAKEN] = CLI_REFUSED,
+		[LDAP_REFUSED] = CLI_FAILED,
 		[LDAP_DOWN] = CLI_DIRECTORY };
 
 	if (result == LDAP_ASSERTION)
@@ -129,8 +131,8 @@ static int complain_option(struct cli *cli, char **argv, int letter)
 	return '?';
 }
 
-int cli_getopt(struct cli *cli, int argc, char **argv, const char *letters,
-	const struct option *options)
+int cli_getopt(
+	struct cli *cli, int argc, char **argv, const char *letters, const struct option *options)
 {
 	struct option all[OPTIONS_MAX];
 	char all_letters[64];
@@ -164,8 +166,8 @@ int cli_duration(struct cli *cli, const char *text, int64_t *us_r)
 	long amount = strtol(text, &end, 10);
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (end == text || strcmp(end, units[i].unit) != 0 || amount <= 0
-			|| amount > 1000000)
+		if (end == text || strcmp(end, units[i].unit) != 0 || amount <= 0 ||
+			amount > 1000000)
 			continue;
 		*us_r = amount * units[i].us;
 		return 0;
@@ -233,7 +235,8 @@ int cli_need_control(struct cli *cli)
 	if (code != CLI_DONE || cli->control != NULL)
 		return code;
 	const char *path = is_set(cli->config->cli.control_socket)
-		? cli->config->cli.control_socket : cli->config->milter.control_socket;
+				   ? cli->config->cli.control_socket
+				   : cli->config->milter.control_socket;
 	cli->control = control_connect(path, &error);
 	return cli->control != NULL ? CLI_DONE : cli_fail(cli, CLI_MILTER, "%s", error);
 }
@@ -242,7 +245,7 @@ int cli_need_control(struct cli *cli)
 
 struct json *cli_request(const char *command)
 {
-	struct json *request = json_object();
+	struct json *request = json_new_object();
 
 	json_set_string(request, "cmd", command);
 	return request;

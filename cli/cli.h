@@ -16,7 +16,7 @@
 
 enum cli_exit {
 	CLI_DONE = 0,
-	CLI_FAILED = 1,    /* it failed, or something needs attention */
+	CLI_FAILED = 1, /* it failed, or something needs attention */
 	CLI_USAGE = 2,
 	CLI_NOTFOUND = 3,
 	CLI_REFUSED = 4,   /* not held, not fenced, not drained, exists already, not confirmed */
@@ -30,9 +30,9 @@ struct cli {
 	bool json, quiet;
 	struct term term;
 	struct config *config;
-	struct ldap_session *session;   /* on write_uri */
+	struct ldap_session *session; /* on write_uri */
 	struct control_client *control;
-	const struct verb *verb;        /* the one that runs */
+	const struct verb *verb; /* the one that runs */
 };
 
 struct verb {
@@ -53,8 +53,8 @@ int cli_main(int argc, char **argv);
  * Returns the option's character, -1 at the end, '?' after a complaint (return CLI_USAGE) and 'h'
  * once help was printed (return CLI_DONE).
  */
-int cli_getopt(struct cli *cli, int argc, char **argv, const char *letters,
-	const struct option *options);
+int cli_getopt(
+	struct cli *cli, int argc, char **argv, const char *letters, const struct option *options);
 /* Duration like restante.conf has it ("5s", "10m", "500ms"); -1 after a complaint. */
 int cli_duration(struct cli *cli, const char *text, int64_t *us_r);
 /* A complaint about the command line: prints it with a pointer to the help; CLI_USAGE. */
@@ -75,8 +75,8 @@ int cli_fail(struct cli *cli, enum cli_exit code, const char *format, ...)
 int cli_fail_ldap(struct cli *cli, enum ldap_result result, const char *what, const char *reason);
 
 /*
- * Asks the milter. The reply (the caller's), or NULL after a complaint with *code_r set; a reply with "ok":false
- * is a complaint as well. request is taken.
+ * Asks the milter. The reply (the caller's), or NULL after a complaint with *code_r set; a reply
+ * with "ok":false is a complaint as well. request is taken.
  */
 struct json *cli_ask(struct cli *cli, struct json *request, int *code_r);
 /* A request with its command set. */

@@ -4,8 +4,8 @@
 
 #include "lib/mem.h"
 
-#define GAP         2
-#define LAST_LEAST  8 /* the last column keeps that many columns however narrow the terminal */
+#define GAP        2
+#define LAST_LEAST 8 /* the last column keeps that many columns however narrow the terminal */
 
 struct cell {
 	char *text;

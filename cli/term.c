@@ -25,15 +25,18 @@ void term_init(struct term *term)
 
 	term->out_tty = isatty(STDOUT_FILENO) == 1;
 	term->error_tty = isatty(STDERR_FILENO) == 1;
-	term->colour = term->out_tty && (no_colour == NULL || *no_colour == '\0')
-		&& (kind == NULL || strcmp(kind, "dumb") != 0);
+	term->colour = term->out_tty && (no_colour == NULL || *no_colour == '\0') &&
+		       (kind == NULL || strcmp(kind, "dumb") != 0);
 	term->width = term->out_tty ? find_width() : 0;
 }
 
 void term_paint(const struct term *term, enum paint paint, const char *text, struct str *out)
 {
-	static const char *const codes[] = { [PAINT_NONE] = "", [PAINT_GOOD] = "\033[32m",
-		[PAINT_WARN] = "\033[33m", [PAINT_BAD] = "\033[31m", [PAINT_BOLD] = "\033[1m",
+	static const char *const codes[] = { [PAINT_NONE] = "",
+		[PAINT_GOOD] = "\033[32m",
+		[PAINT_WARN] = "\033[33m",
+		[PAINT_BAD] = "\033[31m",
+		[PAINT_BOLD] = "\033[1m",
 		[PAINT_DIM] = "\033[2m" };
 
 	if (!term->colour || paint == PAINT_NONE) {
@@ -59,8 +62,8 @@ static size_t decode(const char *text, uint32_t *point_r)
 		broken = (p[i] & 0xc0) != 0x80;
 		point = point << 6 | (p[i] & 0x3f);
 	}
-	broken = broken || point < least[len] || point > 0x10ffff
-		|| (point >= 0xd800 && point < 0xe000);
+	broken = broken || point < least[len] || point > 0x10ffff ||
+		 (point >= 0xd800 && point < 0xe000);
 	*point_r = broken ? 0xfffd : point;
 	return broken ? 1 : len;
 }
@@ -73,13 +76,13 @@ static bool between(uint32_t point, uint32_t low, uint32_t high)
 /* Near enough for addresses and names; the C library's wcwidth depends on the locale. */
 static unsigned columns_of(uint32_t point)
 {
-	if (between(point, 0x300, 0x36f) || between(point, 0x200b, 0x200f)
-		|| between(point, 0xfe00, 0xfe0f))
+	if (between(point, 0x300, 0x36f) || between(point, 0x200b, 0x200f) ||
+		between(point, 0xfe00, 0xfe0f))
 		return 0;
-	bool wide = between(point, 0x1100, 0x115f) || between(point, 0x2e80, 0xa4cf)
-		|| between(point, 0xac00, 0xd7a3) || between(point, 0xf900, 0xfaff)
-		|| between(point, 0xff00, 0xff60) || between(point, 0x1f300, 0x1faff)
-		|| between(point, 0x20000, 0x3fffd);
+	bool wide = between(point, 0x1100, 0x115f) || between(point, 0x2e80, 0xa4cf) ||
+		    between(point, 0xac00, 0xd7a3) || between(point, 0xf900, 0xfaff) ||
+		    between(point, 0xff00, 0xff60) || between(point, 0x1f300, 0x1faff) ||
+		    between(point, 0x20000, 0x3fffd);
 	return wide ? 2 : 1;
 }
 
@@ -125,8 +128,8 @@ void term_safe(const char *text, struct str *out)
 		bool broken = point == 0xfffd && len == 1;
 
 		/* Bidirectional overrides could make one address look like another. */
-		if (broken || point < ' ' || between(point, 0x7f, 0x9f)
-			|| between(point, 0x202a, 0x202e) || between(point, 0x2066, 0x2069))
+		if (broken || point < ' ' || between(point, 0x7f, 0x9f) ||
+			between(point, 0x202a, 0x202e) || between(point, 0x2066, 0x2069))
 			str_append_c(out, '?');
 		else
 			str_append(out, text, len);

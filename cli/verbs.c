@@ -64,7 +64,8 @@ static const struct verb *find_verb(int argc, char **argv, int *words_r)
 		const char *space = strchr(verb->name, ' ');
 		size_t first = space != NULL ? (size_t)(space - verb->name) : strlen(verb->name);
 
-		if (argc < 1 || strlen(argv[0]) != first || strncmp(argv[0], verb->name, first) != 0)
+		if (argc < 1 || strlen(argv[0]) != first ||
+			strncmp(argv[0], verb->name, first) != 0)
 			continue;
 		if (space != NULL && (argc < 2 || strcmp(argv[1], space + 1) != 0))
 			continue;

@@ -250,6 +250,21 @@ int address_domain_key(const char *domain, char *key_r, size_t size, const char 
 	return domain_key(domain, strlen(domain), key_r, error_r);
 }
 
+bool address_domain_unicode(const char *key, struct str *out)
+{
+	uint8_t *unicode = NULL;
+	bool differs = false;
+
+	if (strstr(key, "xn--") == NULL)
+		return false;
+	if (idn2_to_unicode_8z8z(key, (char **)&unicode, 0) == IDN2_OK) {
+		differs = strcmp((char *)unicode, key) != 0;
+		str_append_z(out, (char *)unicode);
+	}
+	idn2_free(unicode);
+	return differs;
+}
+
 /* --- whole addresses ---------------------------------------------------------------------- */
 
 static int append_domain(struct address *address, const char *key, const char **error_r)

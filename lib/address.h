@@ -41,6 +41,9 @@ int address_parse(const char *text, struct address *address_r, const char **erro
 const char *address_domain(const struct address *address);
 /* A domain alone, to the same normal form; 0, or -1 with *error_r. size >= 256. */
 int address_domain_key(const char *domain, char *key_r, size_t size, const char **error_r);
+/* The other way, for people and searches: appends the domain with U-labels. False (out may be
+ * unchanged) where it has no A-labels to turn. */
+bool address_domain_unicode(const char *key, struct str *out);
 
 /*
  * Splits a subaddress off at the first of the delimiters that is neither the first nor the last

@@ -101,8 +101,7 @@ bool federation_serves(const struct federation *federation, const char *domain)
 
 /* --- front doors --------------------------------------------------------------------------- */
 
-static void take_undrained(
-	struct federation_node *node, const struct ldap_attribute *attribute)
+static void take_undrained(struct federation_node *node, const struct ldap_attribute *attribute)
 {
 	if (attribute == NULL)
 		return;
@@ -127,7 +126,8 @@ static int take_node(void *context, const struct ldap_entry *entry)
 	node->drained = number(entry, "restanteDrainedEpoch");
 	node->heartbeat = text_of(entry, "restanteHeartbeat");
 	node->held = ldap_entry_value(entry, "restanteMessagesHeld") != NULL
-		? (int64_t)number(entry, "restanteMessagesHeld") : -1;
+			     ? (int64_t)number(entry, "restanteMessagesHeld")
+			     : -1;
 	take_undrained(node, ldap_entry_attribute(entry, "restanteUndrained"));
 	return 0;
 }

@@ -26,8 +26,8 @@ struct federation {
 };
 
 /* LDAP_NO_ENTRY: there is no federation entry. */
-enum ldap_result federation_read(struct ldap_session *session, const char *base,
-	struct federation **federation_r);
+enum ldap_result federation_read(
+	struct ldap_session *session, const char *base, struct federation **federation_r);
 void federation_free(struct federation **federation);
 /* Exact match (DESIGN section 3); domain in normal form. */
 bool federation_serves(const struct federation *federation, const char *domain);
@@ -35,8 +35,8 @@ bool federation_serves(const struct federation *federation, const char *domain);
 /* A front door as its entry says. */
 struct federation_node {
 	char *name, *dn;
-	char *state;    /* as it stands in the entry, "" where absent */
-	bool disabled;  /* the one state the fence does not wait for */
+	char *state;   /* as it stands in the entry, "" where absent */
+	bool disabled; /* the one state the fence does not wait for */
 	bool enabled;
 	uint64_t acked, drained; /* 0 = never */
 	char **undrained;        /* physical addresses */
@@ -51,8 +51,8 @@ struct federation_nodes {
 };
 
 /* All of ou=nodes, in no order; empty where there is no ou=nodes. */
-enum ldap_result federation_read_nodes(struct ldap_session *session, const char *base,
-	struct federation_nodes *nodes_r);
+enum ldap_result federation_read_nodes(
+	struct ldap_session *session, const char *base, struct federation_nodes *nodes_r);
 void federation_nodes_free(struct federation_nodes *nodes);
 
 struct federation_system {
@@ -65,8 +65,8 @@ struct federation_systems {
 	size_t count;
 };
 
-enum ldap_result federation_read_systems(struct ldap_session *session, const char *base,
-	struct federation_systems *systems_r);
+enum ldap_result federation_read_systems(
+	struct ldap_session *session, const char *base, struct federation_systems *systems_r);
 void federation_systems_free(struct federation_systems *systems);
 
 #endif

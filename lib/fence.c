@@ -60,8 +60,11 @@ static enum fence_wait node_waits(
 /* What lags most is named: a missing acknowledgement before a missing listing before mail. */
 static bool lags_more(enum fence_wait one, enum fence_wait other)
 {
-	static const int rank[] = { [FENCE_WAITS_NOTHING] = 0, [FENCE_WAITS_QUEUE] = 1,
-		[FENCE_WAITS_LIST] = 2, [FENCE_WAITS_ACK] = 3, [FENCE_WAITS_NODES] = 4 };
+	static const int rank[] = { [FENCE_WAITS_NOTHING] = 0,
+		[FENCE_WAITS_QUEUE] = 1,
+		[FENCE_WAITS_LIST] = 2,
+		[FENCE_WAITS_ACK] = 3,
+		[FENCE_WAITS_NODES] = 4 };
 
 	return rank[one] > rank[other];
 }
@@ -127,8 +130,8 @@ struct fence {
 	int64_t began_us, deadline_us, raise_at_us, look_us;
 };
 
-static enum ldap_result write_epoch(struct fence *fence, const struct federation *now,
-	uint64_t epoch)
+static enum ldap_result write_epoch(
+	struct fence *fence, const struct federation *now, uint64_t epoch)
 {
 	char text[24], assertion[64];
 	const char *const values[] = { text, NULL };
@@ -144,8 +147,7 @@ static enum ldap_result write_epoch(struct fence *fence, const struct federation
 }
 
 /* The epoch as it is, and the next one above everything that was acknowledged so far. */
-static enum ldap_result read_epoch(
-	struct fence *fence, struct federation **now_r, uint64_t *next_r)
+static enum ldap_result read_epoch(struct fence *fence, struct federation **now_r, uint64_t *next_r)
 {
 	struct federation_nodes nodes;
 	enum ldap_result result = federation_read(fence->session, fence->base, now_r);
@@ -243,8 +245,8 @@ static enum ldap_result wait_for_nodes(
 	for (;;) {
 		enum ldap_result result = look(fence, callback, context);
 
-		if (result != LDAP_DONE || fence->progress.why == FENCE_WAITS_NOTHING
-			|| fence->progress.why == FENCE_WAITS_NODES)
+		if (result != LDAP_DONE || fence->progress.why == FENCE_WAITS_NOTHING ||
+			fence->progress.why == FENCE_WAITS_NODES)
 			return result;
 		if (clock_mono_us() >= fence->deadline_us)
 			return LDAP_DONE;
@@ -272,7 +274,8 @@ static const char *explain(const struct fence *fence, enum ldap_result result)
 	if (result == LDAP_ASSERTION)
 		return "restanteEpoch is raised by others faster than it can be read; try again";
 	if (result == LDAP_NO_ENTRY) {
-		snprintf(fault, sizeof(fault), "no federation entry %s; add it (see restante-schema(5))",
+		snprintf(fault, sizeof(fault),
+			"no federation entry %s; add it (see restante-schema(5))",
 			str_cstr(&fence->dn));
 		return fault;
 	}
@@ -280,14 +283,19 @@ static const char *explain(const struct fence *fence, enum ldap_result result)
 	return fault;
 }
 
-enum fence_outcome fence_pass(struct ldap_session *session, const char *base,
-	const char *physical, int64_t timeout_us, fence_progress_callback progress,
-	void *context, struct fence_progress *result_r, const char **error_r)
+enum fence_outcome fence_pass(struct ldap_session *session, const char *base, const char *physical,
+	int64_t timeout_us, fence_progress_callback progress, void *context,
+	struct fence_progress *result_r, const char **error_r)
 {
 	int64_t now = clock_mono_us();
-	struct fence fence = { .session = session, .base = base, .physical = physical,
-		.dn = STR_INIT, .progress = { .acked_us = -1, .drained_us = -1 },
-		.began_us = now, .deadline_us = now + timeout_us, .look_us = LOOK_FIRST_US };
+	struct fence fence = { .session = session,
+		.base = base,
+		.physical = physical,
+		.dn = STR_INIT,
+		.progress = { .acked_us = -1, .drained_us = -1 },
+		.began_us = now,
+		.deadline_us = now + timeout_us,
+		.look_us = LOOK_FIRST_US };
 
 	*error_r = NULL;
 	federation_dn(base, &fence.dn);

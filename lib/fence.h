@@ -27,12 +27,12 @@ enum fence_wait {
 };
 
 struct fence_progress {
-	uint64_t epoch;       /* the first number raised */
-	unsigned known;       /* nodes that have an entry, disabled ones included */
-	unsigned nodes;       /* nodes that are not disabled */
+	uint64_t epoch; /* the first number raised */
+	unsigned known; /* nodes that have an entry, disabled ones included */
+	unsigned nodes; /* nodes that are not disabled */
 	unsigned acked;
-	unsigned drained;     /* nodes without mail for the physical address */
-	const char *waiting;  /* name of one node that is waited for, NULL when none */
+	unsigned drained;    /* nodes without mail for the physical address */
+	const char *waiting; /* name of one node that is waited for, NULL when none */
 	enum fence_wait why;
 	int64_t elapsed_us;
 	int64_t acked_us, drained_us; /* elapsed when the last node had; -1 = not yet */
@@ -42,17 +42,17 @@ typedef void (*fence_progress_callback)(void *context, const struct fence_progre
 /*
  * Raises restanteEpoch (compare and swap), reads the list of nodes from the same server
  * afterwards, waits. physical: the old address that must be drained, NULL = acknowledgement only.
- * timeout_us bounds the wait. progress may be NULL; it is called at each look (5 ms at first, slower later).
- * The name in result_r->waiting and *error_r live until the thread's next call.
+ * timeout_us bounds the wait. progress may be NULL; it is called at each look (5 ms at first,
+ * slower later). The name in result_r->waiting and *error_r live until the thread's next call.
  */
-enum fence_outcome fence_pass(struct ldap_session *session, const char *base,
-	const char *physical, int64_t timeout_us, fence_progress_callback progress,
-	void *context, struct fence_progress *result_r, const char **error_r);
+enum fence_outcome fence_pass(struct ldap_session *session, const char *base, const char *physical,
+	int64_t timeout_us, fence_progress_callback progress, void *context,
+	struct fence_progress *result_r, const char **error_r);
 
 /*
  * The judgement, pure: how far the nodes are with this epoch. Fills the counts, waiting (borrowed
- * from nodes) and why; the node that lags most is named. A node whose state is not `disabled` counts,
- * whatever its state says; without any entry at all nothing is fenced.
+ * from nodes) and why; the node that lags most is named. A node whose state is not `disabled`
+ * counts, whatever its state says; without any entry at all nothing is fenced.
  */
 void fence_look(const struct federation_nodes *nodes, uint64_t epoch, const char *physical,
 	struct fence_progress *progress_r);

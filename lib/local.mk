@@ -6,6 +6,7 @@ lib_librestante_a_SOURCES = \
 	lib/config.c lib/config_table.c lib/config.h lib/config_table.h \
 	lib/control_client.c lib/control_server.c lib/control.h \
 	lib/digest.c lib/digest.h \
+	lib/federation.c lib/federation.h \
 	lib/fence.c lib/fence.h \
 	lib/json.c lib/json.h \
 	lib/ldap_session.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \

@@ -102,7 +102,8 @@ static void add_spelling(struct str *out, const char *local, const char *domain)
 	struct str text = STR_INIT;
 
 	str_printf(&text, "%s@%s", local, domain);
-	/* mailLocalAddress is IA5: a value with other bytes is invalid there and matches nothing. */
+	/* mailLocalAddress is IA5: a value with other bytes is invalid there and matches nothing.
+	 */
 	if (is_ascii(str_cstr(&text)))
 		add_term(out, "mailLocalAddress", str_cstr(&text));
 	else
@@ -156,8 +157,8 @@ static bool has_address(const struct ldap_attribute *attribute, const char *key)
 	const char *error;
 
 	for (size_t i = 0; attribute != NULL && i < attribute->count; i++)
-		if (address_parse(attribute->values[i], &address, &error) == 0
-			&& strcmp(address.key, key) == 0)
+		if (address_parse(attribute->values[i], &address, &error) == 0 &&
+			strcmp(address.key, key) == 0)
 			return true;
 	return false;
 }
@@ -167,8 +168,8 @@ static int take_found(void *context, const struct ldap_entry *entry)
 	struct search *search = context;
 
 	/* The directory's matching rules are wider than the normal form (spaces, for one). */
-	if (!has_address(ldap_entry_attribute(entry, "mailLocalAddress"), search->key)
-		&& !has_address(ldap_entry_attribute(entry, "restanteAddressUTF8"), search->key))
+	if (!has_address(ldap_entry_attribute(entry, "mailLocalAddress"), search->key) &&
+		!has_address(ldap_entry_attribute(entry, "restanteAddressUTF8"), search->key))
 		return 0;
 	if (search->found != NULL) {
 		search->other = mem_strdup(entry->dn);
@@ -194,8 +195,8 @@ static enum ldap_result judge_found(
 	return search->found != NULL ? LDAP_DONE : LDAP_NO_ENTRY;
 }
 
-enum ldap_result mailbox_find(struct ldap_session *session, const char *base,
-	const char *address, struct mailbox **mailbox_r, const char **error_r)
+enum ldap_result mailbox_find(struct ldap_session *session, const char *base, const char *address,
+	struct mailbox **mailbox_r, const char **error_r)
 {
 	struct address parsed;
 	struct search search = { .key = parsed.key };
@@ -317,8 +318,8 @@ enum ldap_result mailbox_swap(struct ldap_session *session, struct mailbox *mail
 
 /* --- systems ------------------------------------------------------------------------------- */
 
-enum ldap_result mailbox_system_exists(struct ldap_session *session, const char *base,
-	const char *system, const char **error_r)
+enum ldap_result mailbox_system_exists(
+	struct ldap_session *session, const char *base, const char *system, const char **error_r)
 {
 	struct federation_systems systems;
 	enum ldap_result result = federation_read_systems(session, base, &systems);

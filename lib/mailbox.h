@@ -11,12 +11,12 @@
 
 struct mailbox {
 	char *dn;
-	char *uuid;  /* as text */
-	char *csn;   /* entryCSN */
+	char *uuid; /* as text */
+	char *csn;  /* entryCSN */
 	char *system;
 	char *physical;
-	char *source_id; /* NULL where there is none */
-	char *host;      /* mailHost, NULL where there is none */
+	char *source_id;  /* NULL where there is none */
+	char *host;       /* mailHost, NULL where there is none */
 	char *state_text; /* as it stands in the entry, "" where absent */
 	enum route_state state;
 };
@@ -27,11 +27,11 @@ struct mailbox {
  * two of them. LDAP_REFUSED for text that is no address. *error_r lives until the
  * thread's next call of this module.
  */
-enum ldap_result mailbox_find(struct ldap_session *session, const char *base,
-	const char *address, struct mailbox **mailbox_r, const char **error_r);
+enum ldap_result mailbox_find(struct ldap_session *session, const char *base, const char *address,
+	struct mailbox **mailbox_r, const char **error_r);
 /* Reads it again by DN. */
-enum ldap_result mailbox_reread(struct ldap_session *session, struct mailbox *mailbox,
-	const char **error_r);
+enum ldap_result mailbox_reread(
+	struct ldap_session *session, struct mailbox *mailbox, const char **error_r);
 void mailbox_free(struct mailbox **mailbox);
 
 /* The search filter of mailbox_find, every spelling of the address in it. Pure. */
@@ -43,14 +43,14 @@ enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox 
 
 /*
  * The swap: physical address, system and source id (NULL removes it) change and the hold goes, in
- * one modify that asserts `holding` and mailbox->csn. LDAP_ASSERTION: touched since, pass the fence again.
- * A mailHost is removed when the system changes: it would name the old one.
+ * one modify that asserts `holding` and mailbox->csn. LDAP_ASSERTION: touched since, pass the fence
+ * again. A mailHost is removed when the system changes: it would name the old one.
  */
 enum ldap_result mailbox_swap(struct ldap_session *session, struct mailbox *mailbox,
 	const char *system, const char *physical, const char *source_id, const char **error_r);
 
 /* Whether a system of that name is in ou=systems. */
-enum ldap_result mailbox_system_exists(struct ldap_session *session, const char *base,
-	const char *system, const char **error_r);
+enum ldap_result mailbox_system_exists(
+	struct ldap_session *session, const char *base, const char *system, const char **error_r);
 
 #endif
