@@ -1,1 +1,6 @@
-# ldap-schema: data files that are installed or shipped
+# The schema in both forms is installed; the examples are documentation.
+schemadir = $(pkgdatadir)/ldap-schema
+dist_schema_DATA = ldap-schema/restante.schema ldap-schema/restante.ldif
+ldapexampledir = $(docdir)/ldap-schema
+dist_ldapexample_DATA = ldap-schema/slapd.conf.example ldap-schema/slapd-config.ldif.example \
+	ldap-schema/sample.ldif

@@ -1,0 +1,1 @@
+"""A private mail lab on loopback: slapd, Postfix, Dovecot backends, restante-milter."""

@@ -1,0 +1,148 @@
+"""The lab: a directory for everything, the servers asked for, and an end that leaves nothing."""
+
+import atexit
+import os
+import shutil
+import signal
+import tempfile
+
+from .dovecot import Dovecot
+from .mail import Imap
+from .milter import Milter, NullMilter
+from .postfix import Postfix
+from .process import LabError
+from .slapd import Slapd
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PARTS = ("slapd", "s1", "s2", "milter", "postfix")
+
+
+class Lab:
+    """
+    with Lab(start=("slapd", "s1", "s2", "postfix", "milter")) as lab:
+        lab.slapd, lab.backends["S1"], lab.postfix, lab.milter
+
+    Only what `start` names is made and started, in the order slapd, backends, milter, Postfix.
+    Without "milter" Postfix runs with no milter at all; "null" is the milter that does nothing.
+    """
+
+    def __init__(self, start=PARTS, directory=None, build=None, keep=False, milter_options=None,
+                 postfix_more="", postfix_prefix=None, wait_milter=True):
+        self.source = SOURCE
+        self.build = build or os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
+        self.keep = keep
+        self.postfix_prefix = postfix_prefix or os.environ.get("RESTANTE_POSTFIX_PREFIX", "")
+        self.slapd_debug = os.environ.get("RESTANTE_SLAPD_DEBUG", "0")
+        # a short path: names of unix sockets end at 107 bytes
+        self.dir = directory or tempfile.mkdtemp(prefix="restante-lab-", dir="/tmp")
+        # servers run under accounts of their own and must be able to pass
+        os.makedirs(os.path.join(self.dir, "log"), exist_ok=True)
+        os.chmod(self.dir, 0o755)
+        self.servers = []
+        self.slapd = self.postfix = self.milter = self.null_milter = None
+        self.backends = {}
+        self._closed = False
+        atexit.register(self.close)
+        try:
+            self._make(start, milter_options, postfix_more)
+            for server in self.servers:
+                if server is self.milter and not wait_milter:
+                    server.start(wait=False)
+                else:
+                    server.start()
+        except BaseException:
+            self.keep_logs_on_error()
+            self.close()
+            raise
+
+    def _make(self, start, milter_options, postfix_more):
+        unknown = set(start) - {"slapd", "s1", "s2", "s3", "milter", "null", "postfix"}
+        if unknown:
+            raise LabError("the lab has no " + ", ".join(sorted(unknown)))
+        if "slapd" in start:
+            self.slapd = self._add(Slapd(self))
+        for system in ("S1", "S2", "S3"):
+            if system.lower() in start:
+                self.backends[system] = self._add(Dovecot(self, system))
+        milter = ""
+        if "milter" in start:
+            milter = "unix:restante/milter.sock"
+        elif "null" in start:
+            milter = "unix:restante/null.sock"
+        if "postfix" in start:
+            self.postfix = Postfix(self, milter=milter, more=postfix_more)
+        if "milter" in start:
+            self.milter = self._add(Milter(self, milter_options or {}))
+        if "null" in start:
+            self.null_milter = self._add(NullMilter(self))
+        if self.postfix:
+            self.servers.append(self.postfix)
+
+    def _add(self, server):
+        self.servers.append(server)
+        return server
+
+    def keep_logs_on_error(self):
+        """A lab that failed to start leaves its logs where RESTANTE_LAB_LOGS says."""
+        target = os.environ.get("RESTANTE_LAB_LOGS")
+        if target:
+            shutil.copytree(os.path.join(self.dir, "log"),
+                            os.path.join(target, os.path.basename(self.dir)), dirs_exist_ok=True)
+
+    # --- shortcuts -----------------------------------------------------------------------------
+
+    def imap(self, system, user):
+        return Imap(self.backends[system], user)
+
+    def message_ids(self, system, user):
+        """Message-IDs in a mailbox of a backend, in the order of delivery."""
+        imap = self.imap(system, user)
+        try:
+            return [msgid for _, msgid in imap.message_ids()]
+        finally:
+            imap.close()
+
+    def log(self, name):
+        path = os.path.join(self.dir, "log", name + ".log")
+        return path
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def close(self):
+        """Ends what runs, the last started first, and removes the directory unless `keep`."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        trouble = []
+        for server in reversed(self.servers):
+            if self.keep:
+                break
+            try:
+                server.stop()
+            except LabError as error:
+                trouble.append(str(error))
+        if not self.keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
+        if trouble:
+            raise LabError("; ".join(trouble))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        if kind is not None:
+            self.keep_logs_on_error()
+            for server in reversed(self.servers):
+                server.kill()
+            self.servers = []
+        self.close()
+        return False
+
+
+def end_on_signals():
+    """SIGTERM and SIGHUP end the program the way SIGINT does, so that labs are closed."""
+    def stop(number, frame):
+        raise KeyboardInterrupt
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)

@@ -1,0 +1,132 @@
+"""restante-milter, the restante command, and the milter that does nothing."""
+
+import json
+import os
+import socket
+
+from .process import LabError, Server, run
+from .slapd import BASE, IDENTITIES
+
+
+def conf_value(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def conf_section(name, values):
+    lines = "".join("  %s = %s\n" % (key, conf_value(value)) for key, value in values.items())
+    return "%s {\n%s}\n" % (name, lines)
+
+
+class Milter(Server):
+    """options: keys of milter {} that differ from what the lab sets."""
+
+    name = "milter"
+    stop_timeout = 40.0
+
+    def __init__(self, lab, options):
+        super().__init__(lab)
+        self.options = options
+        self.conf = os.path.join(self.dir, "restante.conf")
+        self.control = os.path.join(self.dir, "control.sock")
+        self.replica = os.path.join(self.dir, "replica")
+        self.queue = os.path.join(self.dir, "queue")
+        self.socket = os.path.join(lab.postfix.queue if lab.postfix else self.dir,
+                                   "restante/milter.sock")
+        self.binary = os.path.join(lab.build, "restante-milter")
+        self.cli_binary = os.path.join(lab.build, "restante")
+        for path in (self.replica, self.queue, os.path.dirname(self.socket)):
+            os.makedirs(path, exist_ok=True)
+        self.configure()
+
+    def settings(self):
+        slapd, postfix = self.lab.slapd, self.lab.postfix
+        sections = {}
+        if slapd:
+            sections["ldap"] = {
+                "uri": slapd.uri, "write_uri": slapd.uri, "base": BASE, "bind": "simple",
+                "bind_dn": IDENTITIES["front1"], "password_file": slapd.password_file("front1"),
+                "timeout": "5s"}
+        sections["log"] = {"target": "stderr", "level": "debug"}
+        sections["milter"] = {
+            "node": "front1", "hostname": "front.lab", "socket": "unix:" + self.socket,
+            # the lab's smtpd runs under an account of its own, and the milter as root
+            "socket_mode": "0666", "user": "", "group": "", "control_socket": self.control,
+            "replica_dir": self.replica, "queue_dir": self.queue, "replica_cache": "16M",
+            "queue_cache": "16M", "postmaster": "info@s1.lab", "heartbeat": "1s",
+            "late_commit": "500ms", "queue_free": "1M", "release_retry_min": "200ms",
+            "release_retry_max": "2s", "stop_timeout": "10s"}
+        if postfix:
+            sections["milter"]["queue_list"] = postfix.queue_list_command()
+            sections["milter"]["release_listener"] = "smtp:127.0.0.1:%d" % postfix.release_port
+        sections["milter"].update(self.options)
+        sections["cli"] = {"control_socket": self.control}
+        if slapd:
+            sections["cli"].update({"bind_dn": IDENTITIES["operator"],
+                                    "password_file": slapd.password_file("operator")})
+        return sections
+
+    def configure(self, **options):
+        """Writes restante.conf; options are remembered. Then reload() or restart()."""
+        self.options.update(options)
+        text = "".join(conf_section(name, values) for name, values in self.settings().items())
+        with open(self.conf, "w") as conf:
+            conf.write(text)
+
+    def command(self):
+        if not os.path.exists(self.binary):
+            raise LabError("%s is not built: make, or set RESTANTE_BUILD" % self.binary)
+        return [self.binary, "-c", self.conf]
+
+    def ready(self):
+        """It listens, and its replica is usable."""
+        if not listens(self.socket) or not listens(self.control):
+            return False
+        done = self.cli("status", "--json", check=False)
+        if done.returncode != 0:
+            return False
+        return is_ready(json.loads(done.stdout))
+
+    def cli(self, *arguments, check=True, timeout=120):
+        """The restante command with this lab's configuration."""
+        return run([self.cli_binary, "-c", self.conf] + list(arguments), check=check,
+                   timeout=timeout)
+
+    def cli_json(self, *arguments, timeout=120):
+        return json.loads(self.cli(*arguments, "--json", timeout=timeout).stdout)
+
+
+def is_ready(status):
+    """Whether a status answer says that the milter decides by itself."""
+    return bool(status.get("ready"))
+
+
+def listens(path):
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(path)
+        return True
+    except OSError:
+        return False
+
+
+class NullMilter(Server):
+    """Asks for the events that restante-milter asks for, and does nothing with them."""
+
+    name = "null"
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        queue = lab.postfix.queue if lab.postfix else self.dir
+        self.socket = os.path.join(queue, "restante/null.sock")
+        self.binary = os.path.join(lab.build, "tests/lab/null_milter")
+        os.makedirs(os.path.dirname(self.socket), exist_ok=True)
+
+    def command(self):
+        return [self.binary, "unix:" + self.socket]
+
+    def ready(self):
+        return listens(self.socket)
