@@ -1,1 +1,2 @@
-# docs: data files that are installed or shipped
+# docs: pages for administrators
+EXTRA_DIST += docs/control.md
