@@ -114,14 +114,7 @@ class Lab:
             return
         self._closed = True
         atexit.unregister(self.close)
-        trouble = []
-        for server in reversed(self.servers):
-            if self.keep:
-                break
-            try:
-                server.stop()
-            except LabError as error:
-                trouble.append(str(error))
+        trouble = [] if self.keep else stop_all(self.servers)
         if not self.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
         if trouble:
@@ -138,6 +131,29 @@ class Lab:
             self.servers = []
         self.close()
         return False
+
+
+def stop_all(servers):
+    """The MTA first, so that nothing new comes in, then the milter, then all others at once; what
+    went wrong, as a list."""
+    trouble = []
+
+    def stop(server):
+        try:
+            server.stop()
+        except LabError as error:
+            trouble.append(str(error))
+
+    first = [s for s in servers if isinstance(s, Postfix)]
+    first += [s for s in servers if isinstance(s, Milter)]
+    for server in first:
+        stop(server)
+    rest = [s for s in servers if s not in first]
+    for server in rest:
+        server.ask_to_stop()
+    for server in rest:
+        stop(server)
+    return trouble
 
 
 def end_on_signals():

@@ -114,7 +114,7 @@ def listens(path):
 
 
 class NullMilter(Server):
-    """Asks for the events that restante-milter asks for, and does nothing with them."""
+    """tests/bench/peer_milter: asks for the events that restante-milter asks for, does nothing."""
 
     name = "null"
 
@@ -122,11 +122,13 @@ class NullMilter(Server):
         super().__init__(lab)
         queue = lab.postfix.queue if lab.postfix else self.dir
         self.socket = os.path.join(queue, "restante/null.sock")
-        self.binary = os.path.join(lab.build, "tests/lab/null_milter")
+        self.binary = os.path.join(lab.build, "tests/bench/peer_milter")
         os.makedirs(os.path.dirname(self.socket), exist_ok=True)
 
     def command(self):
-        return [self.binary, "unix:" + self.socket]
+        if not os.path.exists(self.binary):
+            raise LabError("%s is not built: make tests/bench/peer_milter" % self.binary)
+        return [self.binary, "-m", "null", "-s", "unix:" + self.socket]
 
     def ready(self):
         return listens(self.socket)
