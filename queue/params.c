@@ -1,0 +1,64 @@
+#include "queue/params.h"
+
+#include <string.h>
+#include <strings.h>
+
+bool params_get(const char *params, const char *name, const char **value_r, size_t *len_r)
+{
+	size_t want = strlen(name);
+
+	for (const char *p = params; *p != '\0';) {
+		size_t len = strcspn(p, " ");
+		size_t key = strcspn(p, "= ");
+		if (key == want && strncasecmp(p, name, want) == 0) {
+			*value_r = p + (key < len ? key + 1 : len);
+			*len_r = key < len ? len - key - 1 : 0;
+			return true;
+		}
+		p += len;
+		p += strspn(p, " ");
+	}
+	return false;
+}
+
+bool params_has(const char *params, const char *name)
+{
+	const char *value;
+	size_t len;
+
+	return params_get(params, name, &value, &len);
+}
+
+bool params_lists(const char *params, const char *name, const char *word)
+{
+	const char *value;
+	size_t len, want = strlen(word);
+
+	if (!params_get(params, name, &value, &len))
+		return false;
+	while (len > 0) {
+		const char *comma = memchr(value, ',', len);
+		size_t item = comma ? (size_t)(comma - value) : len;
+		if (item == want && strncasecmp(value, word, want) == 0)
+			return true;
+		item += comma ? 1 : 0;
+		value += item;
+		len -= item;
+	}
+	return false;
+}
+
+void params_copy(const char *params, const char *name, struct str *out)
+{
+	const char *value;
+	size_t len;
+
+	if (!params_get(params, name, &value, &len))
+		return;
+	str_append_c(out, ' ');
+	str_append_z(out, name);
+	if (len > 0) {
+		str_append_c(out, '=');
+		str_append(out, value, len);
+	}
+}

@@ -1,0 +1,19 @@
+/* ESMTP parameters of MAIL and RCPT as one string, "RET=HDRS ENVID=QQ314159". Pure. */
+#ifndef RESTANTE_QUEUE_PARAMS_H
+#define RESTANTE_QUEUE_PARAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/str.h"
+
+/* Finds a parameter by its name, case-insensitively; value_r/len_r point into params ("" for one
+ * without "="). */
+bool params_get(const char *params, const char *name, const char **value_r, size_t *len_r);
+bool params_has(const char *params, const char *name);
+/* Whether the parameter has exactly this value, or, in a comma-separated one, lists it. */
+bool params_lists(const char *params, const char *name, const char *word);
+/* Appends " NAME=value" as given where the parameter is there. */
+void params_copy(const char *params, const char *name, struct str *out);
+
+#endif
