@@ -15,3 +15,7 @@ EXTRA_PROGRAMS += $(bench_programs)
 bench: all $(bench_programs)
 	/usr/bin/python3 $(srcdir)/tests/bench/run --build $(abs_builddir) $(BENCH_ARGS)
 .PHONY: bench
+
+EXTRA_DIST += tests/bench/run tests/bench/cpugroup.py tests/bench/figures.py tests/bench/load.py \
+	tests/bench/rounds.py tests/bench/rows_hold.py tests/bench/rows_path.py \
+	tests/bench/rows_time.py tests/bench/testbed.py tests/bench/tree.py

@@ -7,14 +7,11 @@ of the listener alone. So "the same Postfix with another milter" is meant litera
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-# pylint: disable=wrong-import-position
 from lab.lab import Lab
 from lab.milter import Milter, listens
 from lab.postfix import Postfix
@@ -103,6 +100,7 @@ class BenchPostfix(Postfix):
                               f"virtual_alias_maps={maps}")
 
     def write_maps(self, name, slapd, more=""):
+        shutil.copy("/etc/postfix/dynamicmaps.cf", self.conf)  # says where the LDAP code is
         path = os.path.join(self.conf, name)
         with open(path, "w", encoding="utf-8") as file:
             file.write(MAPS.format(uri=slapd.ldapi, base=BASE, dn=ROOT, password=tree.PASSWORD))

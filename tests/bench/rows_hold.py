@@ -1,0 +1,132 @@
+"""Holding and releasing through Postfix, against Postfix' own hold queue."""
+
+import time
+
+import figures
+import tree
+from cpugroup import memory_kb, reset_peak
+from load import send
+from rounds import alternate, column, progress, ratios
+from lab.process import wait_for
+
+MOVERS = [tree.dn_of(f"m-{number}") for number in range(100)]
+ADDRESSES = 5000  # of the movers; each gets a message in turn
+
+
+class Mover:
+    """Holds the 100 movers, sends, swaps them, waits for the last message at the sink."""
+
+    def __init__(self, bed, letter, count):
+        self.bed, self.letter, self.count = bed, letter, count
+        self.turn = 0
+
+    def __call__(self):
+        bed, count = self.bed, self.count
+        front = bed.fronts["restante-" + self.letter]
+        bed.set_state(MOVERS, "holding")
+        bed.wait_verdict("100m@" + tree.DOMAIN, "hold")
+        took = send(front, count, "m@" + tree.DOMAIN)
+        bed.postfix.wait_empty()
+        self.turn += 1
+        bed.expect(count)
+        began = time.monotonic()
+        bed.set_state(MOVERS, None, restanteSystem="S1" if self.turn % 2 else "S2")
+        released = bed.arrived() - began
+        bed.postfix.wait_empty()
+        stats = bed.milters[self.letter]
+        wait_for(lambda: stats.ask("status")["release"].get("workers_busy", 0) == 0, 30,
+                 "the release to be idle")
+        return {"hold": count / took, "release": count / released}
+
+
+class PostfixHold:
+    """The same mail into Postfix' own hold queue, and out with postsuper -r."""
+
+    def __init__(self, bed, count):
+        self.bed, self.count = bed, count
+
+    def __call__(self):
+        bed, count = self.bed, self.count
+        took = send(bed.fronts["null-hold"], count, "m@s1.lab")
+        held = bed.postfix.files("hold")
+        if held != count:
+            raise RuntimeError(f"Postfix holds {held} of {count} messages")
+        bed.expect(count)
+        began = time.monotonic()
+        bed.postfix.tool("postsuper", "-r", "ALL")
+        released = bed.arrived() - began
+        bed.postfix.wait_empty()
+        return {"hold": count / took, "release": count / released}
+
+
+def _rates(samples, key):
+    return figures.spread(column(samples, key), "msg/s")
+
+
+def hold(bed, options):
+    count = options.messages or (500 if options.quick else ADDRESSES)
+    samples = alternate({"restante": Mover(bed, "a", count), "postfix": PostfixHold(bed, count)},
+                        options.rounds, label="hold and release")
+    rows = []
+    for key, what in (
+            ("hold", "messages accepted per second while held: Restante / Postfix' hold queue "
+             "with a null milter"),
+            ("release", f"release of 100 mailboxes, {count:,} messages, per second at the sink: "
+             "Restante / postsuper -r ALL")):
+        rows.append(figures.Row(
+            key, what, ratios(column(samples["restante"], key), column(samples["postfix"], key)),
+            goal=">= 0.9", ours=_rates(samples["restante"], key),
+            peer=_rates(samples["postfix"], key)))
+    return rows
+
+
+def _fill(bed, letter, wanted):
+    """That many messages lie in the queue for mailboxes which stay held."""
+    milter = bed.milters[letter]
+    held = milter.ask("queue.stats")["messages"]
+    if held < wanted:
+        progress(f"filling the hold queue: {held:,} to {wanted:,} messages")
+        send(bed.fronts["restante-" + letter], wanted - held, "f@" + tree.DOMAIN, keep=True,
+             timeout=3600)
+        bed.postfix.wait_empty()
+
+
+def full(bed, options):
+    """Two milters with the same work; in the queue of one a lot lies already."""
+    count = options.messages or (500 if options.quick else 2000)
+    rows = []
+    for level in ((1000,) if options.quick else (10000, 100000)):
+        _fill(bed, "b", level)
+        samples = alternate({"empty": Mover(bed, "a", count), "full": Mover(bed, "b", count)},
+                            options.rounds, label=f"{level:,} held")
+        for key in ("hold", "release"):
+            rows.append(figures.Row(
+                f"full-{key}-{level}", f"{key} rate with {level:,} messages held / with none",
+                ratios(column(samples["full"], key), column(samples["empty"], key)),
+                goal=">= 0.8", ours=_rates(samples["full"], key),
+                peer=_rates(samples["empty"], key)))
+    return rows
+
+
+def memory(bed, options):
+    """50 MB in and out: what the milter needs more than before, after one such message."""
+    milter, dn, to = bed.milters["a"], tree.dn_of("big"), "big@" + tree.DOMAIN
+    size = 5_000_000 if options.quick else 50_000_000
+
+    def one():
+        bed.set_state([dn], "holding")
+        bed.wait_verdict(to, "hold", "a")
+        reset_peak(milter.pid)
+        before = memory_kb(milter.pid, "VmRSS")
+        send(bed.fronts["restante-a"], 1, to, size=size, sessions=1, numbered=False)
+        bed.expect(1)
+        bed.set_state([dn], None)
+        bed.arrived()
+        bed.postfix.wait_empty()
+        return {"more": (memory_kb(milter.pid, "VmHWM") - before) / 1024, "before": before / 1024}
+
+    samples = alternate({"restante": one}, max(3, options.rounds // 3), warm=2, label="memory")
+    values = column(samples["restante"], "more")
+    return [figures.Row("memory", f"extra resident memory, message of {size // 1_000_000} MB held "
+                        "and released", values, unit="MB", goal="<= 4",
+                        ours=figures.spread(column(samples["restante"], "before"), "MB before"))]
