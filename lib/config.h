@@ -1,8 +1,9 @@
 /*
  * restante.conf (restante.conf(5)): libconfuse syntax, one section per program plus ldap {},
- * system NAME {} and scenario NAME {}. One table (lib/config_table.c) per section says name, type, default, target and whether a
- * reload takes it over; the parser, --dump-config and the manual page are checked against it.
- * An unknown key, a bad value or an unreadable file is an error with file, line, key and remedy.
+ * system NAME {} and scenario NAME {}. One table (lib/config_table.c) per section says name, type,
+ * default, target and whether a reload takes it over; the parser, --dump-config and the manual page
+ * are checked against it. An unknown key, a bad value or an unreadable file is an error with file,
+ * line, key and remedy.
  */
 #ifndef RESTANTE_LIB_CONFIG_H
 #define RESTANTE_LIB_CONFIG_H
@@ -14,8 +15,12 @@
 
 #include "lib/ldap_session.h"
 #include "lib/log.h"
+#include "lib/str.h"
 
-/* Durations are microseconds ("5s", "10m", "2h", "5d", "100ms"), sizes bytes ("64K", "10M", "2G"). */
+/*
+ * Durations are microseconds ("5s", "10m", "2h", "5d", "100ms"), sizes bytes ("64K", "10M", "2G").
+ * Strings are never NULL: "" where nothing is set and nothing follows from other keys.
+ */
 struct config_ldap {
 	char *uri;       /* where to read; several, space-separated, are tried in order */
 	char *write_uri; /* where every write goes; default: the first of uri */
@@ -35,37 +40,38 @@ struct config_log {
 };
 
 struct config_milter {
-	char *node;            /* default: the host name up to its first dot */
-	char *hostname;        /* for HELO, Received and notices; default: the host's own name */
-	char *socket;          /* libmilter notation, "unix:/path" */
-	int64_t socket_mode;   /* octal in the file */
-	char *user, *group;    /* run as; empty: stay */
+	char *node;          /* default: the host name up to its first dot */
+	char *hostname;      /* for HELO, Received and notices; default: the host's own name */
+	char *socket;        /* libmilter notation, "unix:/path" */
+	int64_t socket_mode; /* octal in the file */
+	char *user, *group;  /* run as; empty: stay */
 	char *control_socket;
 	char *replica_dir, *queue_dir;
-	int64_t replica_cache, queue_cache;     /* bytes */
-	char *recipient_delimiter;              /* any of these characters; "" = no subaddresses */
+	int64_t replica_cache, queue_cache; /* bytes */
+	char *recipient_delimiter;          /* any of these characters; "" = no subaddresses */
 	bool carry_detail;
-	char *postmaster;                       /* physical address for postmaster@<federated domain> */
+	char *postmaster; /* physical address for postmaster@<federated domain> */
 	int64_t vanish_grace, heartbeat, late_commit;
-	int64_t mass_delete;                    /* percent of all mailboxes */
+	int64_t mass_delete; /* percent of all mailboxes */
 	char *reentry_daemon_name;
-	char *queue_list;                       /* command that lists the MTA's queue */
+	char *queue_list; /* command that lists the MTA's queue */
 	int64_t queue_list_timeout;
 	int64_t queue_bytes, queue_free, mailbox_bytes; /* limits, bytes; 0 = none */
-	char *release_listener;                 /* "smtp:host:port", "lmtp:host:port", "unix:path" */
-	char *release_tls;                      /* none, may, encrypt, verify */
+	char *release_listener; /* "smtp:host:port", "lmtp:host:port", "smtp:unix:/path",
+				   "lmtp:unix:/path" */
+	char *release_tls;      /* none, may, encrypt, verify */
 	char *release_ca_file;
 	int64_t release_workers;
-	int64_t release_expire;                 /* of 4xx answers after the release began */
-	int64_t delay_notice;                   /* sender is told after that time on hold; 0 = never */
+	int64_t release_expire; /* of 4xx answers after the release began */
+	int64_t delay_notice;   /* sender is told after that time on hold; 0 = never */
 	int64_t release_retry_min, release_retry_max; /* backoff */
-	int64_t stop_timeout;                   /* transactions in flight get that long at a stop */
+	int64_t stop_timeout; /* transactions in flight get that long at a stop */
 };
 
 struct config_cli {
-	char *control_socket;  /* default: that of milter {} */
-	int64_t swap_timeout;  /* restante swap without --wait */
-	int64_t wait_timeout;  /* with --wait */
+	char *control_socket; /* default: that of milter {} */
+	int64_t swap_timeout; /* restante swap without --wait */
+	int64_t wait_timeout; /* with --wait */
 	/* the administrator's own bind, where it is not that of ldap {}: */
 	char *bind_dn, *password_file;
 };
@@ -80,7 +86,8 @@ struct config {
 
 #define CONFIG_DEFAULT_PATH SYSCONFDIR "/restante/restante.conf"
 
-/* NULL with *error_r: "file:line: key: what is wrong; what to do". */
+/* NULL with *error_r: "file:line: section.key: what is wrong; what to do" (valid until the thread's
+ * next call). */
 struct config *config_load(const char *path, const char **error_r);
 void config_free(struct config **config);
 /* Every key of a section ("ldap", "milter", ...; NULL: all) with its value, as restante.conf
@@ -88,11 +95,17 @@ void config_free(struct config **config);
 void config_dump(const struct config *config, const char *section, FILE *out);
 /*
  * For SIGHUP: takes the reloadable values of `fresh` into `running`; appends to unchanged_r the
- * names of the others that differ (they need a restart).
+ * names of the others that differ (they need a restart), ", " between them. What was running is in
+ * `fresh` afterwards: free it once nobody points into it any more.
  */
 void config_reload(struct config *running, struct config *fresh, struct str *unchanged_r);
 
-/* The ldap {} section as options for a session; uri: NULL = write_uri. */
+/* 0 where a string key is set; -1 with *error_r, which names file and key: for keys that a program
+ * cannot do without ("ldap", "uri"). */
+int config_require(
+	const struct config *config, const char *section, const char *name, const char **error_r);
+
+/* The ldap {} section as options for a session; uri: NULL = write_uri. Points into config. */
 struct ldap_options config_ldap_options(const struct config *config, const char *uri);
 
 #endif

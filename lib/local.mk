@@ -3,7 +3,8 @@ lib_librestante_a_SOURCES = \
 	lib/address.c lib/address.h \
 	lib/bdb.c lib/bdb_env.c lib/bdb.h lib/bdb_internal.h \
 	lib/clock.c lib/clock.h \
-	lib/config.c lib/config_table.c lib/config.h lib/config_table.h \
+	lib/config.c lib/config_check.c lib/config_table.c lib/config_use.c lib/config_value.c \
+	lib/config.h lib/config_table.h \
 	lib/control_client.c lib/control_server.c lib/control.h \
 	lib/digest.c lib/digest.h \
 	lib/federation.c lib/federation.h \

@@ -1,0 +1,423 @@
+#define _GNU_SOURCE
+#include "lib/config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/config_table.h"
+#include "lib/mem.h"
+
+#define FILE_MAX_BYTES (1024 * 1024)
+#define KEYS_MAX       128
+#define NAME_MAX_BYTES 64
+
+/*
+ * libconfuse takes a file that ends inside of a section, a comment or a string for a good one, so
+ * this key, which no file can hold, must be seen at the end, outside of any section.
+ */
+#define SENTINEL "\x01"
+
+struct seen {
+	const struct config_key *key;
+	int line;
+};
+
+/* One load; libconfuse's callbacks have no place for a context of ours. */
+static struct loader {
+	struct config *config;
+	struct seen seen[KEYS_MAX];
+	size_t count;
+	bool complete;
+	char error[1024];
+} * loader;
+
+/* Its scanner is one global automaton. */
+static pthread_mutex_t scanner = PTHREAD_MUTEX_INITIALIZER;
+
+/* The first error is the one that explains the others. */
+__attribute__((format(printf, 2, 3))) static int complain(
+	struct loader *load, const char *format, ...)
+{
+	va_list args;
+
+	if (load->error[0] != '\0')
+		return -1;
+	va_start(args, format);
+	vsnprintf(load->error, sizeof load->error, format, args);
+	va_end(args);
+	for (char *p = load->error; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ')
+			*p = '?';
+	return -1;
+}
+
+static void *section_struct(const struct config *config, const struct config_section *section)
+{
+	return (char *)config + section->offset;
+}
+
+/* --- what libconfuse calls ----------------------------------------------------------------- */
+
+static void unknown_name(cfg_t *cfg, const char *name)
+{
+	bool in_section = config_section_find(cfg->name) != NULL;
+
+	if (strcmp(name, SENTINEL) == 0)
+		complain(loader, "%s: section %s {} is not closed; put a \"}\" at its end",
+			loader->config->path, cfg->name);
+	else if (in_section)
+		complain(loader, "%s:%d: %s.%s: there is no such key; restante.conf(5) lists all",
+			loader->config->path, cfg->line, cfg->name, name);
+	else
+		complain(loader, "%s:%d: %s: there is no such section; restante.conf(5) lists all",
+			loader->config->path, cfg->line, name);
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list args)
+{
+	char text[512];
+
+	if (strstr(format, "no such option") != NULL) {
+		unknown_name(cfg, va_arg(args, const char *));
+		return;
+	}
+	vsnprintf(text, sizeof text, format, args);
+	complain(loader, "%s:%d: %s; restante.conf(5) describes the syntax", loader->config->path,
+		cfg->line, strstr(text, SENTINEL) != NULL ? "premature end of file" : text);
+}
+
+static int line_of(const struct loader *load, const struct config_key *key)
+{
+	for (size_t i = 0; i < load->count; i++)
+		if (load->seen[i].key == key)
+			return load->seen[i].line;
+	return 0;
+}
+
+static int take_value(cfg_t *cfg, const struct config_section *section,
+	const struct config_key *key, const char *value)
+{
+	struct str allowed = STR_INIT;
+	int line = line_of(loader, key);
+
+	if (strcmp(value, SENTINEL) == 0)
+		return complain(loader, "%s: %s.%s: the file ends before its value",
+			loader->config->path, section->name, key->name);
+	if (line > 0)
+		return complain(loader,
+			"%s:%d: %s.%s: it was set in line %d before; remove one of them",
+			loader->config->path, cfg->line, section->name, key->name, line);
+	if (loader->count < KEYS_MAX)
+		loader->seen[loader->count++] = (struct seen){ key, cfg->line };
+	int result =
+		config_value_parse(key, section_struct(loader->config, section), value, &allowed);
+	if (result < 0)
+		complain(loader, "%s:%d: %s.%s: bad value \"%.100s\"; allowed: %s",
+			loader->config->path, cfg->line, section->name, key->name, value,
+			str_cstr(&allowed));
+	str_free(&allowed);
+	return result;
+}
+
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	const struct config_section *section = config_section_find(cfg->name);
+
+	*(const char **)result = value;
+	if (section == NULL)
+		return complain(loader, "%s:%d: %s: a key must stand in its section",
+			loader->config->path, cfg->line, opt->name);
+	return take_value(cfg, section, config_key_find(section, opt->name), value);
+}
+
+static int on_sentinel(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	(void)cfg;
+	(void)opt;
+	*(const char **)result = value;
+	loader->complete = true;
+	return 0;
+}
+
+/* --- the file ------------------------------------------------------------------------------ */
+
+static int check_text(struct loader *load, const char *path, const struct str *text)
+{
+	int line = 1;
+
+	for (size_t i = 0; i < text->len; i++) {
+		unsigned char c = (unsigned char)text->data[i];
+		if (c == '\n')
+			line++;
+		else if (c < ' ' && c != '\t' && c != '\r')
+			return complain(load, "%s:%d: byte 0x%02x; this must be a text file", path,
+				line, c);
+	}
+	return 0;
+}
+
+static int read_all(struct loader *load, const char *path, int fd, struct str *text)
+{
+	ssize_t got;
+
+	do {
+		str_reserve(text, 4096);
+		got = read(fd, text->data + text->len, 4096);
+		if (got < 0)
+			return complain(load, "%s: cannot be read: %s", path, strerror(errno));
+		text->len += (size_t)got;
+	} while (got > 0 && text->len <= FILE_MAX_BYTES);
+	if (text->len > FILE_MAX_BYTES)
+		return complain(load, "%s: larger than 1 MB; this is no restante.conf", path);
+	return check_text(load, path, text);
+}
+
+static int cannot_open(struct loader *load, const char *path)
+{
+	if (errno == ENOENT)
+		return complain(load,
+			"%s: there is no such file; name another with -c or write one as "
+			"restante.conf(5) says",
+			path);
+	if (errno == EACCES)
+		return complain(load, "%s: permission denied; user id %ld must be able to read it",
+			path, (long)geteuid());
+	return complain(load, "%s: cannot be opened: %s", path, strerror(errno));
+}
+
+static int read_file(struct loader *load, const char *path, struct str *text)
+{
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int result;
+
+	if (fd < 0)
+		return cannot_open(load, path);
+	if (fstat(fd, &status) < 0)
+		result = complain(load, "%s: %s", path, strerror(errno));
+	else if (S_ISDIR(status.st_mode))
+		result = complain(load, "%s: is a directory; name the file in it", path);
+	else if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode))
+		result = complain(load, "%s: is no regular file", path);
+	else
+		result = read_all(load, path, fd, text);
+	close(fd);
+	return result;
+}
+
+/* --- parsing ------------------------------------------------------------------------------- */
+
+static void silent(cfg_t *cfg, const char *format, va_list args)
+{
+	(void)cfg;
+	(void)format;
+	(void)args;
+}
+
+/*
+ * A file that ends inside of a comment or a string leaves the scanner there, and the next file
+ * would begin in it. Each of these texts ends one such state and leaves the others as they are.
+ */
+static void reset_scanner(void)
+{
+	static const char *const ends[] = { "*/", "\"x\"", "'x'" };
+	cfg_opt_t options[] = { CFG_END() };
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		cfg_t *cfg = cfg_init(options, CFGF_NONE);
+		cfg_set_error_function(cfg, silent);
+		cfg_parse_buf(cfg, ends[i]);
+		cfg_free(cfg);
+	}
+}
+
+static void parse_text(struct loader *load, const char *path, struct str *text, cfg_opt_t *options)
+{
+	cfg_t *cfg = cfg_init(options, CFGF_NONE);
+
+	if (cfg == NULL) {
+		complain(load, "%s: out of memory", path);
+		return;
+	}
+	cfg->filename = mem_strdup(path);
+	cfg_set_error_function(cfg, on_error);
+	str_append_z(text, "\n" SENTINEL " = end\n");
+	FILE *stream = fmemopen(text->data, text->len, "r");
+	int result = stream ? cfg_parse_fp(cfg, stream) : CFG_FILE_ERROR;
+	if (stream != NULL)
+		fclose(stream);
+	if (result != CFG_SUCCESS)
+		complain(load, "%s:%d: syntax error; restante.conf(5) describes the syntax", path,
+			cfg->line);
+	else if (!load->complete)
+		complain(load, "%s: the last comment or string is not closed", path);
+	if (load->error[0] != '\0')
+		reset_scanner();
+	cfg_free(cfg);
+}
+
+static cfg_opt_t *section_options(const struct config_section *section)
+{
+	cfg_opt_t *options = mem_zalloc((section->count + 1) * sizeof *options);
+
+	for (size_t i = 0; i < section->count; i++)
+		options[i] = (cfg_opt_t)CFG_STR_CB(
+			section->keys[i].name, NULL, CFGF_NODEFAULT, on_value);
+	options[section->count] = (cfg_opt_t)CFG_END();
+	return options;
+}
+
+static cfg_opt_t *all_options(void)
+{
+	const struct config_section *section;
+	cfg_opt_t *options = NULL;
+	size_t n = 0;
+
+	for (; (section = config_section_at(n)) != NULL; n++) {
+		options = mem_grow(options, n + 3, sizeof *options);
+		options[n] = (cfg_opt_t)CFG_SEC(section->name, section_options(section), CFGF_NONE);
+	}
+	options[n] = (cfg_opt_t)CFG_STR_CB(SENTINEL, NULL, CFGF_NODEFAULT, on_sentinel);
+	options[n + 1] = (cfg_opt_t)CFG_END();
+	return options;
+}
+
+static void free_options(cfg_opt_t **options)
+{
+	for (cfg_opt_t *option = *options; option->name != NULL; option++)
+		mem_free(&option->subopts);
+	mem_free(options);
+}
+
+static void parse(struct loader *load, const char *path, struct str *text)
+{
+	cfg_opt_t *options = all_options();
+
+	pthread_mutex_lock(&scanner);
+	loader = load;
+	parse_text(load, path, text, options);
+	loader = NULL;
+	pthread_mutex_unlock(&scanner);
+	free_options(&options);
+}
+
+/* --- values that follow from others -------------------------------------------------------- */
+
+static void derive(char **target, const char *value)
+{
+	if ((*target)[0] == '\0') {
+		mem_free(target);
+		*target = mem_strdup(value);
+	}
+}
+
+static void derive_all(struct config *config)
+{
+	char host[256] = "";
+
+	if (gethostname(host, sizeof host - 1) < 0 || host[0] == '\0')
+		memcpy(host, "localhost", sizeof "localhost");
+	derive(&config->milter.hostname, host);
+	host[strcspn(host, ".")] = '\0';
+	derive(&config->milter.node, host);
+	char *uri = config->ldap.uri + strspn(config->ldap.uri, " ");
+	char *first = mem_strndup(uri, strcspn(uri, " "));
+	derive(&config->ldap.write_uri, first);
+	mem_free(&first);
+	derive(&config->cli.control_socket, config->milter.control_socket);
+}
+
+/* 0 where the key has a value; else an error at the line of the key that needs it. */
+static int need(struct loader *load, const char *section_name, const char *name, bool has,
+	const char *because)
+{
+	const struct config_section *section = config_section_find(section_name);
+	char key[NAME_MAX_BYTES];
+
+	if (has)
+		return 0;
+	snprintf(key, sizeof key, "%.*s", (int)strcspn(because, " "), because);
+	return complain(load, "%s:%d: %s.%s is not set; %s.%s needs it", load->config->path,
+		line_of(load, config_key_find(section, key)), section_name, name, section_name,
+		because);
+}
+
+static int check_together(struct loader *load)
+{
+	const struct config_ldap *ldap = &load->config->ldap;
+	const struct config_milter *milter = &load->config->milter;
+	bool simple = ldap->bind == LDAP_BIND_SIMPLE;
+
+	if (need(load, "ldap", "bind_dn", !simple || *ldap->bind_dn, "bind = simple") < 0 ||
+		need(load, "ldap", "password_file", !simple || *ldap->password_file,
+			"bind = simple") < 0 ||
+		need(load, "ldap", "key_file", *ldap->key_file || !*ldap->cert_file, "cert_file") <
+			0 ||
+		need(load, "ldap", "cert_file", *ldap->cert_file || !*ldap->key_file, "key_file") <
+			0 ||
+		need(load, "log", "file",
+			load->config->log.target != LOG_TARGET_FILE || *load->config->log.file,
+			"target = file") < 0)
+		return -1;
+	if (milter->release_retry_min <= milter->release_retry_max)
+		return 0;
+	return complain(load, "%s: milter.release_retry_min is larger than release_retry_max",
+		load->config->path);
+}
+
+/* --- load and free ------------------------------------------------------------------------- */
+
+static struct config *new_config(const char *path)
+{
+	struct config *config = mem_zalloc(sizeof *config);
+	const struct config_section *section;
+	struct str unused = STR_INIT;
+
+	config->path = mem_strdup(path);
+	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
+		for (size_t k = 0; k < section->count; k++)
+			config_value_parse(&section->keys[k], section_struct(config, section),
+				section->keys[k].fallback, &unused);
+	str_free(&unused);
+	return config;
+}
+
+struct config *config_load(const char *path, const char **error_r)
+{
+	static _Thread_local char reason[sizeof((struct loader *)NULL)->error];
+	struct loader load = { .config = new_config(path) };
+	struct str text = STR_INIT;
+
+	if (read_file(&load, path, &text) == 0)
+		parse(&load, path, &text);
+	str_free(&text);
+	if (load.error[0] == '\0') {
+		derive_all(load.config);
+		check_together(&load);
+	}
+	if (load.error[0] != '\0') {
+		memcpy(reason, load.error, sizeof reason);
+		*error_r = reason;
+		config_free(&load.config);
+	}
+	return load.config;
+}
+
+void config_free(struct config **config)
+{
+	const struct config_section *section;
+
+	if (*config == NULL)
+		return;
+	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
+		for (size_t k = 0; k < section->count; k++)
+			config_value_free(&section->keys[k], section_struct(*config, section));
+	mem_free(&(*config)->path);
+	mem_free(config);
+}

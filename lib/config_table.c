@@ -1,0 +1,186 @@
+#include "lib/config_table.h"
+
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/config.h"
+
+#define MS(n)      ((n)*CLOCK_MS)
+#define SECONDS(n) ((n)*CLOCK_SECOND)
+#define MINUTES(n) SECONDS((n)*60)
+#define HOURS(n)   MINUTES((n)*60)
+#define DAYS(n)    HOURS((n)*24)
+#define KIB(n)     (INT64_C(n) << 10)
+#define TIB(n)     (INT64_C(n) << 40)
+
+#define KEY(section, field, kind, value)                                                           \
+	.name = #field, .type = CONFIG_##kind, .fallback = (value),                                \
+	.offset = offsetof(struct config_##section, field)
+
+static const char *const bind_names[] = { "anonymous", "simple", "external", NULL };
+static const char *const log_names[] = { "stderr", "syslog", "file", NULL };
+static const char *const level_names[] = { "error", "warning", "info", "debug", NULL };
+static const char *const tls_names[] = { "none", "may", "encrypt", "verify", NULL };
+
+/* clang-format off */
+static const struct config_key ldap_keys[] = {
+	{ KEY(ldap, uri, STRING, ""), .check = config_check_uris,
+	  .help = "directory servers to read from, space-separated, tried in order" },
+	{ KEY(ldap, write_uri, STRING, ""), .check = config_check_uri, .derived = "the first of uri",
+	  .help = "the one directory server that takes every write" },
+	{ KEY(ldap, base, STRING, ""),
+	  .help = "DN of the federated tree" },
+	{ KEY(ldap, bind, CHOICE, "anonymous"), .choices = bind_names,
+	  .help = "how to bind; external takes the identity of the ldapi:// peer or of the certificate" },
+	{ KEY(ldap, bind_dn, STRING, ""),
+	  .help = "DN of a simple bind" },
+	{ KEY(ldap, password_file, STRING, ""), .check = config_check_file,
+	  .help = "file whose first line is the password of a simple bind; no one else may read it" },
+	{ KEY(ldap, starttls, BOOL, "false"),
+	  .help = "StartTLS on ldap:// connections" },
+	{ KEY(ldap, ca_file, STRING, ""), .check = config_check_file, .derived = "the system's",
+	  .help = "certificates (PEM) that servers are checked against" },
+	{ KEY(ldap, cert_file, STRING, ""), .check = config_check_file,
+	  .help = "client certificate (PEM)" },
+	{ KEY(ldap, key_file, STRING, ""), .check = config_check_file,
+	  .help = "its private key (PEM)" },
+	{ KEY(ldap, timeout, DURATION, "10s"), .min = MS(100), .max = MINUTES(10),
+	  .help = "of connecting and of each operation" },
+};
+
+static const struct config_key log_keys[] = {
+	{ KEY(log, target, CHOICE, "syslog"), .choices = log_names, .reloadable = true,
+	  .help = "where log lines go" },
+	{ KEY(log, file, STRING, ""), .check = config_check_file, .reloadable = true,
+	  .help = "for target = file; opened anew on SIGHUP" },
+	{ KEY(log, level, CHOICE, "info"), .choices = level_names, .reloadable = true,
+	  .help = "the least important lines that are written" },
+};
+
+static const struct config_key milter_keys[] = {
+	{ KEY(milter, node, STRING, ""), .check = config_check_node,
+	  .derived = "the host name up to its first dot",
+	  .help = "name of this front door, that of its entry below ou=nodes" },
+	{ KEY(milter, hostname, STRING, ""), .check = config_check_node, .derived = "the host name",
+	  .help = "name given in EHLO, in Received fields and in notices" },
+	{ KEY(milter, socket, STRING, "unix:/var/spool/postfix/restante/milter.sock"),
+	  .check = config_check_listen,
+	  .help = "where the MTA connects; a unix socket is five times as fast as TCP" },
+	{ KEY(milter, socket_mode, MODE, "0660"), .max = 0777,
+	  .help = "mode of that unix socket" },
+	{ KEY(milter, user, STRING, "restante"),
+	  .help = "run as that user when started by root; empty: stay" },
+	{ KEY(milter, group, STRING, "restante"),
+	  .help = "run in that group, which may also use the control socket; empty: the user's" },
+	{ KEY(milter, control_socket, STRING, RUNSTATEDIR "/restante/milter.sock"),
+	  .check = config_check_socket,
+	  .help = "where restante(1) connects" },
+	{ KEY(milter, replica_dir, STRING, LOCALSTATEDIR "/lib/restante/replica"),
+	  .check = config_check_path,
+	  .help = "database of the replica; it can be rebuilt" },
+	{ KEY(milter, queue_dir, STRING, LOCALSTATEDIR "/lib/restante/queue"),
+	  .check = config_check_path,
+	  .help = "database of held mail, on a local disk; it cannot be rebuilt" },
+	{ KEY(milter, replica_cache, SIZE, "64M"), .min = KIB(256), .max = TIB(1),
+	  .help = "memory for pages of the replica" },
+	{ KEY(milter, queue_cache, SIZE, "32M"), .min = KIB(256), .max = TIB(1),
+	  .help = "memory for pages of the queue" },
+	{ KEY(milter, recipient_delimiter, STRING, "+"), .check = config_check_delimiters,
+	  .reloadable = true,
+	  .help = "characters that begin a subaddress; empty: there are none" },
+	{ KEY(milter, carry_detail, BOOL, "true"), .reloadable = true,
+	  .help = "put the subaddress at the end of the physical local part" },
+	{ KEY(milter, postmaster, STRING, ""), .check = config_check_physical, .reloadable = true,
+	  .help = "physical address for postmaster of a federated domain that has no such mailbox" },
+	{ KEY(milter, vanish_grace, DURATION, "5m"), .max = DAYS(1), .reloadable = true,
+	  .help = "an address that vanished that lately is answered 451" },
+	{ KEY(milter, heartbeat, DURATION, "10s"), .min = MS(100), .max = HOURS(1),
+	  .help = "period of the heartbeat; a replica without one for three of them is not current" },
+	{ KEY(milter, late_commit, DURATION, "2s"), .max = MINUTES(5), .reloadable = true,
+	  .help = "how long the MTA may take to queue a message after it was answered" },
+	{ KEY(milter, mass_delete, NUMBER, "10"), .max = 100, .reloadable = true,
+	  .help = "percent of all mailboxes; more vanishing at once wait for restante node approve" },
+	{ KEY(milter, reentry_daemon_name, STRING, "restante-reentry"),
+	  .help = "{daemon_name} of the MTA's re-entry listener" },
+	{ KEY(milter, queue_list, STRING, "postqueue -j"), .check = config_check_command,
+	  .reloadable = true,
+	  .help = "command that lists the MTA's queue" },
+	{ KEY(milter, queue_list_timeout, DURATION, "30s"), .min = SECONDS(1), .max = HOURS(1),
+	  .reloadable = true, .help = "of that command" },
+	{ KEY(milter, queue_bytes, SIZE, "0"), .max = INT64_MAX, .reloadable = true,
+	  .help = "most content held in all; 0 = no limit" },
+	{ KEY(milter, queue_free, SIZE, "512M"), .max = INT64_MAX, .reloadable = true,
+	  .help = "space that holding leaves free on the file system of queue_dir" },
+	{ KEY(milter, mailbox_bytes, SIZE, "0"), .max = INT64_MAX, .reloadable = true,
+	  .help = "most content held for one mailbox; 0 = no limit" },
+	{ KEY(milter, release_listener, STRING, "smtp:127.0.0.1:10026"), .check = config_check_relay,
+	  .reloadable = true,
+	  .help = "the MTA's listener that takes released mail and has no milter" },
+	{ KEY(milter, release_tls, WORD, "none"), .choices = tls_names, .reloadable = true,
+	  .help = "STARTTLS there: never, if offered, always, always with a name that is checked" },
+	{ KEY(milter, release_ca_file, STRING, ""), .check = config_check_file, .reloadable = true,
+	  .derived = "the system's",
+	  .help = "certificates (PEM) for release_tls = verify" },
+	{ KEY(milter, release_workers, NUMBER, "8"), .min = 1, .max = 64,
+	  .help = "mailboxes released in parallel" },
+	{ KEY(milter, release_expire, DURATION, "5d"), .min = SECONDS(1), .max = DAYS(365),
+	  .reloadable = true,
+	  .help = "a message refused with 4xx for that long after its release began is returned" },
+	{ KEY(milter, delay_notice, DURATION, "4h"), .max = DAYS(365), .reloadable = true,
+	  .help = "the sender of a message held that long is told; 0 = never" },
+	{ KEY(milter, release_retry_min, DURATION, "10s"), .min = MS(100), .max = DAYS(1),
+	  .reloadable = true, .help = "first pause after a 4xx or trouble" },
+	{ KEY(milter, release_retry_max, DURATION, "30m"), .min = MS(100), .max = DAYS(7),
+	  .reloadable = true, .help = "longest pause, reached by doubling" },
+	{ KEY(milter, stop_timeout, DURATION, "30s"), .max = HOURS(1), .reloadable = true,
+	  .help = "transactions in flight get that long at a stop" },
+};
+
+static const struct config_key cli_keys[] = {
+	{ KEY(cli, control_socket, STRING, ""), .reloadable = true,
+	  .derived = "that of milter {}",
+	  .help = "socket of the restante-milter to talk to" },
+	{ KEY(cli, swap_timeout, DURATION, "5s"), .min = MS(100), .max = DAYS(7), .reloadable = true,
+	  .help = "how long restante swap waits for the fence" },
+	{ KEY(cli, wait_timeout, DURATION, "5m"), .min = MS(100), .max = DAYS(7), .reloadable = true,
+	  .help = "the same with --wait" },
+	{ KEY(cli, bind_dn, STRING, ""), .reloadable = true, .derived = "the bind of ldap {}",
+	  .help = "DN of the administrator's own simple bind" },
+	{ KEY(cli, password_file, STRING, ""), .check = config_check_file, .reloadable = true,
+	  .help = "its password" },
+};
+
+#define SECTION(section, text) \
+	{ .name = #section, .help = (text), .offset = offsetof(struct config, section), \
+	  .keys = section##_keys, .count = sizeof section##_keys / sizeof section##_keys[0] }
+
+static const struct config_section sections[] = {
+	SECTION(ldap, "the directory"),
+	SECTION(log, "log lines of all programs"),
+	SECTION(milter, "restante-milter(8)"),
+	SECTION(cli, "restante(1)"),
+};
+/* clang-format on */
+
+const struct config_section *config_section_at(size_t index)
+{
+	return index < sizeof sections / sizeof sections[0] ? &sections[index] : NULL;
+}
+
+const struct config_section *config_section_find(const char *name)
+{
+	const struct config_section *section;
+
+	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
+		if (strcmp(section->name, name) == 0)
+			return section;
+	return NULL;
+}
+
+const struct config_key *config_key_find(const struct config_section *section, const char *name)
+{
+	for (size_t i = 0; i < section->count; i++)
+		if (strcmp(section->keys[i].name, name) == 0)
+			return &section->keys[i];
+	return NULL;
+}

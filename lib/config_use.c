@@ -1,0 +1,115 @@
+/* What is done with a loaded configuration: dump, reload, options for others. */
+#include <string.h>
+
+#include "lib/config.h"
+#include "lib/config_table.h"
+
+static void *section_struct(const struct config *config, const struct config_section *section)
+{
+	return (char *)config + section->offset;
+}
+
+/* "\$" keeps libconfuse from taking "${NAME}" for an environment variable. */
+static void dump_quoted(const char *value, FILE *out)
+{
+	fputc('"', out);
+	for (; *value != '\0'; value++) {
+		if (*value == '"' || *value == '\\' || *value == '$')
+			fputc('\\', out);
+		fputc(*value, out);
+	}
+	fputc('"', out);
+}
+
+static void dump_section(
+	const struct config *config, const struct config_section *section, FILE *out)
+{
+	fprintf(out, "%s {\n", section->name);
+	for (size_t i = 0; i < section->count; i++) {
+		const struct config_key *key = &section->keys[i];
+		struct str value = STR_INIT;
+		config_value_format(key, section_struct(config, section), &value);
+		fprintf(out, "\t%s = ", key->name);
+		if (key->type == CONFIG_STRING)
+			dump_quoted(str_cstr(&value), out);
+		else
+			fputs(str_cstr(&value), out);
+		fputc('\n', out);
+		str_free(&value);
+	}
+	fputs("}\n", out);
+}
+
+void config_dump(const struct config *config, const char *section_name, FILE *out)
+{
+	const struct config_section *section;
+
+	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
+		if (section_name == NULL || strcmp(section->name, section_name) == 0)
+			dump_section(config, section, out);
+}
+
+static void reload_key(struct config *running, struct config *fresh,
+	const struct config_section *section, const struct config_key *key, struct str *unchanged_r)
+{
+	void *mine = section_struct(running, section), *new = section_struct(fresh, section);
+
+	if (config_value_equal(key, mine, new))
+		return;
+	if (key->reloadable)
+		config_value_swap(key, mine, new);
+	else
+		str_printf(unchanged_r, "%s%s.%s", unchanged_r->len ? ", " : "", section->name,
+			key->name);
+}
+
+void config_reload(struct config *running, struct config *fresh, struct str *unchanged_r)
+{
+	const struct config_section *section;
+
+	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
+		for (size_t k = 0; k < section->count; k++)
+			reload_key(running, fresh, section, &section->keys[k], unchanged_r);
+}
+
+int config_require(const struct config *config, const char *section_name, const char *name,
+	const char **error_r)
+{
+	static _Thread_local char reason[1024];
+	const struct config_section *section = config_section_find(section_name);
+	const struct config_key *key = config_key_find(section, name);
+	struct str value = STR_INIT;
+
+	config_value_format(key, section_struct(config, section), &value);
+	bool has = value.len > 0;
+	str_free(&value);
+	if (has)
+		return 0;
+	snprintf(reason, sizeof reason, "%s: %s.%s is not set; it is needed here: %s", config->path,
+		section_name, name, key->help);
+	*error_r = reason;
+	return -1;
+}
+
+static const char *or_null(const char *value)
+{
+	return *value ? value : NULL;
+}
+
+struct ldap_options config_ldap_options(const struct config *config, const char *uri)
+{
+	const struct config_ldap *ldap = &config->ldap;
+
+	return (struct ldap_options){
+		.uri = uri ? uri : ldap->write_uri,
+		.base = ldap->base,
+		.bind = ldap->bind,
+		.bind_dn = or_null(ldap->bind_dn),
+		.password_file = or_null(ldap->password_file),
+		.starttls = ldap->starttls,
+		.ca_file = or_null(ldap->ca_file),
+		.cert_file = or_null(ldap->cert_file),
+		.key_file = or_null(ldap->key_file),
+		.timeout_us = ldap->timeout,
+	};
+}
