@@ -43,19 +43,20 @@ class Lab:
         self.backends = {}
         self._closed = False
         atexit.register(self.close)
+        self._milter_options, self._postfix_more = milter_options or {}, postfix_more
         try:
-            self._make(start, milter_options, postfix_more)
+            self.make(start)
             for server in self.servers:
                 if server is self.milter and not wait_milter:
                     server.start(wait=False)
                 else:
                     server.start()
         except BaseException:
-            self.keep_logs_on_error()
-            self.close()
+            self.abandon()
             raise
 
-    def _make(self, start, milter_options, postfix_more):
+    def make(self, start):
+        """Prepares these servers, without starting them."""
         unknown = set(start) - {"slapd", "s1", "s2", "s3", "milter", "null", "postfix"}
         if unknown:
             raise LabError("the lab has no " + ", ".join(sorted(unknown)))
@@ -70,9 +71,9 @@ class Lab:
         elif "null" in start:
             milter = "unix:restante/null.sock"
         if "postfix" in start:
-            self.postfix = Postfix(self, milter=milter, more=postfix_more)
+            self.postfix = Postfix(self, milter=milter, more=self._postfix_more)
         if "milter" in start:
-            self.milter = self._add(Milter(self, milter_options or {}))
+            self.milter = self._add(Milter(self, self._milter_options))
         if "null" in start:
             self.null_milter = self._add(NullMilter(self))
         if self.postfix:
@@ -82,12 +83,16 @@ class Lab:
         self.servers.append(server)
         return server
 
-    def keep_logs_on_error(self):
-        """A lab that failed to start leaves its logs where RESTANTE_LAB_LOGS says."""
+    def abandon(self):
+        """After a failure: its logs go where RESTANTE_LAB_LOGS says, and everything is killed."""
         target = os.environ.get("RESTANTE_LAB_LOGS")
         if target:
             shutil.copytree(os.path.join(self.dir, "log"),
                             os.path.join(target, os.path.basename(self.dir)), dirs_exist_ok=True)
+        for server in reversed(self.servers):
+            server.kill()
+        self.servers = []
+        self.close()
 
     # --- shortcuts -----------------------------------------------------------------------------
 
@@ -125,10 +130,7 @@ class Lab:
 
     def __exit__(self, kind, value, traceback):
         if kind is not None:
-            self.keep_logs_on_error()
-            for server in reversed(self.servers):
-                server.kill()
-            self.servers = []
+            self.abandon()
         self.close()
         return False
 

@@ -82,13 +82,26 @@ class Milter(Server):
         return [self.binary, "-c", self.conf]
 
     def ready(self):
-        """It listens, and its replica is usable."""
-        if not listens(self.socket) or not listens(self.control):
+        """It listens, its replica is usable and its node enabled."""
+        if not listens(self.socket):
             return False
-        done = self.cli("status", "--json", check=False)
-        if done.returncode != 0:
+        try:
+            answer = self.ask("route", address="nobody@example.org")
+        except (OSError, ValueError):
             return False
-        return is_ready(json.loads(done.stdout))
+        return all(answer.get(fact) for fact in ("loaded", "current", "node_enabled"))
+
+    def ask(self, command, **fields):
+        """One request on the control socket, the first line of its answer."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(30)
+            connection.connect(self.control)
+            connection.sendall(json.dumps(dict(v=1, cmd=command, **fields)).encode() + b"\n")
+            return json.loads(connection.makefile().readline())
+
+    def held(self):
+        """Messages in the hold queue."""
+        return self.ask("queue.stats")["messages"]
 
     def cli(self, *arguments, check=True, timeout=120):
         """The restante command with this lab's configuration."""
@@ -97,11 +110,6 @@ class Milter(Server):
 
     def cli_json(self, *arguments, timeout=120):
         return json.loads(self.cli(*arguments, "--json", timeout=timeout).stdout)
-
-
-def is_ready(status):
-    """Whether a status answer says that the milter decides by itself."""
-    return bool(status.get("ready"))
 
 
 def listens(path):

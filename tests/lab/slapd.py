@@ -108,10 +108,10 @@ class Slapd(Server):
             return ["-x", "-H", self.uri]
         if who == "root":
             return ["-Q", "-Y", "EXTERNAL", "-H", self.ldapi]
-        return ["-x", "-H", self.uri, "-D", IDENTITIES[who], "-y", self._bare_password(who)]
+        return ["-x", "-H", self.uri, "-D", IDENTITIES[who], "-y", self.bare_password(who)]
 
-    def _bare_password(self, who):
-        """ldap-utils take the whole file, a line end included."""
+    def bare_password(self, who):
+        """A file for -y: ldap-utils take the whole file, a line end included."""
         path = self.password_file(who) + ".bare"
         if not os.path.exists(path):
             with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:

@@ -1,0 +1,103 @@
+# For ./quickstart and ./check (sh): installs what is missing, and nothing that would push another
+# package off the machine. Services that come with the packages are not started and not configured.
+
+packages_build="gcc libc6-dev make autoconf automake pkg-config libmilter-dev libldap-dev
+libdb5.3-dev libssl-dev libconfuse-dev libjansson-dev libidn2-dev libunistring-dev"
+packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-lmtpd python3"
+packages_check="libcmocka-dev mandoc python3-pytest python3-dkim"
+
+package_there() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+packages_missing() {
+	for package in "$@"; do
+		package_there "$package" || printf '%s ' "$package"
+	done
+}
+
+# What installing them would remove; fails where apt does not know them (lists not fetched yet).
+packages_removed_by() {
+	LC_ALL=C apt-get -s install --no-install-recommends "$@" 2>/dev/null >"$packages_tmp" || return 1
+	sed -n 's/^Remv \([^ ]*\).*/\1/p' "$packages_tmp"
+}
+
+packages_apt() {
+	printf '%s\n' 'slapd slapd/no_configuration boolean true' \
+		'postfix postfix/main_mailer_type select No configuration' |
+		debconf-set-selections 2>/dev/null || :
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod 755 $policy
+		trap 'rm -f $policy' EXIT INT TERM HUP
+	fi
+	DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Use-Pty=0 \
+		-o Dpkg::Options::=--force-confold install --no-install-recommends "$@" \
+		>"$packages_log" 2>&1 </dev/null || {
+		tail -5 "$packages_log" >&2
+		return 1
+	}
+}
+
+# Another MTA is installed and stays: Postfix goes, unpacked only, below the build directory.
+packages_private_postfix() {
+	RESTANTE_POSTFIX_PREFIX=$1/postfix-private
+	export RESTANTE_POSTFIX_PREFIX
+	[ -x "$RESTANTE_POSTFIX_PREFIX/usr/sbin/postconf" ] && return 0
+	mkdir -p "$RESTANTE_POSTFIX_PREFIX"
+	(cd "$RESTANTE_POSTFIX_PREFIX" && apt-get -q download postfix >"$packages_log" 2>&1 &&
+		dpkg -x postfix_*.deb . && rm -f postfix_*.deb) || {
+		tail -5 "$packages_log" >&2
+		return 1
+	}
+	# its libraries come from the archive as usual: none of them conflicts with anything
+	libraries=$(packages_missing libnsl2 libicu72 libsasl2-2 cpio ssl-cert)
+	[ -z "$libraries" ] || packages_apt $libraries
+}
+
+# packages_need BUILD_DIRECTORY PACKAGE...
+packages_need() {
+	build=$1
+	shift
+	mkdir -p "$build"
+	packages_log=$build/packages.log
+	packages_tmp=$build/packages.tmp
+	if [ -x "$build/postfix-private/usr/sbin/postconf" ] && ! package_there postfix; then
+		packages_private_postfix "$build"
+		set -- $(printf '%s\n' "$@" | grep -vx postfix)
+	fi
+	missing=$(packages_missing "$@")
+	[ -n "$missing" ] || return 0
+	echo "installing: $missing"
+	removed=$(packages_removed_by $missing) || {
+		apt-get -q update >"$packages_log" 2>&1 || {
+			tail -3 "$packages_log" >&2
+			return 1
+		}
+		removed=$(packages_removed_by $missing) || {
+			echo "apt-get cannot install: $missing" >&2
+			return 1
+		}
+	}
+	if [ -n "$removed" ]; then
+		echo "Postfix is unpacked into $build/postfix-private: installing it would remove" $removed
+		missing=$(printf '%s\n' $missing | grep -vx postfix | tr '\n' ' ')
+		removed=$([ -z "$missing" ] || packages_removed_by $missing)
+		if [ -n "$removed" ]; then
+			echo "installing $missing would remove $removed: not done" >&2
+			return 1
+		fi
+		packages_private_postfix "$build" || return 1
+	fi
+	[ -z "$missing" ] || packages_apt $missing
+}
+
+# package_configure SOURCE BUILD_DIRECTORY LOG CONFIGURE_OPTIONS... : configures where it is not yet.
+package_configure() {
+	source=$1 build=$2 log=$3
+	shift 3
+	[ -x "$source/configure" ] || (cd "$source" && autoreconf -fi) >"$log" 2>&1 || return 1
+	[ -f "$build/Makefile" ] || (mkdir -p "$build" && cd "$build" &&
+		"$source/configure" -q "$@") >>"$log" 2>&1
+}

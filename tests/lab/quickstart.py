@@ -1,0 +1,281 @@
+"""What ./quickstart shows: a mailbox moves from S1 to S2 while mail keeps coming."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab import corpus as corpora  # noqa: E402
+from lab.lab import SOURCE, Lab, end_on_signals  # noqa: E402
+from lab.ledger import Ledger, clean, last_line  # noqa: E402
+from lab.mail import Injector  # noqa: E402
+from lab.process import LabError, run, wait_for  # noqa: E402
+
+RATE = 40.0        # messages per second, all mailboxes together
+HOLD_FOR = 3.0     # seconds that mail is seen to wait
+MOVED = "anna@example.org"
+ALIAS = "a.anna@example.org"
+OTHERS = {"bert@example.org": ("S1", "bert"), "carla@example.org": ("S2", "carla"),
+          "contact@example.org": ("S1", "info"), "whoever@example.net": ("S1", "catchall")}
+
+
+class Timeline:
+    def __init__(self, began):
+        self.began = began
+
+    def say(self, text):
+        print("%7.2f s  %s" % (time.time() - self.began, text), flush=True)
+
+    def more(self, text):
+        for line in text.rstrip("\n").splitlines():
+            print("           | " + line, flush=True)
+
+    def restante(self, lab, *arguments, show=True):
+        """Runs the command and shows it as one would type it, and what it said."""
+        self.say("$ restante " + " ".join(arguments))
+        done = lab.milter.cli(*arguments, check=False)
+        if show or done.returncode != 0:
+            self.more((done.stdout + done.stderr).decode(errors="replace"))
+        if done.returncode != 0:
+            raise LabError("restante %s: exit %d" % (arguments[0], done.returncode))
+        return done
+
+
+def kept_path():
+    return os.path.join(os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build"),
+                        "quickstart-lab.json")
+
+
+def keep_note(lab):
+    with open(kept_path(), "w") as out:
+        json.dump({"dir": lab.dir, "pids": {s.name: s.pid for s in lab.servers}}, out)
+
+
+def is_ours(pid, directory):
+    """A process id may have gone to somebody else meanwhile: it must speak of our directory."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as cmdline:
+            return directory.encode() in cmdline.read()
+    except OSError:
+        return False
+
+
+def stop_kept():
+    try:
+        with open(kept_path()) as note:
+            kept = json.load(note)
+    except FileNotFoundError:
+        print("quickstart: no lab was left up")
+        return 0
+    pids = [pid for pid in kept["pids"].values() if pid and is_ours(pid, kept["dir"])]
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    for pid in pids:
+        wait_for(lambda p=pid: not is_ours(p, kept["dir"]), 30, "process %d to end" % pid)
+    if os.path.basename(kept["dir"]).startswith("restante-lab-"):
+        run(["rm", "-rf", "--", kept["dir"]])
+    os.unlink(kept_path())
+    print("quickstart: the lab is gone (%d servers ended)" % len(pids))
+    return 0
+
+
+def refuse_second():
+    """One lab is left up at a time."""
+    if os.path.exists(kept_path()):
+        with open(kept_path()) as note:
+            kept = json.load(note)
+        if any(pid and is_ours(pid, kept["dir"]) for pid in kept["pids"].values()):
+            raise LabError("a lab of --keep is up in %s: ./quickstart --stop ends it" % kept["dir"])
+
+
+def start(timeline, options):
+    lab = Lab(start=(), keep=False)
+    parts = ["slapd", "s1", "s2", "milter", "postfix"] + (["null"] if options.corpus else [])
+    lab.make(parts)
+    if options.corpus:
+        corpora.prepare(lab)
+    what = {"slapd": "slapd with the sample tree", "s1": "Dovecot, backend S1",
+            "s2": "Dovecot, backend S2", "postfix": "Postfix, the front door",
+            "milter": "restante-milter, which loads its replica of the directory",
+            "null": "the milter that does nothing, for comparison"}
+    timeline.say("the lab is %s" % lab.dir)
+    for server in lab.servers:
+        timeline.say("starting %s ..." % what[server.name])
+        server.start()
+    return lab
+
+
+class Show:
+    """The move itself; what was observed stays for the verdict."""
+
+    def __init__(self, lab, timeline):
+        self.lab, self.timeline = lab, timeline
+        self.ledger = Ledger()
+        self.ledger.home(MOVED, "S1", "anna")
+        self.ledger.home(ALIAS, "S1", "anna")
+        for address, (system, user) in OTHERS.items():
+            self.ledger.home(address, system, user)
+        self.move = self.ledger.moves([MOVED, ALIAS], ("S2", "anna"))
+        self.most_held = 0
+        self.released_into_new = 0
+
+    def run(self):
+        timeline, lab = self.timeline, self.lab
+        injector = Injector(lab.postfix.port, [MOVED, "bert@example.org", ALIAS,
+                                               "carla@example.org", MOVED, "contact@example.org",
+                                               ALIAS, "whoever@example.net"],
+                            self.ledger, rate=RATE)
+        timeline.say("sending %.0f messages a second, half of them for Anna, from now on" % RATE)
+        injector.start()
+        try:
+            time.sleep(1.0)
+            timeline.restante(lab, "route", MOVED)
+            self.hold()
+            self.watch()
+            self.swap()
+            self.release()
+            timeline.restante(lab, "route", MOVED)
+            time.sleep(1.0)
+        finally:
+            injector.stop()
+        timeline.say("sending has ended: %d messages acknowledged, %d transactions repeated" % (
+            len(self.ledger.acknowledged()), injector.retries))
+        self.settle()
+
+    def hold(self):
+        self.move.held = time.monotonic()
+        self.timeline.restante(self.lab, "hold", MOVED)
+
+    def watch(self):
+        until = time.monotonic() + HOLD_FOR
+        while time.monotonic() < until:
+            time.sleep(HOLD_FOR / 4)
+            held = self.lab.milter.held()
+            self.most_held = max(self.most_held, held)
+            self.timeline.say("%4d messages wait for Anna  %s" % (held, "#" * min(held, 60)))
+        self.timeline.restante(self.lab, "queue", "list", MOVED, "--limit", "3")
+
+    def swap(self):
+        self.timeline.restante(self.lab, "swap", MOVED, "--system", "S2", "--to", "anna@s2.lab",
+                               "--id", "s2-anna", "--wait", "--yes")
+        self.move.fenced = time.monotonic()
+        imap = self.lab.imap("S1", "anna")
+        self.move.old_uid_next = imap.uid_next()
+        imap.close()
+        self.timeline.say("the hold lasted %.2f s; Anna lives on S2 now" % (
+            self.move.fenced - self.move.held))
+
+    def release(self):
+        swapped = self.move.fenced
+        wait_for(lambda: self.lab.milter.held() == 0, 30, "the hold queue to be empty")
+        self.timeline.say("the hold queue is empty: release took %.2f s" % (
+            time.monotonic() - swapped))
+
+    def settle(self):
+        wait_for(lambda: self.lab.milter.held() == 0, 30, "the hold queue to be empty")
+        wait_for(self.lab.postfix.empty, 30, "the queue of Postfix to be empty")
+        self.timeline.say("reading every mailbox of S1 and S2 over IMAP")
+        held = {r.msgid for r in self.ledger.acknowledged()
+                if self.lab.milter and self.move.held < r.attempts[0] and
+                r.acknowledged < self.move.fenced and r.target in (MOVED, ALIAS)}
+        self.released_into_new = len(held & set(self.lab.message_ids("S2", "anna")))
+        for system, user in (("S1", "anna"), ("S2", "anna")):
+            self.timeline.say("%s has %d messages for Anna" % (
+                system, len(self.lab.message_ids(system, user))))
+        self.timeline.say("%d messages were held at most, %d that came during the hold are in S2" %
+                          (self.most_held, self.released_into_new))
+
+
+def explain(outcome, say):
+    for record in outcome.lost:
+        say("LOST: %s for %s" % (record.msgid, record.target))
+    for record, where in outcome.duplicated:
+        say("DUPLICATED: %s for %s: %s" % (record.msgid, record.target, where))
+    for record, where in outcome.misrouted:
+        say("MISROUTED: %s for %s is in %s" % (record.msgid, record.target, where))
+    for msgid, where in outcome.strangers:
+        say("not ours: %s in %s" % (msgid, where))
+
+
+def talk(lab):
+    """How a person goes on from here."""
+    slapd, milter = lab.slapd, lab.milter
+    print("""
+The lab is up; ./quickstart --stop ends it.
+  a message:    swaks --server 127.0.0.1:%d --from you@outside.test --to bert@example.org
+  hold by LDAP: printf 'dn: %s\\nchangetype: modify\\nreplace: restanteState\\nrestanteState: holding\\n' |
+                ldapmodify -x -H %s -D cn=operator,ou=services,cn=restante,dc=example,dc=org -y %s
+  the command:  %s -c %s status
+  read S1:      curl -s -u bert:%s 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1'    (S2: port %d)
+  logs:         %s
+""" % (lab.postfix.port, slapd.mailbox_dn("bert"), slapd.uri, slapd.bare_password("operator"),
+       milter.cli_binary, milter.conf, lab.backends["S1"].password,
+       lab.backends["S1"].imap_port, lab.backends["S2"].imap_port,
+       os.path.join(lab.dir, "log")), flush=True)
+
+
+def verdict(show, outcome, compared):
+    """Exit status 0 needs everything that was promised, and that it was really seen."""
+    reasons = []
+    if not clean(outcome):
+        reasons.append("the ledger does not balance")
+    if not show.most_held:
+        reasons.append("no held message was observed")
+    if not show.released_into_new:
+        reasons.append("no held message was released into S2")
+    if compared is not None and not compared.same():
+        reasons.append("messages of the corpus differ")
+    return reasons
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--began", type=float, default=time.time())
+    parser.add_argument("--corpus")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--stop", action="store_true")
+    options = parser.parse_args()
+    if options.stop:
+        return stop_kept()
+    end_on_signals()
+    timeline = Timeline(options.began)
+    lab = compared = None
+    try:
+        refuse_second()
+        lab = start(timeline, options)
+        show = Show(lab, timeline)
+        show.run()
+        if options.corpus:
+            compared = corpora.compare(lab, timeline, options.corpus)
+        outcome = show.ledger.settle(lab)
+        explain(outcome, timeline.say)
+        reasons = verdict(show, outcome, compared)
+        for reason in reasons:
+            timeline.say("FAILED: " + reason)
+        if options.keep:
+            lab.keep = True
+            keep_note(lab)
+            talk(lab)
+        else:
+            lab.close()
+    except LabError as error:
+        timeline.say("FAILED: %s" % error)
+        if lab:
+            timeline.more(lab.milter.log_tail() if lab.milter else "")
+            lab.abandon()
+        return 1
+    except KeyboardInterrupt:
+        timeline.say("interrupted: ending the lab")
+        if lab:
+            lab.abandon()
+        return 130
+    print(last_line(outcome), flush=True)
+    return 1 if reasons else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
