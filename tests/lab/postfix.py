@@ -146,7 +146,9 @@ class Postfix(Server):
 
     def _snippet(self, name):
         with open(os.path.join(self.lab.source, "contrib/postfix", name)) as snippet:
-            return snippet.read()
+            text = snippet.read()
+        ports = {"10026": self.release_port, "10027": self.reentry_port}
+        return re.sub(r"(?<=:)1002[67]\b", lambda port: str(ports[port[0]]), text)
 
     def configure(self):
         """Writes main.cf and master.cf; call again (then reload or restart) after a change."""
@@ -163,7 +165,7 @@ class Postfix(Server):
             shlib=libraries, owner=self.owner.pw_name, group=self.group.gr_name, log=self.log,
             root=self.lab.dir, environment=environment,
             transports=transports or "{ none.lab = error:no backend }")
-        snippet = self._snippet("main.cf").replace(":10026", ":%d" % self.reentry_port)
+        snippet = self._snippet("main.cf")
         if self.milter != "unix:restante/milter.sock":
             snippet = snippet.replace("unix:restante/milter.sock", self.milter)
         with open(os.path.join(self.conf, "main.cf"), "w") as out:
@@ -172,11 +174,9 @@ class Postfix(Server):
             "127.0.0.1:%d inet n - y - - smtpd\n  -o local_header_rewrite_clients=\n"
             "  -o smtpd_peername_lookup=no\n%s" % (port, "".join(
                 "  -o %s\n" % option for option in options)) for port, options in self.plain_ports)
-        snippet = self._snippet("master.cf")
-        snippet = snippet.replace("127.0.0.1:10025", "127.0.0.1:%d" % self.release_port)
-        snippet = snippet.replace("127.0.0.1:10026", "127.0.0.1:%d" % self.reentry_port)
         with open(os.path.join(self.conf, "master.cf"), "w") as out:
-            out.write(MASTER.format(port=self.port, listeners=listeners) + snippet)
+            out.write(MASTER.format(port=self.port, listeners=listeners) +
+                      self._snippet("master.cf"))
 
     def add_front(self, *options):
         """One more front door with these -o options of smtpd; its port. Before the start."""
