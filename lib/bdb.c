@@ -14,6 +14,7 @@ struct bdb_table {
 	DB *db;
 	struct bdb_env *env;
 	char *name;
+	struct bdb_room room;
 };
 
 struct bdb_txn {
@@ -63,17 +64,20 @@ static enum bdb_result outcome(const struct bdb_table *table, int code, const ch
 
 /* --- tables ---------------------------------------------------------------------------------- */
 
-static int open_file(DB *db, const char *name, unsigned flags, uint32_t page_bytes)
+static int open_file(struct bdb_table *table, unsigned flags, uint32_t page_bytes)
 {
+	DB *db = table->db;
 	/* Pages carry checksums: what the disk spoiled is told, never taken for data. */
 	int code = db->set_flags(db, DB_CHKSUM | (flags & BDB_DUPLICATES ? DB_DUPSORT : 0));
-	char *file = mem_printf("%s.db", name);
+	char *file = mem_printf("%s.db", table->name);
 
 	if (code == 0 && page_bytes != 0)
 		code = db->set_pagesize(db, page_bytes);
 	if (code == 0)
 		code = db->open(db, NULL, file, NULL, DB_BTREE,
 			DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600);
+	if (code == 0)
+		code = bdb_room_open(&table->room, table->env, file);
 	mem_free(&file);
 	return code;
 }
@@ -81,34 +85,32 @@ static int open_file(DB *db, const char *name, unsigned flags, uint32_t page_byt
 struct bdb_table *bdb_table_open(struct bdb_env *env, const char *name, unsigned flags,
 	uint32_t page_bytes, const char **error_r)
 {
-	DB *db = NULL;
+	struct bdb_table *table = mem_zalloc(sizeof(*table));
 
 	bdb_begin_call();
-	int code = db_create(&db, env->db, 0);
-	if (code == 0)
-		code = open_file(db, name, flags, page_bytes);
-	if (code != 0) {
-		*error_r = bdb_set_reason("%s/%s.db: cannot open the table: %s: %s", env->dir, name,
-			bdb_engine_text(code),
-			code == ENOSPC
-				? "make room on the disk"
-				: "copy the directory, then put a sound copy of it in place");
-		if (db != NULL)
-			db->close(db, 0);
-		return NULL;
-	}
-	struct bdb_table *table = mem_zalloc(sizeof(*table));
-	table->db = db;
 	table->env = env;
 	table->name = mem_strdup(name);
-	return table;
+	table->room.fd = -1;
+	int code = db_create(&table->db, env->db, 0);
+	if (code == 0)
+		code = open_file(table, flags, page_bytes);
+	if (code == 0)
+		return table;
+	*error_r = bdb_set_reason("%s/%s.db: cannot open the table: %s: %s", env->dir, name,
+		bdb_engine_text(code),
+		code == ENOSPC ? "make room on the disk"
+			       : "copy the directory, then put a sound copy of it in place");
+	bdb_table_close(&table);
+	return NULL;
 }
 
 void bdb_table_close(struct bdb_table **table)
 {
 	if (*table == NULL)
 		return;
-	(*table)->db->close((*table)->db, 0);
+	if ((*table)->db != NULL)
+		(*table)->db->close((*table)->db, 0);
+	bdb_room_close(&(*table)->room);
 	mem_free(&(*table)->name);
 	mem_free(table);
 }
@@ -118,7 +120,20 @@ enum bdb_result bdb_table_clear(struct bdb_table *table, struct bdb_txn *txn)
 	uint32_t count;
 
 	bdb_begin_call();
-	return outcome(table, table->db->truncate(table->db, handle(txn), &count, 0), "clear");
+	int code = table->db->truncate(table->db, handle(txn), &count, 0);
+	bdb_room_forget(&table->room);
+	return outcome(table, code, "clear");
+}
+
+enum bdb_result bdb_table_shrink(struct bdb_table *table)
+{
+	DB_COMPACT how;
+
+	memset(&how, 0, sizeof(how));
+	bdb_begin_call();
+	int code = table->db->compact(table->db, NULL, NULL, NULL, &how, DB_FREE_SPACE, NULL);
+	bdb_room_forget(&table->room);
+	return outcome(table, code, "shrinking");
 }
 
 /* --- transactions ---------------------------------------------------------------------------- */
@@ -180,6 +195,19 @@ enum bdb_result bdb_get_into(struct bdb_table *table, struct bdb_txn *txn, const
 	return outcome(table, code, "read");
 }
 
+enum bdb_result bdb_get_part(struct bdb_table *table, struct bdb_txn *txn, const void *key,
+	size_t key_len, size_t offset, void *buffer, size_t size, size_t *len_r)
+{
+	DBT k = input(key, key_len), v = output(buffer, size);
+
+	v.flags |= DB_DBT_PARTIAL;
+	v.doff = (uint32_t)offset;
+	v.dlen = v.ulen;
+	int code = get_value(table, txn, &k, &v);
+	*len_r = code == 0 ? v.size : 0;
+	return outcome(table, code, "read");
+}
+
 enum bdb_result bdb_get(struct bdb_table *table, struct bdb_txn *txn, const void *key,
 	size_t key_len, struct str *value_r)
 {
@@ -209,6 +237,9 @@ enum bdb_result bdb_put(struct bdb_table *table, struct bdb_txn *txn, const void
 	int code;
 
 	bdb_begin_call();
+	code = bdb_room_take(&table->room, table->db, key_len + value_len);
+	if (code != 0)
+		return outcome(table, code, "write");
 	if (overwrite && table->db->get_flags(table->db, &db_flags) == 0 && db_flags & DB_DUPSORT)
 		overwrite = DB_NODUPDATA;
 	do

@@ -1,7 +1,8 @@
 /*
  * The seam that hides Berkeley DB: nobody else includes db.h. One environment belongs to one
  * process (decision 5): opened private (no shared regions), guarded by a lock file, and recovered
- * at every start. All functions are thread-safe; a transaction and a cursor belong to one thread.
+ * at every start. Disk space for the pages a write adds is reserved before it, so a full disk fails that
+ * write (BDB_FULL) and nothing later. All functions are thread-safe; a transaction and a cursor belong to one thread.
  */
 #ifndef RESTANTE_LIB_BDB_H
 #define RESTANTE_LIB_BDB_H
@@ -55,6 +56,8 @@ struct bdb_table *bdb_table_open(struct bdb_env *env, const char *name, unsigned
 	uint32_t page_bytes, const char **error_r);
 void bdb_table_close(struct bdb_table **table);
 enum bdb_result bdb_table_clear(struct bdb_table *table, struct bdb_txn *txn);
+/* Gives the space of deleted values back to the file system, as far as it lies at the end. */
+enum bdb_result bdb_table_shrink(struct bdb_table *table);
 
 #define BDB_NOSYNC 1 /* this commit is not synced, whatever the environment says */
 enum bdb_result bdb_begin(struct bdb_env *env, unsigned flags, struct bdb_txn **txn_r);
@@ -67,6 +70,9 @@ enum bdb_result bdb_get(struct bdb_table *table, struct bdb_txn *txn, const void
 /* The value into a caller's buffer; BDB_FAILED where it does not fit. */
 enum bdb_result bdb_get_into(struct bdb_table *table, struct bdb_txn *txn, const void *key,
 	size_t key_len, void *buffer, size_t size, size_t *len_r);
+/* As above, but at most size bytes from offset; *len_r 0 where the value ends before it. */
+enum bdb_result bdb_get_part(struct bdb_table *table, struct bdb_txn *txn, const void *key,
+	size_t key_len, size_t offset, void *buffer, size_t size, size_t *len_r);
 #define BDB_NEW_ONLY 1 /* BDB_EXISTS where the key is there (with duplicates: the pair) */
 enum bdb_result bdb_put(struct bdb_table *table, struct bdb_txn *txn, const void *key,
 	size_t key_len, const void *value, size_t value_len, unsigned flags);

@@ -3,6 +3,7 @@
 #define RESTANTE_LIB_BDB_INTERNAL_H
 
 #include <db.h>
+#include <pthread.h>
 
 #include "lib/bdb.h"
 
@@ -11,6 +12,23 @@ struct bdb_env {
 	char *dir;
 	int lock_fd;
 };
+
+/*
+ * Disk space ahead of a table's end. Berkeley DB adds pages in memory and writes them later; where
+ * there is no space then, it waits for it forever, locks held. So blocks are allocated first.
+ */
+struct bdb_room {
+	pthread_mutex_t lock;
+	int fd;
+	bool unsupported;       /* by this file system */
+	uint64_t reserved_to;   /* end of the blocks allocated */
+	_Atomic uint64_t slack; /* bytes of values that may be put before the next look */
+};
+int bdb_room_open(struct bdb_room *room, const struct bdb_env *env, const char *file);
+void bdb_room_close(struct bdb_room *room);
+/* Before a put of that many bytes: 0, or ENOSPC. */
+int bdb_room_take(struct bdb_room *room, DB *db, size_t bytes);
+void bdb_room_forget(struct bdb_room *room); /* the file became shorter */
 
 /* The Berkeley DB return code as a result; what failed goes into bdb_reason(). where: a table's
  * name, or NULL. */
