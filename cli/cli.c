@@ -210,6 +210,18 @@ static bool is_set(const char *text)
 	return text != NULL && *text != '\0';
 }
 
+struct ldap_options cli_ldap_options(const struct cli *cli)
+{
+	struct ldap_options options = config_ldap_options(cli->config, NULL);
+
+	if (is_set(cli->config->cli.bind_dn)) {
+		options.bind = LDAP_BIND_SIMPLE;
+		options.bind_dn = cli->config->cli.bind_dn;
+		options.password_file = cli->config->cli.password_file;
+	}
+	return options;
+}
+
 int cli_need_directory(struct cli *cli)
 {
 	const char *error;
@@ -217,14 +229,15 @@ int cli_need_directory(struct cli *cli)
 
 	if (code != CLI_DONE || cli->session != NULL)
 		return code;
-	struct ldap_options options = config_ldap_options(cli->config, NULL);
-	if (is_set(cli->config->cli.bind_dn)) {
-		options.bind = LDAP_BIND_SIMPLE;
-		options.bind_dn = cli->config->cli.bind_dn;
-		options.password_file = cli->config->cli.password_file;
-	}
+	struct ldap_options options = cli_ldap_options(cli);
 	cli->session = ldap_session_open(&options, &error);
 	return cli->session != NULL ? CLI_DONE : cli_fail(cli, CLI_DIRECTORY, "%s", error);
+}
+
+const char *cli_control_path(const struct cli *cli)
+{
+	return is_set(cli->config->cli.control_socket) ? cli->config->cli.control_socket
+						       : cli->config->milter.control_socket;
 }
 
 int cli_need_control(struct cli *cli)
@@ -234,10 +247,7 @@ int cli_need_control(struct cli *cli)
 
 	if (code != CLI_DONE || cli->control != NULL)
 		return code;
-	const char *path = is_set(cli->config->cli.control_socket)
-				   ? cli->config->cli.control_socket
-				   : cli->config->milter.control_socket;
-	cli->control = control_connect(path, &error);
+	cli->control = control_connect(cli_control_path(cli), &error);
 	return cli->control != NULL ? CLI_DONE : cli_fail(cli, CLI_MILTER, "%s", error);
 }
 

@@ -64,6 +64,9 @@ int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(pr
 int cli_need_config(struct cli *cli);
 int cli_need_directory(struct cli *cli);
 int cli_need_control(struct cli *cli);
+/* What these two open: the administrator's own bind, the milter's control socket. */
+struct ldap_options cli_ldap_options(const struct cli *cli);
+const char *cli_control_path(const struct cli *cli);
 
 /*
  * One line on standard error, "restante: what; what to do"; with --json the same as an object on

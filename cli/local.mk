@@ -1,3 +1,21 @@
+noinst_LIBRARIES += cli/libcli.a
+cli_libcli_a_SOURCES = \
+	cli/attention.c cli/attention.h \
+	cli/cli.c cli/cli.h \
+	cli/hold.c \
+	cli/node.c \
+	cli/node_show.c cli/node_show.h \
+	cli/queue.c \
+	cli/queue_show.c cli/queue_show.h \
+	cli/route.c \
+	cli/status.c \
+	cli/swap.c cli/swap.h \
+	cli/swap_show.c \
+	cli/table.c \
+	cli/term.c cli/term.h \
+	cli/verbs.c cli/verbs.h \
+	cli/when.c cli/when.h
+
 bin_PROGRAMS += restante
 restante_SOURCES = cli/main.c
-restante_LDADD = $(LIB_LIBS)
+restante_LDADD = cli/libcli.a $(LIB_LIBS)

@@ -1,0 +1,144 @@
+#include "cli/attention.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli/when.h"
+#include "lib/clock.h"
+#include "lib/route.h"
+#include "lib/str.h"
+
+static void add(struct json *lines, struct str *line)
+{
+	json_add_string(lines, str_cstr(line));
+	str_free(line);
+}
+
+static bool is_text(const struct json *object, const char *key, const char *expected)
+{
+	const char *value = json_get_string(object, key);
+
+	return value != NULL && strcmp(value, expected) == 0;
+}
+
+/* --- the milter ----------------------------------------------------------------------------- */
+
+bool attention_ready(const struct json *milter)
+{
+	const struct json *view = json_get(milter, "view");
+
+	return json_get_bool(view, "loaded", false) && json_get_bool(view, "current", false) &&
+	       is_text(view, "node", "enabled");
+}
+
+static void look_at_view(const struct json *view, const char *name, struct json *lines)
+{
+	struct str line = STR_INIT;
+	int64_t refused = json_get_int(view, "refused_deletes", 0);
+
+	if (!json_get_bool(view, "loaded", false)) {
+		json_add_string(lines,
+			"the replica was never loaded: all mail gets 451; see the log of "
+			"restante-milter for what the directory says");
+		return;
+	}
+	if (!json_get_bool(view, "current", false))
+		json_add_string(lines,
+			"the replica is not current: mail flows on the last known truth, "
+			"unknown addresses get 451; is the directory (uri and write_uri) up?");
+	if (!is_text(view, "node", "enabled")) {
+		const char *state = json_get_string(view, "node");
+		str_printf(&line,
+			"this front door is not enabled (%s): federated recipients get 451; "
+			"`restante node enable %s`",
+			state != NULL ? state : "unknown", name);
+		add(lines, &line);
+	}
+	if (refused > 0) {
+		str_printf(&line,
+			"%" PRId64 " entries vanished at once and are kept: nothing is "
+			"acknowledged meanwhile; look at the directory, then restore them or "
+			"`restante node approve`",
+			refused);
+		add(lines, &line);
+	}
+}
+
+void attention_milter(const struct json *milter, struct json *lines)
+{
+	const struct json *release = json_get(milter, "release");
+	const char *name = json_get_string(milter, "node");
+
+	look_at_view(json_get(milter, "view"), name != NULL ? name : "NAME", lines);
+	if (json_get_bool(milter, "stopping", false))
+		json_add_string(lines, "restante-milter is stopping");
+	if (json_get_bool(release, "listener_trouble", false))
+		json_add_string(lines,
+			"the release listener is in trouble: what is due waits; see the "
+			"log of restante-milter, and release_listener in restante.conf");
+}
+
+/* --- the directory -------------------------------------------------------------------------- */
+
+static void look_at_node(const struct federation_node *node, uint64_t epoch, int64_t patience_us,
+	int64_t now_us, struct json *lines)
+{
+	struct str line = STR_INIT;
+	char age[16];
+	int64_t beat = when_generalized_us(node->heartbeat);
+
+	if (node->disabled)
+		return;
+	if (!node->enabled && strcasecmp(node->state, "disabling") != 0) {
+		str_printf(&line,
+			"front door %s has the unknown state `%s`: it answers 451 and the "
+			"fence waits for it; `restante node enable %s`",
+			node->name, node->state, node->name);
+		add(lines, &line);
+	}
+	if (beat < 0 || now_us - beat > patience_us) {
+		str_printf(&line,
+			"front door %s: last heartbeat %s: is restante-milter up there? "
+			"While it is silent no mailbox can be swapped",
+			node->name, when_age(age, sizeof(age), beat, now_us));
+		add(lines, &line);
+	} else if (node->acked < epoch) {
+		str_printf(&line,
+			"front door %s has acknowledged epoch %" PRIu64 ", not yet %" PRIu64
+			"; if that lasts see its log",
+			node->name, node->acked, epoch);
+		add(lines, &line);
+	}
+}
+
+void attention_nodes(const struct federation_nodes *nodes, uint64_t epoch, int64_t heartbeat_us,
+	int64_t now_us, struct json *lines)
+{
+	/* Three periods as for the replica; GeneralizedTime cuts to seconds, clocks differ a
+	 * little. */
+	int64_t patience = 3 * heartbeat_us + 5 * CLOCK_SECOND;
+
+	if (nodes->count == 0)
+		json_add_string(lines, "no front door has an entry in ou=nodes: all mail gets 451; "
+				       "`restante node enable NAME`");
+	for (size_t i = 0; i < nodes->count; i++)
+		look_at_node(&nodes->nodes[i], epoch, patience, now_us, lines);
+}
+
+void attention_systems(const struct federation_systems *systems, struct json *lines)
+{
+	struct str line = STR_INIT;
+
+	for (size_t i = 0; i < systems->count; i++) {
+		const struct federation_system *system = &systems->systems[i];
+
+		if (route_state_parse(system->state) != STATE_UNKNOWN)
+			continue;
+		str_printf(&line,
+			"system %s has the unknown state `%s`: its mailboxes get 451; write "
+			"active, holding or deferred",
+			system->name, system->state);
+		add(lines, &line);
+	}
+}

@@ -1,0 +1,23 @@
+/*
+ * What needs an administrator, drawn from what the milter and the directory say: one line each,
+ * with the remedy. Pure; `restante status` shows the lines and takes its exit status from them.
+ */
+#ifndef RESTANTE_CLI_ATTENTION_H
+#define RESTANTE_CLI_ATTENTION_H
+
+#include <stdint.h>
+
+#include "lib/federation.h"
+#include "lib/json.h"
+
+/* Appends to lines (an array of strings). milter: the answer to `status`. */
+void attention_milter(const struct json *milter, struct json *lines);
+/* heartbeat_us: its period; now_us: wall clock. */
+void attention_nodes(const struct federation_nodes *nodes, uint64_t epoch, int64_t heartbeat_us,
+	int64_t now_us, struct json *lines);
+void attention_systems(const struct federation_systems *systems, struct json *lines);
+
+/* Whether the milter decides by itself: replica loaded and current, node enabled. */
+bool attention_ready(const struct json *milter);
+
+#endif

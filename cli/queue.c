@@ -1,0 +1,300 @@
+/* `restante queue`: the hold queue of the front door on this machine, through its control socket.
+ */
+#include "cli/verbs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli/queue_show.h"
+
+#define LIST_DEFAULT 1000
+#define LIST_PAGE    500
+#define ALL          INT64_MAX
+
+static int need_id(struct cli *cli, int argc, char **argv, int64_t *id_r)
+{
+	char *end;
+
+	if (argc - optind != 1)
+		return cli_usage(cli, "one message id is needed, %d are given", argc - optind);
+	errno = 0;
+	*id_r = strtoll(argv[optind], &end, 10);
+	if (errno != 0 || end == argv[optind] || *end != '\0' || *id_r <= 0)
+		return cli_usage(
+			cli, "%s is no message id; `restante queue list` shows them", argv[optind]);
+	return CLI_DONE;
+}
+
+static struct json *id_request(const char *command, int64_t id)
+{
+	struct json *request = cli_request(command);
+
+	json_set_int(request, "id", id);
+	return request;
+}
+
+/* --- streams -------------------------------------------------------------------------------- */
+
+/* Moves the items of a streaming reply to `items`; the line that ends it, NULL after a complaint.
+ */
+static struct json *read_stream(
+	struct cli *cli, struct json *request, struct json *items, int *code_r)
+{
+	const char *error;
+	struct json *line = cli_ask(cli, request, code_r);
+
+	if (line == NULL)
+		return NULL;
+	json_free(&line);
+	while ((line = control_next(cli->control, &error)) != NULL) {
+		if (json_get_bool(line, "end", false))
+			return line;
+		json_add(items, line);
+	}
+	*code_r = cli_fail(cli, CLI_MILTER, "%s", error);
+	return NULL;
+}
+
+/* --- list ----------------------------------------------------------------------------------- */
+
+static int64_t smaller(int64_t one, int64_t other)
+{
+	return one < other ? one : other;
+}
+
+/* Page after page, so that neither side keeps the other waiting. */
+static int collect(
+	struct cli *cli, const char *address, int64_t limit, struct json *items, bool *more_r)
+{
+	int64_t after = 0;
+	int code = CLI_DONE;
+
+	*more_r = true;
+	while (*more_r && (int64_t)json_count(items) < limit) {
+		struct json *request = cli_request("queue.list");
+		json_set_string(request, "address", address);
+		json_set_int(request, "after", after);
+		json_set_int(
+			request, "limit", smaller(LIST_PAGE, limit - (int64_t)json_count(items)));
+		struct json *end = read_stream(cli, request, items, &code);
+		if (end == NULL)
+			return code;
+		*more_r = json_get_bool(end, "more", false);
+		after = json_get_int(end, "last", after);
+		json_free(&end);
+	}
+	return CLI_DONE;
+}
+
+int verb_queue_list(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { "limit", required_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 } };
+	int64_t limit = LIST_DEFAULT;
+	int letter;
+	bool more;
+
+	while ((letter = cli_getopt(cli, argc, argv, "l:", options)) == 'l')
+		limit = atoll(optarg) > 0 ? atoll(optarg) : ALL;
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	if (argc - optind > 1)
+		return cli_usage(cli, "one address at most, %d are given", argc - optind);
+	struct json *items = json_new_array();
+	int code = collect(cli, optind < argc ? argv[optind] : NULL, limit, items, &more);
+	if (code != CLI_DONE) {
+		json_free(&items);
+		return code;
+	}
+	queue_show_list(cli, items, more);
+	cli_give(cli, items);
+	return CLI_DONE;
+}
+
+int verb_queue_stats(struct cli *cli, int argc, char **argv)
+{
+	int code, letter = cli_getopt(cli, argc, argv, "", NULL);
+
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	struct json *items = json_new_array();
+	struct json *totals = read_stream(cli, cli_request("queue.stats"), items, &code);
+	if (totals == NULL) {
+		json_free(&items);
+		return code;
+	}
+	queue_show_stats(cli, items, totals);
+	json_set(totals, "per_mailbox", items);
+	cli_give(cli, totals);
+	return CLI_DONE;
+}
+
+/* --- one message ---------------------------------------------------------------------------- */
+
+int verb_queue_show(struct cli *cli, int argc, char **argv)
+{
+	int letter = cli_getopt(cli, argc, argv, "", NULL), code;
+	int64_t id;
+
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	code = need_id(cli, argc, argv, &id);
+	if (code != CLI_DONE)
+		return code;
+	struct json *reply = cli_ask(cli, id_request("queue.show", id), &code);
+	if (reply == NULL)
+		return code;
+	queue_show_message(cli, reply);
+	cli_give(cli, reply);
+	return CLI_DONE;
+}
+
+static int copy_content(struct cli *cli, int64_t bytes, struct str *kept)
+{
+	char buffer[16384];
+	const char *error;
+
+	while (bytes > 0) {
+		size_t want = (size_t)smaller(bytes, (int64_t)sizeof(buffer));
+		ssize_t got = control_read(cli->control, buffer, want, &error);
+
+		if (got <= 0)
+			return cli_fail(cli, CLI_MILTER, "content cut short: %s",
+				got < 0 ? error : "connection closed");
+		if (kept != NULL)
+			str_append(kept, buffer, (size_t)got);
+		else
+			queue_show_content(cli, buffer, (size_t)got);
+		bytes -= got;
+	}
+	return CLI_DONE;
+}
+
+int verb_queue_cat(struct cli *cli, int argc, char **argv)
+{
+	int letter = cli_getopt(cli, argc, argv, "", NULL), code;
+	struct str kept = STR_INIT;
+	int64_t id;
+
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	code = need_id(cli, argc, argv, &id);
+	if (code != CLI_DONE)
+		return code;
+	struct json *reply = cli_ask(cli, id_request("queue.cat", id), &code);
+	if (reply == NULL)
+		return code;
+	code = copy_content(cli, json_get_int(reply, "bytes", 0), cli->json ? &kept : NULL);
+	if (cli->json && code == CLI_DONE) {
+		json_set_int(reply, "id", id);
+		json_set_string(reply, "content", str_cstr(&kept));
+		cli_give(cli, reply);
+		reply = NULL;
+	}
+	json_free(&reply);
+	str_free(&kept);
+	return code;
+}
+
+/* --- changing ------------------------------------------------------------------------------- */
+
+int verb_queue_release(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { "all", no_argument, NULL, 'a' },
+		{ NULL, 0, NULL, 0 } };
+	int letter, code;
+	bool all = false;
+
+	while ((letter = cli_getopt(cli, argc, argv, "a", options)) == 'a')
+		all = true;
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	if (argc - optind != (all ? 0 : 1))
+		return cli_usage(cli, "one address is needed, or --all");
+	struct json *request = cli_request("queue.release");
+	if (all)
+		json_set_bool(request, "all", true);
+	else
+		json_set_string(request, "address", argv[optind]);
+	struct json *reply = cli_ask(cli, request, &code);
+	if (reply == NULL)
+		return code;
+	cli_say(cli, "delays are forgotten: what is not held any more is tried again now");
+	cli_give(cli, reply);
+	return CLI_DONE;
+}
+
+/* The number of a recipient of a message: given as such, or by its address. -1 where there is none.
+ */
+static int64_t recipient_number(const struct json *message, const char *recipient)
+{
+	const struct json *list = json_get(message, "recipients");
+	char *end;
+	int64_t number = strtoll(recipient, &end, 10);
+	bool by_number = *recipient != '\0' && *end == '\0';
+
+	for (size_t i = 0; i < json_count(list); i++) {
+		const struct json *one = json_at(list, i);
+		const char *address = json_get_string(one, "address");
+
+		if (by_number ? json_get_int(one, "number", -1) == number
+			      : address != NULL && strcasecmp(address, recipient) == 0)
+			return json_get_int(one, "number", -1);
+	}
+	return -1;
+}
+
+static int delete_message(
+	struct cli *cli, const struct json *message, int64_t id, const char *recipient, bool yes)
+{
+	int64_t number = recipient != NULL ? recipient_number(message, recipient) : -1;
+	int code;
+
+	if (recipient != NULL && number < 0)
+		return cli_fail(cli, CLI_NOTFOUND,
+			"message %lld is not held for %s; see `restante "
+			"queue show %lld`",
+			(long long)id, recipient, (long long)id);
+	if (!yes && cli->term.error_tty)
+		queue_show_message(cli, message);
+	if (!cli_confirm(cli, yes, "Delete it for good, without telling the sender?"))
+		return CLI_REFUSED;
+	struct json *request = id_request("queue.delete", id);
+	if (number >= 0)
+		json_set_int(request, "recipient", number);
+	struct json *reply = cli_ask(cli, request, &code);
+	if (reply == NULL)
+		return code;
+	cli_say(cli, "message %lld: %lld recipients deleted", (long long)id,
+		(long long)json_get_int(reply, "deleted", 0));
+	cli_give(cli, reply);
+	return CLI_DONE;
+}
+
+int verb_queue_delete(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { "recipient", required_argument, NULL, 'r' },
+		{ "yes", no_argument, NULL, 'y' }, { NULL, 0, NULL, 0 } };
+	const char *recipient = NULL;
+	bool yes = false;
+	int letter, code;
+	int64_t id;
+
+	while ((letter = cli_getopt(cli, argc, argv, "r:y", options)) == 'r' || letter == 'y') {
+		recipient = letter == 'r' ? optarg : recipient;
+		yes = yes || letter == 'y';
+	}
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	code = need_id(cli, argc, argv, &id);
+	if (code != CLI_DONE)
+		return code;
+	struct json *message = cli_ask(cli, id_request("queue.show", id), &code);
+	if (message == NULL)
+		return code;
+	code = delete_message(cli, message, id, recipient, yes);
+	json_free(&message);
+	return code;
+}

@@ -1,0 +1,227 @@
+/* `restante status`: the milter here and the directory, on one screen. */
+#include "cli/verbs.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/attention.h"
+#include "cli/node_show.h"
+#include "cli/when.h"
+#include "lib/clock.h"
+#include "lib/federation.h"
+#include "lib/route.h"
+
+struct status {
+	struct json *milter; /* NULL: not reachable */
+	struct json *lines;  /* what needs attention */
+	struct federation *federation;
+	struct federation_nodes nodes;
+	struct federation_systems systems;
+	bool directory;
+	int64_t now_us;
+};
+
+/* --- asking --------------------------------------------------------------------------------- */
+
+static void note(struct status *status, const char *what, const char *reason)
+{
+	struct str line = STR_INIT;
+
+	str_printf(&line, "%s%s", what, reason);
+	json_add_string(status->lines, str_cstr(&line));
+	str_free(&line);
+}
+
+static void ask_milter(struct cli *cli, struct status *status)
+{
+	const char *error = NULL;
+	struct json *request = cli_request("status");
+
+	cli->control = control_connect(cli_control_path(cli), &error);
+	if (cli->control != NULL)
+		status->milter = control_ask(cli->control, request, &error);
+	json_free(&request);
+	if (status->milter == NULL) {
+		note(status, "restante-milter on this machine: ", error);
+		return;
+	}
+	if (json_get_bool(status->milter, "ok", false))
+		attention_milter(status->milter, status->lines);
+	else
+		note(status, "restante-milter refused: ", json_get_string(status->milter, "error"));
+}
+
+static enum ldap_result read_directory(struct cli *cli, struct status *status)
+{
+	const char *base = cli->config->ldap.base;
+	enum ldap_result result = federation_read(cli->session, base, &status->federation);
+
+	if (result == LDAP_DONE)
+		result = federation_read_nodes(cli->session, base, &status->nodes);
+	if (result == LDAP_DONE)
+		result = federation_read_systems(cli->session, base, &status->systems);
+	return result;
+}
+
+static void ask_directory(struct cli *cli, struct status *status)
+{
+	const char *error;
+	struct ldap_options options = cli_ldap_options(cli);
+
+	cli->session = ldap_session_open(&options, &error);
+	if (cli->session == NULL) {
+		note(status, "directory: ", error);
+		return;
+	}
+	enum ldap_result result = read_directory(cli, status);
+	if (result != LDAP_DONE) {
+		note(status, "directory: ", ldap_session_reason(cli->session));
+		return;
+	}
+	status->directory = true;
+	attention_nodes(&status->nodes, status->federation->epoch, cli->config->milter.heartbeat,
+		status->now_us, status->lines);
+	attention_systems(&status->systems, status->lines);
+}
+
+/* --- showing -------------------------------------------------------------------------------- */
+
+static void show_milter(struct cli *cli, const struct status *status)
+{
+	const struct json *view = json_get(status->milter, "view");
+	const struct json *queue = json_get(status->milter, "queue");
+	const char *node = json_get_string(status->milter, "node");
+	const char *state = json_get_string(view, "node");
+	char up[32], size[16], age[16];
+
+	if (status->milter == NULL)
+		return;
+	cli_say(cli,
+		"front door   %s: %s, replica %s, %" PRId64 " mailboxes with %" PRId64
+		" addresses, up %s",
+		node != NULL ? node : "?", state != NULL ? state : "?",
+		json_get_bool(view, "current", false) ? "current" : "not current",
+		json_get_int(view, "mailboxes", 0), json_get_int(view, "addresses", 0),
+		clock_human(up, sizeof(up), json_get_int(status->milter, "uptime_us", 0)));
+	int64_t held = json_get_int(queue, "messages", 0);
+	if (held == 0)
+		cli_say(cli, "hold queue   empty");
+	else
+		cli_say(cli,
+			"hold queue   %" PRId64 " messages for %" PRId64
+			" mailboxes, %s, oldest %s",
+			held, json_get_int(queue, "mailboxes", 0),
+			term_bytes(size, sizeof(size), (uint64_t)json_get_int(queue, "bytes", 0)),
+			when_age(age, sizeof(age), json_get_int(queue, "oldest_us", 0),
+				status->now_us));
+}
+
+static void show_directory(struct cli *cli, const struct status *status)
+{
+	struct str line = STR_INIT;
+
+	if (!status->directory)
+		return;
+	for (size_t i = 0; i < status->federation->domain_count; i++)
+		str_printf(&line, "%s%s", i > 0 ? " " : "", status->federation->domains[i]);
+	cli_say(cli, "directory    epoch %" PRIu64 ", domains %s", status->federation->epoch,
+		str_cstr(&line));
+	str_reset(&line);
+	for (size_t i = 0; i < status->systems.count; i++) {
+		const struct federation_system *system = &status->systems.systems[i];
+
+		str_printf(&line, "%s%s", i > 0 ? ", " : "", system->name);
+		if (route_state_parse(system->state) != STATE_ACTIVE)
+			str_printf(&line, " (%s)", system->state);
+	}
+	cli_say(cli, "systems      %s", str_cstr(&line));
+	str_free(&line);
+	if (status->nodes.count > 0) {
+		cli_say(cli, "%s", "");
+		node_show_table(cli, &status->nodes);
+	}
+}
+
+static void show_attention(struct cli *cli, const struct status *status)
+{
+	size_t count = json_count(status->lines);
+	struct str line = STR_INIT;
+
+	term_paint(&cli->term, count == 0 ? PAINT_GOOD : PAINT_BAD,
+		count == 0 ? "all is well" : "needs attention", &line);
+	cli_say(cli, "restante     %s", str_cstr(&line));
+	for (size_t i = 0; i < count; i++) {
+		str_reset(&line);
+		str_append_z(&line, "  ! ");
+		term_safe(json_text(json_at(status->lines, i)), &line);
+		cli_say(cli, "%s", str_cstr(&line));
+	}
+	str_free(&line);
+}
+
+/* --- for programs --------------------------------------------------------------------------- */
+
+static struct json *systems_json(const struct federation_systems *systems)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < systems->count; i++) {
+		struct json *object = json_new_object();
+
+		json_set_string(object, "system", systems->systems[i].name);
+		json_set_string(object, "state",
+			route_state_name(route_state_parse(systems->systems[i].state)));
+		json_add(list, object);
+	}
+	return list;
+}
+
+/* Takes milter and lines. */
+static void give(struct cli *cli, struct status *status)
+{
+	struct json *object = json_new_object();
+
+	json_set_bool(object, "ok", json_count(status->lines) == 0);
+	json_set_bool(object, "ready", attention_ready(status->milter));
+	json_set(object, "attention", status->lines);
+	if (status->milter != NULL)
+		json_set(object, "milter", status->milter);
+	if (status->directory) {
+		struct json *domains = json_new_array();
+
+		json_set_int(object, "epoch", (int64_t)status->federation->epoch);
+		for (size_t i = 0; i < status->federation->domain_count; i++)
+			json_add_string(domains, status->federation->domains[i]);
+		json_set(object, "domains", domains);
+		json_set(object, "nodes", node_show_json(&status->nodes));
+		json_set(object, "systems", systems_json(&status->systems));
+	}
+	status->lines = status->milter = NULL;
+	cli_give(cli, object);
+}
+
+int verb_status(struct cli *cli, int argc, char **argv)
+{
+	struct status status = { .now_us = clock_wall_us() };
+	int letter = cli_getopt(cli, argc, argv, "", NULL), code;
+
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	if (argc != optind)
+		return cli_usage(cli, "status takes no arguments");
+	code = cli_need_config(cli);
+	if (code != CLI_DONE)
+		return code;
+	status.lines = json_new_array();
+	ask_milter(cli, &status);
+	ask_directory(cli, &status);
+	code = json_count(status.lines) == 0 ? CLI_DONE : CLI_FAILED;
+	show_attention(cli, &status);
+	show_milter(cli, &status);
+	show_directory(cli, &status);
+	give(cli, &status);
+	federation_free(&status.federation);
+	federation_nodes_free(&status.nodes);
+	federation_systems_free(&status.systems);
+	return code;
+}
