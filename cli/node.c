@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 /* `restante node`: the front doors, by their entries in the directory. */
 #include "cli/verbs.h"
 

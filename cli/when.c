@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "cli/when.h"
 
 #include <ctype.h>

@@ -126,23 +126,34 @@ static void quote(struct str *local)
 	mem_free(&plain);
 }
 
+/* A local part with the domain as it is stored, and as people write it. */
+static void add_local(struct str *out, const char *local, const char *domain)
+{
+	struct str unicode = STR_INIT;
+
+	add_spelling(out, local, domain);
+	if (address_domain_unicode(domain, &unicode))
+		add_spelling(out, local, str_cstr(&unicode));
+	str_free(&unicode);
+}
+
 void mailbox_filter(const struct address *address, struct str *out)
 {
-	struct str local = STR_INIT, domain = STR_INIT;
+	const char *domain = address_domain(address);
+	struct str local = STR_INIT;
 
 	str_append_z(out, "(&(objectClass=restanteMailbox)(|");
 	str_append(&local, address->key, address->local_len);
-	add_spelling(out, str_cstr(&local), address_domain(address));
-	bool special = strpbrk(str_cstr(&local), " ()<>[]:;@\\,\"") != NULL;
-	if (special) {
+	add_local(out, str_cstr(&local), domain);
+	/* The normal form folds more than a server does: sharp s, for one. */
+	if (!is_ascii(address->local))
+		add_local(out, address->local, domain);
+	if (strpbrk(str_cstr(&local), " ()<>[]:;@\\,\"") != NULL) {
 		quote(&local);
-		add_spelling(out, str_cstr(&local), address_domain(address));
+		add_local(out, str_cstr(&local), domain);
 	}
-	if (address_domain_unicode(address_domain(address), &domain))
-		add_spelling(out, str_cstr(&local), str_cstr(&domain));
 	str_append_z(out, "))");
 	str_free(&local);
-	str_free(&domain);
 }
 
 struct search {

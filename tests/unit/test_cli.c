@@ -8,11 +8,15 @@
 #include "cli/swap.h"
 #include "lib/clock.h"
 
+static char s1[] = "S1", s2[] = "S2", s3[] = "S3", mx1[] = "mx1", nothing[] = "";
+static char holding[] = "HOLDING", gone[] = "gone", example[] = "example.org";
+static char physical_of_anna[] = "anna@s1.lab";
+
 /* --- swap ----------------------------------------------------------------------------------- */
 
 static struct mailbox anna(enum route_state state)
 {
-	struct mailbox mailbox = { .system = "S1", .physical = "anna@s1.lab", .state = state };
+	struct mailbox mailbox = { .system = s1, .physical = physical_of_anna, .state = state };
 
 	return mailbox;
 }
@@ -20,7 +24,7 @@ static struct mailbox anna(enum route_state state)
 static enum swap_fault judge(
 	enum route_state state, const char *system, const char *physical, bool wait)
 {
-	char *domains[] = { "example.org" };
+	char *domains[] = { example };
 	struct federation federation = { .domains = domains, .domain_count = 1 };
 	struct mailbox mailbox = anna(state);
 
@@ -66,8 +70,9 @@ static void refusals_name_the_node_and_the_remedy(void **state)
 		{ FENCE_NOT_DRAINED, FENCE_WAITS_QUEUE, "mx2 still has mail for anna@s1.lab" } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct fence_progress progress = { .epoch = 7, .waiting = "mx2",
-			.why = cases[i].why };
+		struct fence_progress progress = {
+			.epoch = 7, .waiting = "mx2", .why = cases[i].why
+		};
 		struct str out = STR_INIT;
 
 		swap_explain(&progress, cases[i].outcome, "anna@s1.lab", 5 * CLOCK_SECOND, &out);
@@ -104,17 +109,21 @@ static void milter_trouble(void **state)
 		const char *expected;
 		bool ready;
 	} cases[] = {
-		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,\"node\":\"enabled\"}}", 0,
-			"", true },
+		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,\"node\":"
+		  "\"enabled\"}}",
+			0, "", true },
 		{ "{\"view\":{\"loaded\":false}}", 1, "never loaded", false },
 		{ "{\"view\":{\"loaded\":true,\"current\":false,\"node\":\"enabled\"}}", 1,
 			"not current", false },
-		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,\"node\":\"absent\"}}", 1,
-			"node enable mx1", false },
+		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,\"node\":"
+		  "\"absent\"}}",
+			1, "node enable mx1", false },
 		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node\":\"enabled\","
-		  "\"refused_deletes\":9}}", 1, "9 entries vanished", true },
+		  "\"refused_deletes\":9}}",
+			1, "9 entries vanished", true },
 		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node\":\"enabled\"},"
-		  "\"release\":{\"listener_trouble\":true}}", 1, "release listener", true },
+		  "\"release\":{\"listener_trouble\":true}}",
+			1, "release listener", true },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -128,12 +137,14 @@ static void milter_trouble(void **state)
 	assert_false(attention_ready(NULL));
 }
 
-static void check_node(const char *node_state, const char *heartbeat, uint64_t acked,
-	size_t count, const char *expected)
+static void check_node(const char *node_state, const char *heartbeat, uint64_t acked, size_t count,
+	const char *expected)
 {
 	const int64_t now = INT64_C(1795325400000000); /* 20261122053000Z */
-	struct federation_node node = { .name = "mx1", .state = (char *)(uintptr_t)node_state,
-		.heartbeat = (char *)(uintptr_t)heartbeat, .acked = acked,
+	struct federation_node node = { .name = mx1,
+		.state = (char *)(uintptr_t)node_state,
+		.heartbeat = (char *)(uintptr_t)heartbeat,
+		.acked = acked,
 		.enabled = strcmp(node_state, "enabled") == 0,
 		.disabled = strcmp(node_state, "disabled") == 0 };
 	struct federation_nodes nodes = { &node, 1 };
@@ -160,7 +171,7 @@ static void no_node_and_strange_systems(void **state)
 {
 	(void)state;
 	struct federation_nodes nodes = { NULL, 0 };
-	struct federation_system list[] = { { "S1", "" }, { "S2", "HOLDING" }, { "S3", "gone" } };
+	struct federation_system list[] = { { s1, nothing }, { s2, holding }, { s3, gone } };
 	struct federation_systems systems = { list, 3 };
 	struct json *lines = json_new_array();
 

@@ -9,14 +9,21 @@
 #define ANNA "anna@s1.lab"
 
 static char *none[] = { NULL };
-static char *anna[] = { "anna@s1.lab" };
-static char *bert_anna[] = { "bert@s1.lab", "ANNA+list@S1.lab" };
+static char anna_text[] = "anna@s1.lab";
+static char bert_text[] = "bert@s1.lab";
+static char list_text[] = "ANNA+list@S1.lab";
+static char *anna[] = { anna_text };
+static char *bert_anna[] = { bert_text, list_text };
 
 /* state is what the entry says; only `disabled` leaves the fence. */
-static struct federation_node node(char *name, char *state, uint64_t acked, uint64_t drained)
+static struct federation_node node(
+	const char *name, const char *state, uint64_t acked, uint64_t drained)
 {
-	struct federation_node made = { .name = name, .state = state,
-		.disabled = strcmp(state, "disabled") == 0, .acked = acked, .drained = drained,
+	struct federation_node made = { .name = (char *)(uintptr_t)name,
+		.state = (char *)(uintptr_t)state,
+		.disabled = strcmp(state, "disabled") == 0,
+		.acked = acked,
+		.drained = drained,
 		.undrained = none };
 
 	return made;
@@ -46,7 +53,8 @@ static void no_entry_at_all_is_refused(void **state)
 static void all_disabled_have_nothing_to_say(void **state)
 {
 	(void)state;
-	struct federation_node list[] = { node("a", "disabled", 0, 0), node("b", "disabled", 9, 0) };
+	struct federation_node list[] = { node("a", "disabled", 0, 0),
+		node("b", "disabled", 9, 0) };
 	struct fence_progress p = judge(list, 2, 5, ANNA);
 
 	assert_int_equal(p.why, FENCE_WAITS_NOTHING);
@@ -71,7 +79,7 @@ static void acknowledgement_of_this_or_a_later_number_counts(void **state)
 static void every_state_but_disabled_is_waited_for(void **state)
 {
 	(void)state;
-	char *states[] = { "enabled", "disabling", "", "asleep", "DISABLE" };
+	static const char *const states[] = { "enabled", "disabling", "", "asleep", "DISABLE" };
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		struct federation_node list[] = { node("ok", "enabled", 5, 5),
@@ -164,7 +172,8 @@ static void two_nodes_in_every_condition(void **state)
 static void the_next_epoch_is_above_all_that_was_acknowledged(void **state)
 {
 	(void)state;
-	struct federation_node list[] = { node("a", "enabled", 3, 2), node("b", "disabled", 9, 11) };
+	struct federation_node list[] = { node("a", "enabled", 3, 2),
+		node("b", "disabled", 9, 11) };
 	struct federation_nodes nodes = { list, 2 }, empty = { NULL, 0 };
 
 	assert_int_equal(fence_next_epoch(&empty, 0), 1);

@@ -39,8 +39,8 @@ static void characters_of_filters_are_escaped(void **state)
 	(void)state;
 	const char *made = filter("\"a*(b)\\\\c\"@example.org");
 
-	assert_non_null(strstr(made, "(mailLocalAddress=a\\2A\\28b\\29\\5Cc@example.org)"));
-	assert_non_null(strstr(made, "(mailLocalAddress=\"a\\2A\\28b\\29\\5C\\5Cc\"@example.org)"));
+	assert_non_null(strstr(made, "(mailLocalAddress=a\\2a\\28b\\29\\5cc@example.org)"));
+	assert_non_null(strstr(made, "(mailLocalAddress=\"a\\2a\\28b\\29\\5c\\5cc\"@example.org)"));
 }
 
 static void non_ascii_local_part(void **state)
@@ -50,6 +50,18 @@ static void non_ascii_local_part(void **state)
 
 	assert_non_null(strstr(made, "(restanteAddressUTF8="));
 	assert_null(strstr(made, "mailLocalAddress"));
+}
+
+/* The normal form has "ss" where the directory may have a sharp s. */
+static void folded_local_part(void **state)
+{
+	(void)state;
+	const char *made = filter("Stra\xc3\x9f"
+				  "e@example.org");
+
+	assert_non_null(strstr(made, "(mailLocalAddress=strasse@example.org)"));
+	assert_non_null(strstr(made, "(restanteAddressUTF8=Stra\xc3\x9f"
+				     "e@example.org)"));
 }
 
 static void both_spellings_of_the_domain(void **state)
@@ -73,6 +85,7 @@ int main(void)
 		cmocka_unit_test(catch_all),
 		cmocka_unit_test(characters_of_filters_are_escaped),
 		cmocka_unit_test(non_ascii_local_part),
+		cmocka_unit_test(folded_local_part),
 		cmocka_unit_test(both_spellings_of_the_domain),
 	};
 

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 /* What people see: widths, cuts, control characters, tables, bars, ages. */
 #include "tests/unit/unit.h"
 
@@ -57,8 +58,12 @@ static void nothing_controls_the_terminal(void **state)
 {
 	(void)state;
 	assert_string_equal(safe("a\033[31mb\r\n\tc\x7f"), "a?[31mb???c?");
-	assert_string_equal(safe("\xc2\x9b" "31m"), "?31m");
-	assert_string_equal(safe("a\xe2\x80\xae" "b"), "a?b");
+	assert_string_equal(safe("\xc2\x9b"
+				 "31m"),
+		"?31m");
+	assert_string_equal(safe("a\xe2\x80\xae"
+				 "b"),
+		"a?b");
 	assert_string_equal(safe("\xff\xc3"), "??");
 	assert_string_equal(safe("b\xc3\xbcro\xef\xbf\xbd"), "b\xc3\xbcro\xef\xbf\xbd");
 }
@@ -136,8 +141,8 @@ static void instants(void **state)
 {
 	(void)state;
 	assert_int_equal(when_csn_us("19700101000001.000002Z#000000#001#000000"), 1000002);
-	assert_int_equal(when_csn_us("20261122053000.123456Z#000000#000#000000"),
-		INT64_C(1795325400123456));
+	assert_int_equal(
+		when_csn_us("20261122053000.123456Z#000000#000#000000"), INT64_C(1795325400123456));
 	assert_int_equal(when_csn_us(""), -1);
 	assert_int_equal(when_csn_us("20261122053000Z"), -1);
 	assert_int_equal(when_csn_us("2026112205300x.123456Z"), -1);
@@ -160,8 +165,9 @@ static void ages(void **state)
 		{ 7199, "119m" }, { 7200, "2h" }, { 172800, "2d" } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_string_equal(when_age(text, sizeof(text),
-			now - cases[i].seconds * CLOCK_SECOND, now), cases[i].text);
+		assert_string_equal(
+			when_age(text, sizeof(text), now - cases[i].seconds * CLOCK_SECOND, now),
+			cases[i].text);
 	assert_string_equal(when_age(text, sizeof(text), -1, now), "never");
 	assert_string_equal(when_age(text, sizeof(text), 0, now), "never");
 }
