@@ -9,4 +9,7 @@ include tests/unit/cli.mk
 endif
 include tests/bench/local.mk
 TESTS += $(check_PROGRAMS)
-EXTRA_DIST += tests/lab tests/system
+EXTRA_DIST += tests/lab tests/system tests/check.py tests/check_tree.py
+
+dist-hook:
+	find $(distdir)/tests -name __pycache__ -prune -exec rm -rf {} +
