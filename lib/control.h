@@ -60,12 +60,13 @@ struct control_client;
 
 struct control_client *control_connect(const char *path, const char **error_r);
 void control_close(struct control_client **client);
-/* Sends the request ("v" is added) and reads one reply line; NULL with *error_r on a broken link.
- * A reply with "ok":false is returned like any other. The caller frees it. */
+/* Sends the request ("v" is added; it stays the caller's) and reads one reply line; NULL with
+ * *error_r on a broken link. A reply with "ok":false is returned like any other. The caller frees it. */
 struct json *control_ask(struct control_client *client, struct json *request,
 	const char **error_r);
 struct json *control_next(struct control_client *client, const char **error_r);
-/* Reads raw content; the number of bytes read, -1 with *error_r. */
+/* Reads raw content, no more than was announced; the number of bytes read (at least 1 unless size is
+ * 0), -1 with *error_r, also when the daemon closed too early. */
 ssize_t control_read(struct control_client *client, void *buffer, size_t size,
 	const char **error_r);
 

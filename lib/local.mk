@@ -5,7 +5,8 @@ lib_librestante_a_SOURCES = \
 	lib/clock.c lib/clock.h \
 	lib/config.c lib/config_check.c lib/config_table.c lib/config_use.c lib/config_value.c \
 	lib/config.h lib/config_table.h \
-	lib/control_client.c lib/control_server.c lib/control.h \
+	lib/control_client.c lib/control_reply.c lib/control_server.c lib/control_socket.c \
+	lib/control.h lib/control_internal.h \
 	lib/digest.c lib/digest.h \
 	lib/federation.c lib/federation.h \
 	lib/fence.c lib/fence.h \

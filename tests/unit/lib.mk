@@ -8,3 +8,6 @@ tests_unit_test_address_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_config
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/unit.h
 tests_unit_test_config_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_control
+tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/unit.h
+tests_unit_test_control_LDADD = $(TEST_LIBS)
