@@ -1,8 +1,9 @@
 """The ledger: every message that was acknowledged to its client, and what became of it.
 
-A copy is in its right place when the decision that sent it there was allowed at that time:
-mail begun before the fence had passed may be in the old mailbox, mail acknowledged after the hold
-began may be in the new one. Nothing may arrive in the old mailbox after the swap.
+A mailbox lives in one place after the other. A copy is in its right place when a decision that sent
+it there was allowed at that time: mail begun before the fence had passed may be in the place that
+the mailbox left, mail acknowledged after the hold began in the one that it joined. Nothing may
+arrive in the old mailbox after the swap.
 """
 
 import collections
@@ -17,7 +18,7 @@ class Record:
     def __init__(self, msgid, target):
         self.msgid, self.target = msgid, target
         self.attempts = []      # when each transaction began
-        self.troubles = []      # why the earlier ones count for nothing
+        self.troubles = []      # (when, why) an earlier one counts for nothing
         self.acknowledged = None
 
     def attempt(self):
@@ -30,14 +31,56 @@ class Record:
         self.acknowledged = time.monotonic()
 
 
-class Move:
-    """A mailbox that moves while the ledger is kept."""
+class Stay:
+    """A mailbox in one place: (system, user)."""
 
-    def __init__(self, old, new):
-        self.old, self.new = old, new # (system, user)
-        self.held = None        # just before the hold was written
-        self.fenced = None      # the fence had passed (no later than the swap)
-        self.old_uid_next = None  # of the old mailbox, once the swap was done
+    def __init__(self, place, since):
+        self.place = place
+        self.since = since      # the hold before it began; 0 for the first place
+        self.until = None       # the fence that ended it had passed
+        self.uid_next = None    # of the mailbox when it ended: what comes later is late
+
+    def allows(self, record, copy):
+        system, user, uid = copy
+        if (system, user) != self.place:
+            return False
+        if record.acknowledged is not None and record.acknowledged < self.since:
+            return False
+        if self.until is not None and record.attempts[0] > self.until:
+            return False
+        return self.uid_next is None or uid < self.uid_next
+
+
+class Home:
+    """Where the mail of some access addresses belongs, over time."""
+
+    def __init__(self, system, user):
+        self.stays = [Stay((system, user), 0.0)]
+        self.held = None
+
+    @property
+    def place(self):
+        return self.stays[-1].place
+
+    def hold(self):
+        """To be called just before the hold is written."""
+        if self.held is None:
+            self.held = time.monotonic()
+
+    def unhold(self):
+        self.held = None
+
+    def swapped(self, lab, place):
+        """To be called as soon as the swap is done."""
+        now = time.monotonic()
+        old = self.stays[-1]
+        old.until = now
+        imap = lab.imap(*old.place)
+        old.uid_next = imap.uid_next()
+        imap.close()
+        self.stays.append(Stay(place, self.held))
+        self.held = None
+        return now
 
 
 Outcome = collections.namedtuple("Outcome", "sent delivered lost duplicated misrouted strangers")
@@ -46,18 +89,15 @@ Outcome = collections.namedtuple("Outcome", "sent delivered lost duplicated misr
 class Ledger:
     def __init__(self):
         self.records = []
-        self.homes = {}  # access address -> (system, user), or Move
+        self.homes = {}  # access address -> Home
         self._lock = threading.Lock()
 
-    def home(self, address, system, user):
-        self.homes[address] = (system, user)
-
-    def moves(self, addresses, new):
-        """These addresses are of one mailbox that moves to new = (system, user)."""
-        move = Move(self.homes[addresses[0]], new)
+    def home(self, system, user, *addresses):
+        """These addresses are of one mailbox, which lives there now."""
+        home = Home(system, user)
         for address in addresses:
-            self.homes[address] = move
-        return move
+            self.homes[address] = home
+        return home
 
     def begin(self, msgid, target):
         record = Record(msgid, target)
@@ -78,7 +118,7 @@ class Ledger:
                 for uid, msgid in imap.message_ids():
                     copies[msgid].append((system, user, uid))
                 imap.close()
-        known = {record.msgid: record for record in self.records}
+        known = {record.msgid for record in self.records}
         sent = self.acknowledged()
         return Outcome(
             sent=len(sent),
@@ -86,22 +126,9 @@ class Ledger:
             lost=[r for r in sent if not copies[r.msgid]],
             duplicated=[(r, copies[r.msgid]) for r in self.records if len(copies[r.msgid]) > 1],
             misrouted=[(r, copy) for r in self.records for copy in copies[r.msgid]
-                       if not self._allowed(r, copy)],
+                       if not any(s.allows(r, copy) for s in self.homes[r.target].stays)],
             strangers=[(msgid, where) for msgid, where in copies.items()
                        if where and msgid not in known])
-
-    def _allowed(self, record, copy):
-        system, user, uid = copy
-        home = self.homes[record.target]
-        if not isinstance(home, Move):
-            return (system, user) == home
-        if (system, user) == home.new:
-            last = record.acknowledged
-            return home.held is not None and (last is None or last > home.held)
-        if (system, user) != home.old:
-            return False
-        in_time = home.fenced is None or record.attempts[0] < home.fenced
-        return in_time and (home.old_uid_next is None or uid < home.old_uid_next)
 
 
 def users(backend):

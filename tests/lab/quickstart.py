@@ -115,11 +115,10 @@ class Show:
     def __init__(self, lab, timeline):
         self.lab, self.timeline = lab, timeline
         self.ledger = Ledger()
-        self.ledger.home(MOVED, "S1", "anna")
-        self.ledger.home(ALIAS, "S1", "anna")
+        self.home = self.ledger.home("S1", "anna", MOVED, ALIAS)
         for address, (system, user) in OTHERS.items():
-            self.ledger.home(address, system, user)
-        self.move = self.ledger.moves([MOVED, ALIAS], ("S2", "anna"))
+            self.ledger.home(system, user, address)
+        self.held = self.swapped = None
         self.most_held = 0
         self.released_into_new = 0
 
@@ -147,7 +146,8 @@ class Show:
         self.settle()
 
     def hold(self):
-        self.move.held = time.monotonic()
+        self.home.hold()
+        self.held = self.home.held
         self.timeline.restante(self.lab, "hold", MOVED)
 
     def watch(self):
@@ -162,26 +162,22 @@ class Show:
     def swap(self):
         self.timeline.restante(self.lab, "swap", MOVED, "--system", "S2", "--to", "anna@s2.lab",
                                "--id", "s2-anna", "--wait", "--yes")
-        self.move.fenced = time.monotonic()
-        imap = self.lab.imap("S1", "anna")
-        self.move.old_uid_next = imap.uid_next()
-        imap.close()
+        self.swapped = self.home.swapped(self.lab, ("S2", "anna"))
         self.timeline.say("the hold lasted %.2f s; Anna lives on S2 now" % (
-            self.move.fenced - self.move.held))
+            self.swapped - self.held))
 
     def release(self):
-        swapped = self.move.fenced
         wait_for(lambda: self.lab.milter.held() == 0, 30, "the hold queue to be empty")
         self.timeline.say("the hold queue is empty: release took %.2f s" % (
-            time.monotonic() - swapped))
+            time.monotonic() - self.swapped))
 
     def settle(self):
         wait_for(lambda: self.lab.milter.held() == 0, 30, "the hold queue to be empty")
         wait_for(self.lab.postfix.empty, 30, "the queue of Postfix to be empty")
         self.timeline.say("reading every mailbox of S1 and S2 over IMAP")
         held = {r.msgid for r in self.ledger.acknowledged()
-                if self.lab.milter and self.move.held < r.attempts[0] and
-                r.acknowledged < self.move.fenced and r.target in (MOVED, ALIAS)}
+                if self.held < r.attempts[0] and r.acknowledged < self.swapped and
+                r.target in (MOVED, ALIAS)}
         self.released_into_new = len(held & set(self.lab.message_ids("S2", "anna")))
         for system, user in (("S1", "anna"), ("S2", "anna")):
             self.timeline.say("%s has %d messages for Anna" % (

@@ -1,0 +1,75 @@
+"""What several system tests need."""
+
+import itertools
+
+from lab.mail import Smtp, compose
+from lab.process import wait_for
+
+_names = itertools.count(1)
+
+
+def verdict(lab, address):
+    return lab.milter.ask("route", address=address).get("verdict")
+
+
+def wait_verdict(lab, address, wanted):
+    wait_for(lambda: verdict(lab, address) == wanted, 15, "%s to be %s" % (address, wanted))
+
+
+def fresh(lab, state=None, system="S1", expect=None, **more):
+    """A mailbox of this test alone, known to the milter; its access address. Its physical local
+    part is that of the address."""
+    uid = "box%d" % next(_names)
+    lab.slapd.add_mailbox(uid, system, state=state, **more)
+    address = more.get("addresses", [uid + "@example.org"])[0]
+    expect = expect or {None: "rewrite", "holding": "hold", "deferred": "defer"}[state]
+    wait_verdict(lab, address, expect)
+    return address
+
+
+def user_of(address):
+    return address.split("@")[0]
+
+
+def send(lab, recipients, sender="someone@outside.test", port=None, content=None, **more):
+    """One message by its own connection; its Message-ID. Refused where it is not accepted."""
+    recipients = [recipients] if isinstance(recipients, str) else recipients
+    msgid = None
+    if content is None:
+        msgid, content = compose("undisclosed@example.org")
+    smtp = Smtp(port or lab.postfix.port)
+    try:
+        smtp.send(sender, recipients, content, **more)
+    finally:
+        smtp.quit()
+    return msgid
+
+
+def arrived(lab, system, user, count=1, timeout=20):
+    """Waits for that many messages; their Message-IDs in the order of delivery."""
+    wait_for(lambda: len(lab.message_ids(system, user)) >= count, timeout,
+             "%d messages for %s on %s" % (count, user, system))
+    return lab.message_ids(system, user)
+
+
+def contents(lab, system, user):
+    imap = lab.imap(system, user)
+    found = [content for _, content in imap.contents()]
+    imap.close()
+    return found
+
+
+def settled(lab, timeout=30):
+    """Nothing is held or queued any more."""
+    wait_for(lambda: lab.milter.held() == 0, timeout, "the hold queue to be empty")
+    wait_for(lab.postfix.empty, timeout, "the queue of Postfix to be empty")
+
+
+def hold(lab, address):
+    lab.milter.cli("hold", address)
+    wait_verdict(lab, address, "hold")
+
+
+def swap(lab, address, system="S2", physical=None, *more):
+    physical = physical or "%s@%s.lab" % (user_of(address), system.lower())
+    lab.milter.cli("swap", address, "--system", system, "--to", physical, "--wait", "--yes", *more)
