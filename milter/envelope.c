@@ -1,0 +1,164 @@
+#include "milter/envelope.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/address.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+#define TEXT_KEPT 65536 /* bytes that stay allocated between messages */
+
+static atomic_uint made;
+
+void envelope_free(struct envelope *e)
+{
+	str_free(&e->text);
+	mem_free(&e->recipients);
+	e->count = e->cap = 0;
+	e->open = false;
+}
+
+static uint32_t keep(struct envelope *e, const char *text)
+{
+	uint32_t where = (uint32_t)e->text.len;
+
+	str_append(&e->text, text, strlen(text) + 1);
+	return where;
+}
+
+/* The arguments from `first` on with a blank between them; SIZE says nothing to the next host. */
+static uint32_t keep_params(struct envelope *e, char *const *arguments)
+{
+	uint32_t where = (uint32_t)e->text.len;
+
+	for (; *arguments != NULL; arguments++) {
+		if (strncasecmp(*arguments, "SIZE=", 5) == 0)
+			continue;
+		if (e->text.len > where)
+			str_append_c(&e->text, ' ');
+		str_append_z(&e->text, *arguments);
+	}
+	str_append(&e->text, "", 1);
+	return where;
+}
+
+void envelope_unbracket(const char *argument, struct str *out)
+{
+	size_t len = strlen(argument);
+
+	if (len >= 2 && argument[0] == '<' && argument[len - 1] == '>')
+		str_append(out, argument + 1, len - 2);
+	else
+		str_append(out, argument, len);
+}
+
+static uint32_t keep_path(struct envelope *e, const char *argument)
+{
+	uint32_t where = (uint32_t)e->text.len;
+
+	envelope_unbracket(argument, &e->text);
+	str_append(&e->text, "", 1);
+	return where;
+}
+
+static void make_id(char *id_r, size_t size)
+{
+	unsigned n = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
+
+	snprintf(id_r, size, "%" PRIx64 ".%x", (uint64_t)clock_wall_us(), n & 0xfffff);
+}
+
+void envelope_begin(struct envelope *e, char *const *arguments, const char *auth_user)
+{
+	envelope_end(e);
+	make_id(e->id, sizeof e->id);
+	e->sender = keep_path(e, arguments[0] ? arguments[0] : "");
+	e->mail_params = keep_params(e, arguments[0] ? arguments + 1 : arguments);
+	e->auth_user = keep(e, auth_user ? auth_user : "");
+	e->open = true;
+}
+
+int envelope_add(struct envelope *e, char *const *arguments)
+{
+	if (e->count >= ENVELOPE_RECIPIENTS_MAX || e->text.len >= ENVELOPE_BYTES_MAX)
+		return -1;
+	if (e->count == e->cap) {
+		e->cap = e->cap ? e->cap * 2 : 8;
+		e->recipients = mem_grow(e->recipients, e->cap, sizeof *e->recipients);
+	}
+	struct envelope_recipient *r = &e->recipients[e->count++];
+	r->argument = keep(e, arguments[0]);
+	r->params = keep_params(e, arguments + 1);
+	return 0;
+}
+
+void envelope_end(struct envelope *e)
+{
+	e->open = false;
+	e->count = 0;
+	if (e->text.cap > TEXT_KEPT) {
+		str_free(&e->text);
+		mem_free(&e->recipients);
+		e->cap = 0;
+	}
+	str_reset(&e->text);
+}
+
+const char *envelope_text(const struct envelope *e, uint32_t where)
+{
+	return e->text.data + where;
+}
+
+const char *envelope_argument(const struct envelope *e, size_t recipient)
+{
+	return envelope_text(e, e->recipients[recipient].argument);
+}
+
+const char *envelope_params(const struct envelope *e, size_t recipient)
+{
+	return envelope_text(e, e->recipients[recipient].params);
+}
+
+static bool is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			return false;
+	return true;
+}
+
+static void add_orcpt(const char *argument, struct str *out)
+{
+	struct str bare = STR_INIT;
+
+	if (!is_ascii(argument))
+		return;
+	envelope_unbracket(argument, &bare);
+	str_append_z(out, out->len ? " ORCPT=rfc822;" : "ORCPT=rfc822;");
+	address_xtext_encode(str_cstr(&bare), out);
+	str_free(&bare);
+}
+
+void envelope_dsn_params(const char *params, const char *argument, bool dsn_only,
+	struct str *out)
+{
+	bool orcpt = false;
+
+	while (*params != '\0') {
+		size_t len = strcspn(params, " ");
+		bool is_orcpt = strncasecmp(params, "ORCPT=", 6) == 0;
+		if (!dsn_only || is_orcpt || strncasecmp(params, "NOTIFY=", 7) == 0) {
+			if (out->len)
+				str_append_c(out, ' ');
+			str_append(out, params, len);
+		}
+		orcpt |= is_orcpt;
+		params += len + (params[len] == ' ');
+	}
+	if (!orcpt)
+		add_orcpt(argument, out);
+}

@@ -1,0 +1,316 @@
+/*
+ * End of message (DESIGN section 4): every recipient is decided again, the MTA's recipients are
+ * changed first, the commit comes last, then the answer.
+ */
+#include "milter/connection.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "milter/plan.h"
+
+#define LOGGED 160 /* bytes of an address in a log line */
+
+/* One recipient as it is decided now; texts are offsets, for the buffer moves while it grows. */
+struct decided {
+	enum route_verdict verdict;
+	const char *reason;
+	uint8_t mailbox[ROUTE_UUID_BYTES];
+	uint32_t key, physical;
+};
+
+struct eom {
+	struct connection *connection;
+	const struct mta *mta;
+	size_t count;
+	struct decided *decided;
+	struct plan_recipient *recipients;
+	struct plan_step *steps;
+	struct plan plan;
+	struct str text;
+	const char *reason; /* of a refusal */
+	uint64_t message;   /* number in the hold queue */
+	size_t held;
+};
+
+static uint32_t keep(struct str *text, const char *value)
+{
+	uint32_t where = (uint32_t)text->len;
+
+	str_append(text, value, strlen(value) + 1);
+	return where;
+}
+
+static void decide(struct eom *e, size_t i)
+{
+	struct decided *d = &e->decided[i];
+	struct address address;
+	struct route route;
+	const char *argument = envelope_argument(&e->connection->envelope, i);
+	const char *error;
+
+	/* At RCPT it was seen not to be ours. */
+	if (address_parse_path(argument, &address, &error) < 0) {
+		d->verdict = ROUTE_LEAVE;
+		d->reason = error;
+		d->key = d->physical = keep(&e->text, "");
+		return;
+	}
+	front_route(e->connection->front, &address, &route);
+	d->verdict = route.verdict;
+	d->reason = route.reason;
+	memcpy(d->mailbox, route.facts.uuid, sizeof d->mailbox);
+	d->key = keep(&e->text, address.key);
+	d->physical = keep(&e->text, route.facts.physical);
+}
+
+static void make_plan(struct eom *e)
+{
+	for (size_t i = 0; i < e->count; i++)
+		decide(e, i);
+	for (size_t i = 0; i < e->count; i++)
+		e->recipients[i] = (struct plan_recipient){
+			.argument = envelope_argument(&e->connection->envelope, i),
+			.key = e->text.data + e->decided[i].key,
+			.physical = e->text.data + e->decided[i].physical,
+			.verdict = e->decided[i].verdict,
+		};
+	plan_make(e->recipients, e->count, e->connection->reentry, e->steps, &e->plan);
+}
+
+static enum reply queue_fault(struct eom *e, enum holdq_result result)
+{
+	e->reason = holdq_reason();
+	if (result == HOLDQ_BROKEN)
+		front_broken(e->connection->front, "hold queue", e->reason);
+	return result == HOLDQ_FULL ? REPLY_FULL : REPLY_STORE;
+}
+
+/* Deletions first: an MTA that is told to add and then to delete one address loses it (TRAPS 6). */
+static enum reply change_envelope(struct eom *e)
+{
+	struct str params = STR_INIT;
+	bool done = true;
+
+	for (size_t i = 0; i < e->count && done; i++)
+		if (e->steps[i].del)
+			done = e->mta->delete_recipient(e->mta->context,
+				e->recipients[i].argument) == 0;
+	for (size_t i = 0; i < e->count && done; i++) {
+		if (!e->steps[i].add)
+			continue;
+		str_reset(&params);
+		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
+			e->recipients[i].argument, true, &params);
+		done = e->mta->add_recipient(e->mta->context, e->recipients[i].physical,
+			params.len ? params.data : NULL) == 0;
+	}
+	str_free(&params);
+	if (!done)
+		e->reason = "the MTA took no change of the recipients";
+	return done ? REPLY_NONE : REPLY_MTA;
+}
+
+static void fill_envelope(const struct eom *e, struct holdq_envelope *h)
+{
+	struct connection *c = e->connection;
+	const char *queue_id = e->mta->queue_id(e->mta->context);
+
+	/* The store copies; it does not write to them. */
+	*h = (struct holdq_envelope){
+		.sender = (char *)envelope_text(&c->envelope, c->envelope.sender),
+		.mail_params = (char *)envelope_text(&c->envelope, c->envelope.mail_params),
+		.client_name = c->client_name,
+		.client_address = c->client_address,
+		.helo = c->helo,
+		.auth_user = (char *)envelope_text(&c->envelope, c->envelope.auth_user),
+		.queue_id = (char *)(queue_id ? queue_id : ""),
+		.id = c->envelope.id,
+	};
+}
+
+static struct holdq_recipient *held_recipients(const struct eom *e)
+{
+	struct holdq_recipient *held = mem_grow(NULL, e->plan.held, sizeof *held);
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->count; i++) {
+		struct str address = STR_INIT, params = STR_INIT;
+		if (!e->steps[i].hold)
+			continue;
+		envelope_unbracket(e->recipients[i].argument, &address);
+		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
+			e->recipients[i].argument, false, &params);
+		held[n] = (struct holdq_recipient){ str_steal(&address), str_steal(&params), { 0 } };
+		memcpy(held[n++].mailbox, e->decided[i].mailbox, ROUTE_UUID_BYTES);
+	}
+	return held;
+}
+
+static void free_held(struct holdq_recipient *held, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		mem_free(&held[i].address);
+		mem_free(&held[i].params);
+	}
+	mem_free(&held);
+}
+
+static enum reply commit(struct eom *e, struct holdq_draft *draft)
+{
+	struct connection *c = e->connection;
+	struct holdq_recipient *held = held_recipients(e);
+	struct holdq_envelope envelope;
+	uint8_t digest[DIGEST_BYTES];
+
+	fill_envelope(e, &envelope);
+	bool repeatable = content_repeat(&c->content, envelope.sender, digest);
+	enum holdq_result result = holdq_commit(draft, &envelope, held, e->plan.held,
+		repeatable ? digest : NULL, &e->message, &e->held);
+	free_held(held, e->plan.held);
+	return result == HOLDQ_OK ? REPLY_NONE : queue_fault(e, result);
+}
+
+/* Everything that can be known to fail is looked at before the MTA is told anything. */
+static enum reply prepare(struct eom *e, struct holdq_draft **draft_r)
+{
+	struct connection *c = e->connection;
+	enum holdq_result fault;
+
+	*draft_r = NULL;
+	if (e->plan.held == 0)
+		return REPLY_NONE;
+	*draft_r = content_draft(&c->content, c->front->queue, &fault);
+	if (*draft_r != NULL)
+		return REPLY_NONE;
+	if (fault != HOLDQ_OK)
+		return queue_fault(e, fault);
+	e->reason = "began to hold while a large message was in flight";
+	return REPLY_FLIPPED;
+}
+
+static enum reply apply(struct eom *e)
+{
+	struct holdq_draft *draft;
+	enum reply reply = prepare(e, &draft);
+
+	if (reply == REPLY_NONE)
+		reply = change_envelope(e);
+	if (reply == REPLY_NONE && draft != NULL)
+		reply = commit(e, draft);
+	if (draft != NULL)
+		holdq_draft_free(&draft);
+	return reply;
+}
+
+/* From now on the MTA may write its copy at any time. */
+static void expect_commit(const struct eom *e)
+{
+	struct connection *c = e->connection;
+
+	str_reset(&c->scratch);
+	for (size_t i = 0; i < e->count; i++)
+		if (e->steps[i].add)
+			keep(&c->scratch, e->recipients[i].physical);
+	lateness_answer(c->front->lateness, &c->late, &c->scratch);
+}
+
+static void log_done(const struct eom *e)
+{
+	const struct connection *c = e->connection;
+	const char *queue_id = e->mta->queue_id(e->mta->context);
+	char from[LOGGED], number[40] = "";
+
+	if (e->plan.held)
+		snprintf(number, sizeof number, " number=%" PRIu64 " new=%zu", e->message, e->held);
+	log_info("milter",
+		"message id=%s queue_id=%s from=%s client=%s rcpts=%zu rewritten=%zu held=%zu "
+		"left=%zu%s%s",
+		c->envelope.id, queue_id ? queue_id : "",
+		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
+		c->client_address, e->count, e->plan.added, e->plan.held, e->plan.left, number,
+		e->plan.added + e->plan.left == 0 ? " mta_copy=none" : "");
+}
+
+static void log_recipients(const struct eom *e)
+{
+	char to[LOGGED];
+
+	for (size_t i = 0; i < e->count; i++)
+		log_debug("milter", "recipient id=%s to=%s verdict=%s physical=%s",
+			e->connection->envelope.id,
+			log_value(to, sizeof to, e->recipients[i].argument),
+			route_verdict_name(e->recipients[i].verdict), e->recipients[i].physical);
+}
+
+static enum reply log_refused(const struct eom *e, enum reply reply, size_t by)
+{
+	const struct connection *c = e->connection;
+	const struct reply_text *text = reply_text(reply);
+	char from[LOGGED], to[LOGGED], reason[LOGGED];
+
+	log_warning("milter", "message refused id=%s from=%s client=%s rcpts=%zu to=%s reply=%s,%s "
+		"reason=%s", c->envelope.id,
+		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
+		c->client_address, e->count,
+		log_value(to, sizeof to, by < e->count ? e->recipients[by].argument : ""),
+		text->code, text->enhanced,
+		log_value(reason, sizeof reason, e->reason ? e->reason : ""));
+	return reply;
+}
+
+static enum reply run(struct eom *e)
+{
+	make_plan(e);
+	if (e->plan.refused != REPLY_NONE) {
+		e->reason = e->decided[e->plan.refused_by].reason;
+		return log_refused(e, e->plan.refused, e->plan.refused_by);
+	}
+	enum reply reply = apply(e);
+	if (reply != REPLY_NONE)
+		return log_refused(e, reply, 0);
+	expect_commit(e);
+	log_done(e);
+	if (log_wants(LOG_LEVEL_DEBUG))
+		log_recipients(e);
+	return REPLY_NONE;
+}
+
+static enum reply run_entered(struct connection *c, const struct mta *mta)
+{
+	struct decided decided;
+	struct plan_recipient recipient;
+	struct plan_step step;
+	struct eom e = { .connection = c, .mta = mta, .count = c->envelope.count,
+		.decided = &decided, .recipients = &recipient, .steps = &step };
+
+	if (e.count > 1) {
+		e.decided = mem_grow(NULL, e.count, sizeof *e.decided);
+		e.recipients = mem_grow(NULL, e.count, sizeof *e.recipients);
+		e.steps = mem_grow(NULL, e.count, sizeof *e.steps);
+	}
+	enum reply reply = run(&e);
+	if (e.count > 1) {
+		mem_free(&e.decided);
+		mem_free(&e.recipients);
+		mem_free(&e.steps);
+	}
+	str_free(&e.text);
+	return reply;
+}
+
+enum reply connection_eom(struct connection *c, const struct mta *mta)
+{
+	enum reply reply = REPLY_STOPPING;
+	uint64_t token;
+
+	if (front_enter(c->front, &token)) {
+		reply = run_entered(c, mta);
+		front_leave(c->front, token);
+	}
+	connection_abort(c);
+	return reply;
+}

@@ -1,0 +1,133 @@
+#include "milter/physical.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/address.h"
+#include "lib/mem.h"
+
+struct member {
+	char *key;  /* normal form: what is compared */
+	char *text; /* as it was added */
+};
+
+struct physical_set {
+	struct member *members;
+	size_t count, cap;
+};
+
+struct physical_set *physical_set_new(void)
+{
+	return mem_zalloc(sizeof(struct physical_set));
+}
+
+static void free_member(struct member *member)
+{
+	mem_free(&member->key);
+	mem_free(&member->text);
+}
+
+void physical_set_free(struct physical_set **set)
+{
+	if (*set == NULL)
+		return;
+	for (size_t i = 0; i < (*set)->count; i++)
+		free_member(&(*set)->members[i]);
+	mem_free(&(*set)->members);
+	mem_free(set);
+}
+
+/* What cannot be parsed is compared as it is, but for the case of ASCII letters. */
+static void to_key(const char *text, struct address *address_r)
+{
+	const char *error, *at;
+
+	if (address_parse_path(text, address_r, &error) == 0)
+		return;
+	size_t len = strlen(text);
+	if (len > ADDRESS_MAX)
+		len = ADDRESS_MAX;
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		address_r->key[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	}
+	address_r->key[len] = '\0';
+	at = strrchr(address_r->key, '@');
+	address_r->local_len = at ? (size_t)(at - address_r->key) : len;
+}
+
+void physical_set_add(struct physical_set *set, const char *physical)
+{
+	struct address address;
+
+	to_key(physical, &address);
+	if (set->count == set->cap) {
+		set->cap = set->cap ? set->cap * 2 : 16;
+		set->members = mem_grow(set->members, set->cap, sizeof *set->members);
+	}
+	set->members[set->count++] = (struct member){ mem_strdup(address.key),
+		mem_strdup(physical) };
+}
+
+static int compare_members(const void *a, const void *b)
+{
+	return strcmp(((const struct member *)a)->key, ((const struct member *)b)->key);
+}
+
+void physical_set_finish(struct physical_set *set)
+{
+	size_t kept = 0;
+
+	if (set->count == 0)
+		return;
+	qsort(set->members, set->count, sizeof *set->members, compare_members);
+	for (size_t i = 0; i < set->count; i++) {
+		if (kept && compare_members(&set->members[kept - 1], &set->members[i]) == 0)
+			free_member(&set->members[i]);
+		else
+			set->members[kept++] = set->members[i];
+	}
+	set->count = kept;
+}
+
+size_t physical_set_count(const struct physical_set *set)
+{
+	return set->count;
+}
+
+const char *physical_set_at(const struct physical_set *set, size_t index)
+{
+	return set->members[index].text;
+}
+
+static bool mark_key(const struct physical_set *set, char *key, bool *marks)
+{
+	struct member wanted = { key, NULL };
+	const struct member *found = bsearch(&wanted, set->members, set->count,
+		sizeof *set->members, compare_members);
+
+	if (found != NULL && marks != NULL)
+		marks[found - set->members] = true;
+	return found != NULL;
+}
+
+bool physical_set_mark(const struct physical_set *set, const char *recipient,
+	const char *delimiters, bool *marks)
+{
+	struct address address;
+	char shorter[ADDRESS_MAX + 1];
+
+	if (set->count == 0)
+		return false;
+	to_key(recipient, &address);
+	bool any = mark_key(set, address.key, marks);
+	const char *domain = address.key + address.local_len;
+	for (size_t i = 1; i < address.local_len; i++) {
+		if (strchr(delimiters, address.key[i]) == NULL)
+			continue;
+		memcpy(shorter, address.key, i);
+		strcpy(shorter + i, domain);
+		any |= mark_key(set, shorter, marks);
+	}
+	return any;
+}

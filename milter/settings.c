@@ -1,0 +1,68 @@
+#include "milter/settings.h"
+
+#include <stddef.h>
+#include <strings.h>
+
+static const char *or_null(const char *text)
+{
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+struct replica_options settings_replica(const struct config *config)
+{
+	const struct config_milter *m = &config->milter;
+
+	return (struct replica_options){
+		.dir = m->replica_dir,
+		.cache_bytes = (uint64_t)m->replica_cache,
+		.base = config->ldap.base,
+		.node = m->node,
+		.delimiters = m->recipient_delimiter,
+		.carry_detail = m->carry_detail,
+		.postmaster = or_null(m->postmaster),
+		.vanish_grace_us = m->vanish_grace,
+		.heartbeat_us = m->heartbeat,
+		.mass_delete_percent = (unsigned)m->mass_delete,
+	};
+}
+
+struct holdq_options settings_holdq(const struct config *config)
+{
+	const struct config_milter *m = &config->milter;
+
+	return (struct holdq_options){
+		.dir = m->queue_dir,
+		.node = m->node,
+		.cache_bytes = (uint64_t)m->queue_cache,
+		.limit_bytes = (uint64_t)m->queue_bytes,
+		.limit_free = (uint64_t)m->queue_free,
+		.limit_mailbox = (uint64_t)m->mailbox_bytes,
+	};
+}
+
+static enum release_tls release_tls(const char *text)
+{
+	static const char *const names[] = { "none", "may", "encrypt", "verify" };
+
+	for (size_t i = 0; text != NULL && i < sizeof names / sizeof *names; i++)
+		if (strcasecmp(text, names[i]) == 0)
+			return (enum release_tls)i;
+	return RELEASE_TLS_NONE;
+}
+
+struct release_options settings_release(const struct config *config)
+{
+	const struct config_milter *m = &config->milter;
+
+	return (struct release_options){
+		.listener = m->release_listener,
+		.hostname = m->hostname,
+		.tls = release_tls(m->release_tls),
+		.ca_file = or_null(m->release_ca_file),
+		.workers = (unsigned)m->release_workers,
+		.expire_us = m->release_expire,
+		.delay_notice_us = m->delay_notice,
+		.retry_min_us = m->release_retry_min,
+		.retry_max_us = m->release_retry_max,
+	};
+}

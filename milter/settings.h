@@ -1,0 +1,14 @@
+/* The configuration as the parts want it. Strings point into the configuration. */
+#ifndef RESTANTE_MILTER_SETTINGS_H
+#define RESTANTE_MILTER_SETTINGS_H
+
+#include "directory/replica.h"
+#include "lib/config.h"
+#include "queue/holdq.h"
+#include "queue/release.h"
+
+struct replica_options settings_replica(const struct config *config);
+struct holdq_options settings_holdq(const struct config *config);
+struct release_options settings_release(const struct config *config);
+
+#endif

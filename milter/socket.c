@@ -1,0 +1,108 @@
+#define _GNU_SOURCE
+#include "milter/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+const char *socket_path(const char *notation)
+{
+	if (strncasecmp(notation, "unix:", 5) == 0)
+		return notation + 5;
+	if (strncasecmp(notation, "local:", 6) == 0)
+		return notation + 6;
+	return strchr(notation, ':') == NULL ? notation : NULL;
+}
+
+static bool somebody_listens(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return true;
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+	int done = connect(fd, (struct sockaddr *)&address, sizeof address);
+	bool dead = done < 0 && errno == ECONNREFUSED;
+	close(fd);
+	return !dead;
+}
+
+int socket_prepare(const char *notation, struct str *error_r)
+{
+	const char *path = socket_path(notation);
+	struct stat st;
+
+	if (path == NULL || (lstat(path, &st) < 0 && errno == ENOENT))
+		return 0;
+	if (strlen(path) >= sizeof ((struct sockaddr_un *)0)->sun_path) {
+		str_printf(error_r, "%s: the path of a socket has less than 108 bytes", path);
+		return -1;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		str_printf(error_r, "%s: there is something that is no socket; remove it", path);
+		return -1;
+	}
+	if (somebody_listens(path)) {
+		str_printf(error_r, "%s: another process listens there", path);
+		return -1;
+	}
+	if (unlink(path) < 0) {
+		str_printf(error_r, "%s: cannot remove the stale socket: %s", path,
+			strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* libmilter does not tell its descriptor; accepted sockets inherit the option from it. */
+static void set_nodelay(void)
+{
+	struct rlimit limit = { .rlim_cur = 1024 };
+	int on = 1;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (int fd = 3; fd < (int)limit.rlim_cur && fd < 4096; fd++) {
+		int listens = 0;
+		socklen_t len = sizeof listens;
+		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens)
+			/* fails on a unix socket, where there is nothing to set */
+			(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	}
+}
+
+int socket_adjust(const char *notation, mode_t mode, gid_t group, struct str *error_r)
+{
+	const char *path = socket_path(notation);
+
+	if (path == NULL) {
+		set_nodelay();
+		return 0;
+	}
+	if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) < 0) {
+		str_printf(error_r, "%s: cannot give it to its group: %s", path, strerror(errno));
+		return -1;
+	}
+	if (chmod(path, mode) < 0) {
+		str_printf(error_r, "%s: cannot set its mode: %s", path, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+void socket_remove(const char *notation)
+{
+	const char *path = socket_path(notation);
+
+	if (path != NULL)
+		unlink(path);
+}

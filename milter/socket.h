@@ -1,0 +1,21 @@
+/*
+ * What libmilter leaves to be done for its listening socket: a stale one goes, mode and group,
+ * TCP_NODELAY (TRAPS 22).
+ */
+#ifndef RESTANTE_MILTER_SOCKET_H
+#define RESTANTE_MILTER_SOCKET_H
+
+#include <sys/types.h>
+
+#include "lib/str.h"
+
+/* The path of a unix socket in libmilter's notation; NULL for TCP. */
+const char *socket_path(const char *notation);
+/* Before it is opened: removes a socket nobody listens on. -1 with a reason: it is in use. */
+int socket_prepare(const char *notation, struct str *error_r);
+/* After it was opened. group (gid_t)-1: leave it. -1 with a reason. */
+int socket_adjust(const char *notation, mode_t mode, gid_t group, struct str *error_r);
+/* At the end: nobody connects any more. */
+void socket_remove(const char *notation);
+
+#endif
