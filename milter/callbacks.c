@@ -62,7 +62,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	(void)unused3;
 	if ((actions & ACTIONS) != ACTIONS) {
 		log_error("milter", "the MTA does not let a milter change recipients with their "
-			"parameters; Postfix 2.6, Sendmail 8.14 or later is needed");
+				    "parameters; Postfix 2.6, Sendmail 8.14 or later is needed");
 		return SMFIS_REJECT;
 	}
 	*actions_r = ACTIONS;
@@ -223,8 +223,8 @@ static const struct smfiDesc description = {
 	.xxfi_negotiate = on_negotiate,
 };
 
-int callbacks_listen(struct front *the_front, const char *socket, mode_t mode, gid_t group,
-	struct str *error_r)
+int callbacks_listen(
+	struct front *the_front, const char *socket, mode_t mode, gid_t group, struct str *error_r)
 {
 	front = the_front;
 	if (socket_prepare(socket, error_r) < 0)
@@ -232,8 +232,10 @@ int callbacks_listen(struct front *the_front, const char *socket, mode_t mode, g
 	if (smfi_setconn((char *)socket) != MI_SUCCESS ||
 		smfi_register(description) != MI_SUCCESS || smfi_setbacklog(1024) != MI_SUCCESS ||
 		smfi_opensocket(false) != MI_SUCCESS) {
-		str_printf(error_r, "%s: libmilter cannot listen there; is the notation "
-			"\"unix:/path\" or \"inet:port@host\", and does the folder exist?", socket);
+		str_printf(error_r,
+			"%s: libmilter cannot listen there; is the notation "
+			"\"unix:/path\" or \"inet:port@host\", and does the folder exist?",
+			socket);
 		return -1;
 	}
 	return socket_adjust(socket, mode, group, error_r);

@@ -18,7 +18,7 @@ struct connection {
 	struct front *front;
 	bool leading_space; /* what was negotiated */
 	bool no_reply_connect, no_reply_helo, no_reply_mail, no_reply_header, skip;
-	bool reentry;       /* it came through the re-entry listener */
+	bool reentry; /* it came through the re-entry listener */
 	char client_name[256], client_address[64], helo[256];
 	struct lateness_slot late;
 	struct envelope envelope;
@@ -37,8 +37,7 @@ struct mta {
 struct connection *connection_new(struct front *front);
 void connection_free(struct connection **connection);
 
-void connection_mail(struct connection *connection, char *const *arguments,
-	const char *auth_user);
+void connection_mail(struct connection *connection, char *const *arguments, const char *auth_user);
 /* REPLY_NONE: the recipient is taken. */
 enum reply connection_rcpt(struct connection *connection, char *const *arguments);
 void connection_header(struct connection *connection, const char *name, const char *value);

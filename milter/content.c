@@ -100,8 +100,9 @@ static void remember_field(struct content *c, const char *name, const char *valu
 
 bool content_in_memory(const struct content *c, size_t body_bytes)
 {
-	return c->state == CONTENT_LOST || (c->state == CONTENT_KEPT &&
-		c->kept.len < CONTENT_KEPT_MAX / 2 && body_bytes < CONTENT_CHUNK);
+	return c->state == CONTENT_LOST ||
+	       (c->state == CONTENT_KEPT && c->kept.len < CONTENT_KEPT_MAX / 2 &&
+		       body_bytes < CONTENT_CHUNK);
 }
 
 void content_header(struct content *c, const char *name, const char *value, bool leading_space,
@@ -131,16 +132,16 @@ static void end_headers(struct content *c, const struct content_capture *capture
 	c->body_at = c->kept.len;
 }
 
-bool content_body(struct content *c, const void *data, size_t len,
-	const struct content_capture *capture)
+bool content_body(
+	struct content *c, const void *data, size_t len, const struct content_capture *capture)
 {
 	end_headers(c, capture);
 	add(c, data, len, len < CONTENT_CHUNK, capture);
 	return c->state != CONTENT_LOST;
 }
 
-struct holdq_draft *content_draft(struct content *c, struct holdq *queue,
-	enum holdq_result *fault_r)
+struct holdq_draft *content_draft(
+	struct content *c, struct holdq *queue, enum holdq_result *fault_r)
 {
 	struct holdq_draft *draft = c->draft;
 
@@ -167,8 +168,7 @@ bool content_repeat(struct content *c, const char *sender, uint8_t digest_r[DIGE
 	if (c->digest == NULL) {
 		c->digest = begin_digest(c, sender);
 		if (c->in_body)
-			digest_add(c->digest, c->kept.data + c->body_at,
-				c->kept.len - c->body_at);
+			digest_add(c->digest, c->kept.data + c->body_at, c->kept.len - c->body_at);
 	}
 	digest_end(&c->digest, digest_r);
 	return true;

@@ -58,8 +58,8 @@ bool content_body(struct content *content, const void *data, size_t len,
  * The whole message as a draft, to be committed; NULL unless KEPT or DRAFT, or with *fault_r.
  * The caller owns it.
  */
-struct holdq_draft *content_draft(struct content *content, struct holdq *queue,
-	enum holdq_result *fault_r);
+struct holdq_draft *content_draft(
+	struct content *content, struct holdq *queue, enum holdq_result *fault_r);
 /* What makes a later copy the same message; false where there is no Message-ID. */
 bool content_repeat(struct content *content, const char *sender, uint8_t digest_r[DIGEST_BYTES]);
 

@@ -126,8 +126,8 @@ bool decisions_passed(struct decisions *d, uint64_t mark)
 	return done;
 }
 
-void decisions_watch(struct decisions *d, uint64_t mark, void (*callback)(void *context),
-	void *context)
+void decisions_watch(
+	struct decisions *d, uint64_t mark, void (*callback)(void *context), void *context)
 {
 	pthread_mutex_lock(&d->lock);
 	bool done = passed(d, mark);

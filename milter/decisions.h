@@ -26,8 +26,8 @@ bool decisions_passed(struct decisions *decisions, uint64_t mark);
  * callback is called once, by the thread that ends the last decision begun before the mark, or at
  * once by this one. A later watch replaces an earlier one.
  */
-void decisions_watch(struct decisions *decisions, uint64_t mark, void (*callback)(void *context),
-	void *context);
+void decisions_watch(
+	struct decisions *decisions, uint64_t mark, void (*callback)(void *context), void *context);
 /* Waits for decisions_passed; false at the deadline (monotonic microseconds). */
 bool decisions_wait(struct decisions *decisions, uint64_t mark, int64_t deadline_us);
 

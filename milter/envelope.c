@@ -143,8 +143,7 @@ static void add_orcpt(const char *argument, struct str *out)
 	str_free(&bare);
 }
 
-void envelope_dsn_params(const char *params, const char *argument, bool dsn_only,
-	struct str *out)
+void envelope_dsn_params(const char *params, const char *argument, bool dsn_only, struct str *out)
 {
 	bool orcpt = false;
 

@@ -11,7 +11,8 @@
 
 #include "lib/str.h"
 
-/* More recipients, or more bytes of them, are refused: memory is bounded whatever the MTA allows. */
+/* More recipients, or more bytes of them, are refused: memory is bounded whatever the MTA allows.
+ */
 #define ENVELOPE_RECIPIENTS_MAX 50000
 #define ENVELOPE_BYTES_MAX      (16u << 20)
 
@@ -46,7 +47,6 @@ void envelope_unbracket(const char *argument, struct str *out);
  * and ORCPT with `dsn_only`), and ORCPT where it is absent. A non-ASCII address gets none: Postfix
  * 3.7 encodes `ORCPT=utf-8;` twice (TRAPS 7).
  */
-void envelope_dsn_params(const char *params, const char *argument, bool dsn_only,
-	struct str *out);
+void envelope_dsn_params(const char *params, const char *argument, bool dsn_only, struct str *out);
 
 #endif

@@ -97,8 +97,8 @@ static enum reply change_envelope(struct eom *e)
 
 	for (size_t i = 0; i < e->count && done; i++)
 		if (e->steps[i].del)
-			done = e->mta->delete_recipient(e->mta->context,
-				e->recipients[i].argument) == 0;
+			done = e->mta->delete_recipient(
+				       e->mta->context, e->recipients[i].argument) == 0;
 	for (size_t i = 0; i < e->count && done; i++) {
 		if (!e->steps[i].add)
 			continue;
@@ -106,7 +106,7 @@ static enum reply change_envelope(struct eom *e)
 		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
 			e->recipients[i].argument, true, &params);
 		done = e->mta->add_recipient(e->mta->context, e->recipients[i].physical,
-			params.len ? params.data : NULL) == 0;
+			       params.len ? params.data : NULL) == 0;
 	}
 	str_free(&params);
 	if (!done)
@@ -144,7 +144,8 @@ static struct holdq_recipient *held_recipients(const struct eom *e)
 		envelope_unbracket(e->recipients[i].argument, &address);
 		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
 			e->recipients[i].argument, false, &params);
-		held[n] = (struct holdq_recipient){ str_steal(&address), str_steal(&params), { 0 } };
+		held[n] =
+			(struct holdq_recipient){ str_steal(&address), str_steal(&params), { 0 } };
 		memcpy(held[n++].mailbox, e->decided[i].mailbox, ROUTE_UUID_BYTES);
 	}
 	return held;
@@ -252,8 +253,10 @@ static enum reply log_refused(const struct eom *e, enum reply reply, size_t by)
 	const struct reply_text *text = reply_text(reply);
 	char from[LOGGED], to[LOGGED], reason[LOGGED];
 
-	log_warning("milter", "message refused id=%s from=%s client=%s rcpts=%zu to=%s reply=%s,%s "
-		"reason=%s", c->envelope.id,
+	log_warning("milter",
+		"message refused id=%s from=%s client=%s rcpts=%zu to=%s reply=%s,%s "
+		"reason=%s",
+		c->envelope.id,
 		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
 		c->client_address, e->count,
 		log_value(to, sizeof to, by < e->count ? e->recipients[by].argument : ""),
@@ -284,8 +287,12 @@ static enum reply run_entered(struct connection *c, const struct mta *mta)
 	struct decided decided;
 	struct plan_recipient recipient;
 	struct plan_step step;
-	struct eom e = { .connection = c, .mta = mta, .count = c->envelope.count,
-		.decided = &decided, .recipients = &recipient, .steps = &step };
+	struct eom e = { .connection = c,
+		.mta = mta,
+		.count = c->envelope.count,
+		.decided = &decided,
+		.recipients = &recipient,
+		.steps = &step };
 
 	if (e.count > 1) {
 		e.decided = mem_grow(NULL, e.count, sizeof *e.decided);

@@ -39,8 +39,8 @@ struct front_options {
 struct front {
 	struct front_options options;
 	struct config *config;
-	/* A reload changes config under this lock; threads copy what they need under it. */
-	pthread_rwlock_t config_lock;
+	/* A reload changes reloadable settings under this lock; threads copy them under it. */
+	pthread_mutex_t config_lock;
 
 	struct replica *replica;
 	struct holdq *queue;
@@ -51,17 +51,21 @@ struct front {
 	struct decisions *decisions;
 	struct lateness *lateness;
 
-	int64_t started_us;           /* wall clock */
+	int64_t started_us; /* wall clock */
 	atomic_uint connections;
-	atomic_uint transactions;     /* between MAIL and the answer at end of message */
-	atomic_bool stopping;         /* new transactions are refused */
-	atomic_bool closed;           /* the databases are about to be closed: touch them no more */
-	atomic_bool cut_off;          /* disabled by force: serve nothing until wiped */
-	atomic_int node_state;        /* enum node_state, as the replica showed it last */
+	atomic_uint transactions; /* between MAIL and the answer at end of message */
+	atomic_bool stopping;     /* new transactions are refused */
+	atomic_bool closed;       /* the databases are about to be closed: touch them no more */
+	atomic_bool cut_off;      /* disabled by force: serve nothing until wiped */
+	atomic_int node_state;    /* enum node_state, as the replica showed it last */
 	atomic_bool broken;
+	atomic_bool loaded; /* the replica was usable once since the start */
 };
 
-/* Runs until the end; the exit code of the process. Returns only before the stores are open. */
+/*
+ * Runs until the end; the exit code of the process. It returns only where the start failed: at the
+ * end libmilter's threads still run, so the process is left by _exit once the stores are closed.
+ */
 int front_run(const struct front_options *options);
 /* -t: loads and checks the configuration, says what is wrong; the exit code. */
 int front_check(const char *config_path);
@@ -80,7 +84,14 @@ void front_leave(struct front *front, uint64_t token);
 /* A store is unusable until recovery: says so once and makes the process end with 70. */
 void front_broken(struct front *front, const char *store, const char *reason);
 
+/* Whether that {daemon_name} is the MTA's re-entry listener. */
+bool front_is_reentry(const struct front *front, const char *daemon_name);
+
 /* The facts and the verdict for one recipient, this process's own state included. */
 void front_route(struct front *front, const struct address *address, struct route *route_r);
+
+/* milter/front_hooks.c: what the release asks, and what the replica tells. */
+struct release_hooks front_release_hooks(struct front *front);
+void front_observe(void *front, const uint8_t *uuid); /* a replica_observer */
 
 #endif

@@ -126,8 +126,8 @@ void lateness_unclear(struct lateness *l, const char *physical)
 	pthread_mutex_unlock(&l->lock);
 }
 
-static bool concerns(const struct lateness_slot *slot, const struct physical_set *set,
-	const char *delimiters)
+static bool concerns(
+	const struct lateness_slot *slot, const struct physical_set *set, const char *delimiters)
 {
 	const char *p = slot->physicals.data, *end = p + slot->physicals.len;
 
@@ -140,8 +140,8 @@ static bool concerns(const struct lateness_slot *slot, const struct physical_set
 }
 
 /* The latest instant among those slots of a list that are not over and concern the set. */
-static int64_t latest(const struct lateness_slot *slot, int64_t now,
-	const struct physical_set *set, const char *delimiters)
+static int64_t latest(const struct lateness_slot *slot, int64_t now, const struct physical_set *set,
+	const char *delimiters)
 {
 	int64_t until = 0;
 
@@ -152,8 +152,8 @@ static int64_t latest(const struct lateness_slot *slot, int64_t now,
 	return until;
 }
 
-static int64_t until_locked(struct lateness *l, const struct physical_set *set,
-	const char *delimiters)
+static int64_t until_locked(
+	struct lateness *l, const struct physical_set *set, const char *delimiters)
 {
 	int64_t now = clock_mono_us();
 	int64_t a = latest(l->slots, now, set, delimiters);

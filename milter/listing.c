@@ -42,8 +42,8 @@ static int spawn(char **words, int out, pid_t *pid_r)
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr,
-		POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setflags(
+		&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
@@ -71,24 +71,36 @@ static int start(const char *command, int out, pid_t *pid_r)
 	return fault;
 }
 
-/* Milliseconds until the deadline, for poll; 0 once it is over. */
-static int left(int64_t deadline_us)
-{
-	int64_t us = deadline_us - clock_mono_us();
+/* How long one run may still take. */
+struct limit {
+	int64_t deadline_us;
+	const atomic_bool *cancelled;
+};
 
-	return us > 0 ? (int)(us / 1000 + 1) : 0;
+#define SLICE (100 * CLOCK_MS)
+
+/* Milliseconds to wait in one go, for poll; 0 once it is over. */
+static int left(const struct limit *limit)
+{
+	int64_t us = limit->deadline_us - clock_mono_us();
+
+	if (limit->cancelled != NULL && atomic_load(limit->cancelled))
+		return 0;
+	if (us > SLICE)
+		us = SLICE;
+	return us > 0 ? (int)(us / CLOCK_MS + 1) : 0;
 }
 
 /* Reads to the end of the output. -1 with *error_r. */
-static int read_all(int fd, int64_t deadline_us, struct mtaqueue *queue, const char **error_r)
+static int read_all(int fd, const struct limit *limit, struct mtaqueue *queue, const char **error_r)
 {
 	char buffer[16384];
 
 	for (;;) {
 		struct pollfd ready = { .fd = fd, .events = POLLIN };
-		int wait = left(deadline_us);
+		int wait = left(limit);
 		int n = wait ? poll(&ready, 1, wait) : 0;
-		if (n < 0 && errno == EINTR)
+		if (wait && (n == 0 || (n < 0 && errno == EINTR)))
 			continue;
 		if (n <= 0) {
 			*error_r = n < 0 ? strerror(errno) : "it took too long";
@@ -107,14 +119,14 @@ static int read_all(int fd, int64_t deadline_us, struct mtaqueue *queue, const c
 }
 
 /* Its output is closed, so it ends at once, or is ended when the time is up. */
-static int reap(pid_t pid, int64_t deadline_us, bool kill_now, struct str *error_r)
+static int reap(pid_t pid, const struct limit *limit, bool kill_now, struct str *error_r)
 {
 	int status = 0, got;
 
 	if (kill_now)
 		kill(-pid, SIGKILL);
 	while ((got = waitpid(pid, &status, kill_now ? 0 : WNOHANG)) == 0) {
-		if (left(deadline_us) == 0) {
+		if (left(limit) == 0) {
 			kill(-pid, SIGKILL);
 			kill_now = true;
 		} else {
@@ -132,13 +144,13 @@ static int reap(pid_t pid, int64_t deadline_us, bool kill_now, struct str *error
 	return -1;
 }
 
-static long collect(pid_t pid, int fd, int64_t deadline_us, struct mtaqueue *queue,
-	struct str *error_r)
+static long collect(
+	pid_t pid, int fd, const struct limit *limit, struct mtaqueue *queue, struct str *error_r)
 {
 	const char *error = "it took too long";
-	long files = read_all(fd, deadline_us, queue, &error);
+	long files = read_all(fd, limit, queue, &error);
 
-	if (reap(pid, deadline_us, files < 0, error_r) < 0 && files == 0) {
+	if (reap(pid, limit, files < 0, error_r) < 0 && files == 0) {
 		if (error_r->len == 0)
 			str_append_z(error_r, error);
 		return -1;
@@ -150,10 +162,10 @@ static long collect(pid_t pid, int fd, int64_t deadline_us, struct mtaqueue *que
 	return files;
 }
 
-long listing_run(const char *command, int64_t timeout_us, mtaqueue_recipient callback,
-	void *context, struct str *error_r)
+long listing_run(const char *command, int64_t timeout_us, const atomic_bool *cancelled,
+	mtaqueue_recipient callback, void *context, struct str *error_r)
 {
-	int64_t deadline = clock_mono_us() + timeout_us;
+	struct limit limit = { clock_mono_us() + timeout_us, cancelled };
 	int ends[2];
 	pid_t pid;
 
@@ -170,7 +182,7 @@ long listing_run(const char *command, int64_t timeout_us, mtaqueue_recipient cal
 		return -1;
 	}
 	struct mtaqueue *queue = mtaqueue_new(callback, context);
-	long files = collect(pid, ends[0], deadline, queue, error_r);
+	long files = collect(pid, ends[0], &limit, queue, error_r);
 	mtaqueue_free(&queue);
 	close(ends[0]);
 	return files;

@@ -1,6 +1,28 @@
 noinst_LIBRARIES += milter/libfront.a
 milter_libfront_a_SOURCES = \
-	milter/front.c milter/front.h
+	milter/callbacks.c milter/callbacks.h \
+	milter/commands.c milter/commands_queue.c milter/commands.h \
+	milter/connection.c milter/connection.h \
+	milter/content.c milter/content.h \
+	milter/decisions.c milter/decisions.h \
+	milter/drain.c milter/drain.h \
+	milter/envelope.c milter/envelope.h \
+	milter/eom.c \
+	milter/events.c milter/events.h \
+	milter/front.c milter/front_hooks.c milter/front_reload.c milter/front.h \
+	milter/lateness.c milter/lateness.h \
+	milter/listing.c milter/listing.h \
+	milter/mtaqueue.c milter/mtaqueue.h \
+	milter/node.c milter/node.h \
+	milter/nodemark.c milter/nodemark.h \
+	milter/notify.c milter/notify.h \
+	milter/physical.c milter/physical.h \
+	milter/plan.c milter/plan.h \
+	milter/privileges.c milter/privileges.h \
+	milter/rcpt.c \
+	milter/reply.c milter/reply.h \
+	milter/settings.c milter/settings.h \
+	milter/socket.c milter/socket.h
 
 sbin_PROGRAMS += restante-milter
 restante_milter_SOURCES = milter/main.c

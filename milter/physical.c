@@ -65,8 +65,8 @@ void physical_set_add(struct physical_set *set, const char *physical)
 		set->cap = set->cap ? set->cap * 2 : 16;
 		set->members = mem_grow(set->members, set->cap, sizeof *set->members);
 	}
-	set->members[set->count++] = (struct member){ mem_strdup(address.key),
-		mem_strdup(physical) };
+	set->members[set->count++] =
+		(struct member){ mem_strdup(address.key), mem_strdup(physical) };
 }
 
 static int compare_members(const void *a, const void *b)
@@ -103,16 +103,16 @@ const char *physical_set_at(const struct physical_set *set, size_t index)
 static bool mark_key(const struct physical_set *set, char *key, bool *marks)
 {
 	struct member wanted = { key, NULL };
-	const struct member *found = bsearch(&wanted, set->members, set->count,
-		sizeof *set->members, compare_members);
+	const struct member *found =
+		bsearch(&wanted, set->members, set->count, sizeof *set->members, compare_members);
 
 	if (found != NULL && marks != NULL)
 		marks[found - set->members] = true;
 	return found != NULL;
 }
 
-bool physical_set_mark(const struct physical_set *set, const char *recipient,
-	const char *delimiters, bool *marks)
+bool physical_set_mark(
+	const struct physical_set *set, const char *recipient, const char *delimiters, bool *marks)
 {
 	struct address address;
 	char shorter[ADDRESS_MAX + 1];

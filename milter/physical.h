@@ -14,7 +14,7 @@ struct physical_set;
 struct physical_set *physical_set_new(void);
 void physical_set_free(struct physical_set **set);
 void physical_set_add(struct physical_set *set, const char *physical); /* copied */
-void physical_set_finish(struct physical_set *set);                    /* before the first look-up */
+void physical_set_finish(struct physical_set *set); /* before the first look-up */
 size_t physical_set_count(const struct physical_set *set);
 /* A member as it was added; each different address is there once. */
 const char *physical_set_at(const struct physical_set *set, size_t index);
@@ -23,7 +23,7 @@ const char *physical_set_at(const struct physical_set *set, size_t index);
  * Sets marks[index] for each member that a recipient may be delivered to; more than one where
  * delimiters are ambiguous. marks may be NULL. Whether there was any.
  */
-bool physical_set_mark(const struct physical_set *set, const char *recipient,
-	const char *delimiters, bool *marks);
+bool physical_set_mark(
+	const struct physical_set *set, const char *recipient, const char *delimiters, bool *marks);
 
 #endif

@@ -19,8 +19,8 @@ static enum reply refusal(enum route_verdict verdict, bool reentry)
 	return REPLY_NONE;
 }
 
-static bool refuse(const struct plan_recipient *recipients, size_t count, bool reentry,
-	struct plan *plan)
+static bool refuse(
+	const struct plan_recipient *recipients, size_t count, bool reentry, struct plan *plan)
 {
 	for (size_t i = 0; i < count; i++) {
 		plan->refused = refusal(recipients[i].verdict, reentry);

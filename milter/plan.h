@@ -25,8 +25,8 @@ struct plan_step {
 };
 
 struct plan {
-	enum reply refused;   /* the whole message; no step counts then */
-	size_t refused_by;    /* index of the recipient that calls for it */
+	enum reply refused; /* the whole message; no step counts then */
+	size_t refused_by;  /* index of the recipient that calls for it */
 	size_t deleted, added, held, left;
 };
 

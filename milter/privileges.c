@@ -24,8 +24,7 @@ static int find_group(const char *name, gid_t *gid_r, struct str *error_r)
 	return 0;
 }
 
-int privileges_find(const char *user, const char *group, struct privileges *p,
-	struct str *error_r)
+int privileges_find(const char *user, const char *group, struct privileges *p, struct str *error_r)
 {
 	*p = (struct privileges){ .uid = geteuid(), .gid = (gid_t)-1, .user = NULL };
 	if (user != NULL && *user != '\0') {
@@ -43,8 +42,8 @@ int privileges_find(const char *user, const char *group, struct privileges *p,
 	return 0;
 }
 
-int privileges_folder(const struct privileges *p, const char *path, mode_t mode,
-	struct str *error_r)
+int privileges_folder(
+	const struct privileges *p, const char *path, mode_t mode, struct str *error_r)
 {
 	if (mkdir(path, mode) < 0) {
 		if (errno == EEXIST)
@@ -64,7 +63,8 @@ static int become(const struct privileges *p)
 {
 	if (geteuid() != 0 || p->user == NULL)
 		return 0;
-	/* The user's further groups stay: one of them may be the MTA's, for postqueue (TRAPS 21). */
+	/* The user's further groups stay: one of them may be the MTA's, for postqueue (TRAPS 21).
+	 */
 	if (initgroups(p->user, p->gid) < 0 || setresgid(p->gid, p->gid, p->gid) < 0)
 		return -1;
 	return setresuid(p->uid, p->uid, p->uid);

@@ -7,8 +7,8 @@
 
 #define LOGGED 160 /* bytes of an address in a log line */
 
-static enum reply refuse(const struct connection *c, const char *argument, enum reply reply,
-	const char *reason)
+static enum reply refuse(
+	const struct connection *c, const char *argument, enum reply reply, const char *reason)
 {
 	const struct reply_text *text = reply_text(reply);
 	char to[LOGGED], from[LOGGED], system[LOGGED];
@@ -50,8 +50,7 @@ static enum reply take_malformed(struct connection *c, const char *argument, con
 	return refuse(c, argument, REPLY_SYNTAX, error);
 }
 
-static enum reply take_hold(struct connection *c, const char *argument,
-	const struct route *route)
+static enum reply take_hold(struct connection *c, const char *argument, const struct route *route)
 {
 	switch (holdq_room(c->front->queue, route->facts.uuid)) {
 	case HOLDQ_OK: return REPLY_NONE;

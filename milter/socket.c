@@ -44,7 +44,7 @@ int socket_prepare(const char *notation, struct str *error_r)
 
 	if (path == NULL || (lstat(path, &st) < 0 && errno == ENOENT))
 		return 0;
-	if (strlen(path) >= sizeof ((struct sockaddr_un *)0)->sun_path) {
+	if (strlen(path) >= sizeof((struct sockaddr_un *)0)->sun_path) {
 		str_printf(error_r, "%s: the path of a socket has less than 108 bytes", path);
 		return -1;
 	}
@@ -57,8 +57,8 @@ int socket_prepare(const char *notation, struct str *error_r)
 		return -1;
 	}
 	if (unlink(path) < 0) {
-		str_printf(error_r, "%s: cannot remove the stale socket: %s", path,
-			strerror(errno));
+		str_printf(
+			error_r, "%s: cannot remove the stale socket: %s", path, strerror(errno));
 		return -1;
 	}
 	return 0;

@@ -1,0 +1,24 @@
+/*
+ * What the main thread waits for. libmilter takes SIGHUP, SIGTERM and SIGINT for itself in a
+ * thread of its own; the kernel gives a signal to the main thread first as long as that one does
+ * not block it, so it alone has them unblocked, with handlers that only write to a pipe.
+ */
+#ifndef RESTANTE_MILTER_EVENTS_H
+#define RESTANTE_MILTER_EVENTS_H
+
+enum event {
+	EVENT_RELOAD = 'H', /* SIGHUP */
+	EVENT_STOP = 'T',   /* SIGTERM, SIGINT */
+	EVENT_LOADED = 'L', /* the replica became usable */
+	EVENT_BROKEN = 'B', /* a store is unusable */
+	EVENT_MILTER = 'M', /* libmilter stopped */
+};
+
+/* Before any thread is made: they inherit the mask. -1: errno. */
+int events_open(void);
+/* By the main thread, once all threads are there. */
+void events_take_signals(void);
+void events_raise(enum event event); /* from any thread, or a signal handler */
+enum event events_wait(void);
+
+#endif

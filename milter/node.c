@@ -1,0 +1,540 @@
+#include "milter/node.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/ldap_session.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "milter/drain.h"
+#include "milter/front.h"
+#include "milter/nodemark.h"
+
+#define BACKOFF_MIN (100 * CLOCK_MS)
+#define BACKOFF_MAX (10 * CLOCK_SECOND)
+#define NEVER       INT64_MAX
+
+struct node {
+	struct front *front;
+	pthread_t thread;
+	struct drain *drain;
+
+	pthread_mutex_t lock; /* what follows */
+	pthread_cond_t wake;
+	bool woken, stop;
+	struct {
+		uint64_t acked, drained;
+		int64_t acked_us, heartbeat_us; /* wall clock of the last write */
+		uint64_t writes, failures;
+		char error[256];
+	} shown;
+
+	/* The thread's own: */
+	struct ldap_session *session;
+	int64_t retry_at, backoff_us; /* monotonic; after a failure */
+	int64_t heartbeat_at;         /* next one */
+	char heartbeat[32];           /* last one written */
+	enum nodemark mark;
+	enum node_state state; /* last one that was said in the log */
+	bool state_said, refusal_said;
+	uint64_t acked;                 /* written */
+	uint64_t pending, pending_mark; /* epoch that waits for decisions; 0 = none */
+	uint64_t ready;                 /* may be written */
+	struct drain_report report;     /* to be written, when have_report */
+	bool have_report, drain_begun;
+	uint64_t leaving_mark; /* decisions begun before `disabling` was seen; 0 = not */
+};
+
+void node_wake(struct node *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->woken = true;
+	pthread_cond_signal(&n->wake);
+	pthread_mutex_unlock(&n->lock);
+}
+
+static void wake_callback(void *context)
+{
+	node_wake(context);
+}
+
+/* --- the node's state ------------------------------------------------------------------------ */
+
+static const char *const state_names[] = { "absent", "enabled", "disabling", "disabled",
+	"unknown" };
+
+static void set_mark(struct node *n, enum nodemark mark)
+{
+	struct str error = STR_INIT;
+
+	if (n->mark == mark)
+		return;
+	if (nodemark_write(n->front->config->milter.queue_dir, mark, &error) < 0)
+		log_error("node", "cannot record durably that this front door is %s: %s",
+			nodemark_name(mark), str_cstr(&error));
+	else
+		n->mark = mark;
+	str_free(&error);
+}
+
+static void say_state(struct node *n, enum node_state state)
+{
+	const char *name = n->front->config->milter.node;
+
+	if (n->state_said && n->state == state)
+		return;
+	n->state = state;
+	n->state_said = true;
+	switch (state) {
+	case NODE_ABSENT:
+		log_error("node",
+			"there is no entry for this front door; federated recipients are "
+			"answered 451 until: restante node enable %s",
+			name);
+		break;
+	case NODE_UNKNOWN:
+		log_error("node",
+			"the state of this front door's entry is not understood; federated "
+			"recipients are answered 451 until: restante node enable %s",
+			name);
+		break;
+	case NODE_DISABLED:
+		log_warning("node",
+			"this front door is disabled; federated recipients are answered "
+			"451 until: restante node enable %s",
+			name);
+		break;
+	case NODE_DISABLING:
+	case NODE_ENABLED: log_info("node", "state=%s node=%s", state_names[state], name); break;
+	}
+}
+
+static void cut_off(struct node *n)
+{
+	if (!atomic_exchange(&n->front->cut_off, true))
+		log_error("node",
+			"this front door was disabled by force: it serves and releases "
+			"nothing until its held mail is dealt with (restante queue list) and %s "
+			"and "
+			"%s are emptied",
+			n->front->config->milter.queue_dir, n->front->config->milter.replica_dir);
+	set_mark(n, NODEMARK_CUT_OFF);
+}
+
+static void follow_state(struct node *n, const struct replica_view *view)
+{
+	if (!view->loaded)
+		return;
+	say_state(n, view->node);
+	if (n->mark == NODEMARK_CUT_OFF ||
+		(view->node == NODE_DISABLED && n->mark == NODEMARK_SERVING))
+		cut_off(n);
+	else if (view->node == NODE_ENABLED)
+		set_mark(n, NODEMARK_SERVING);
+	if (view->node != NODE_DISABLING)
+		n->leaving_mark = 0;
+	else if (n->leaving_mark == 0)
+		n->leaving_mark = decisions_mark(n->front->decisions);
+}
+
+/* It holds nothing, decides nothing that could be held, and no message of its is on its way. */
+static bool may_leave(struct node *n, const struct replica_view *view)
+{
+	struct holdq_totals totals;
+	struct release *release = atomic_load(&n->front->release);
+
+	if (view->node != NODE_DISABLING || n->mark == NODEMARK_CUT_OFF || n->leaving_mark == 0 ||
+		!decisions_passed(n->front->decisions, n->leaving_mark) ||
+		lateness_until(n->front->lateness, NULL, "") != 0)
+		return false;
+	holdq_totals(n->front->queue, &totals);
+	return totals.messages == 0 && (release == NULL || !release_busy(release));
+}
+
+/* --- epochs ---------------------------------------------------------------------------------- */
+
+static bool may_acknowledge(struct node *n, const struct replica_view *view)
+{
+	if (view->refused_deletes && !n->refusal_said)
+		log_error("node",
+			"%" PRIu64 " entries vanished at once; nothing is acknowledged "
+			"until: restante node approve",
+			view->refused_deletes);
+	n->refusal_said = view->refused_deletes != 0;
+	return view->loaded && view->epoch_covered && view->refused_deletes == 0 &&
+	       n->mark != NODEMARK_CUT_OFF &&
+	       (view->node == NODE_ENABLED || view->node == NODE_DISABLING);
+}
+
+/* The view was read first; now its knowledge is made durable, then decisions older than that end.
+ */
+static void begin_epoch(struct node *n, const struct replica_view *view)
+{
+	const char *error;
+
+	if (n->pending || view->epoch <= n->acked || view->epoch <= n->ready ||
+		view->epoch <= view->node_acked || !may_acknowledge(n, view))
+		return;
+	if (replica_sync(n->front->replica, &error) < 0) {
+		front_broken(n->front, "replica", error);
+		return;
+	}
+	n->pending = view->epoch;
+	n->pending_mark = decisions_mark(n->front->decisions);
+	decisions_watch(n->front->decisions, n->pending_mark, wake_callback, n);
+}
+
+static void end_epoch(struct node *n)
+{
+	if (n->pending == 0 || !decisions_passed(n->front->decisions, n->pending_mark))
+		return;
+	n->ready = n->pending;
+	n->pending = 0;
+	n->drain_begun = true;
+	drain_epoch(n->drain, n->ready);
+}
+
+/* After a start: what an earlier process reported as undrained may be gone meanwhile. */
+static void resume_drain(struct node *n, const struct replica_view *view)
+{
+	if (n->drain_begun || !may_acknowledge(n, view) || view->node_acked == 0 ||
+		view->epoch > view->node_acked)
+		return;
+	n->drain_begun = true;
+	n->acked = view->node_acked;
+	drain_epoch(n->drain, view->node_acked);
+}
+
+static void collect_report(struct node *n)
+{
+	struct drain_report report;
+
+	if (!drain_take(n->drain, &report))
+		return;
+	if (n->have_report)
+		drain_report_free(&n->report);
+	n->report = report;
+	n->have_report = true;
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+/* The attributes of one modify, and the texts they point to. */
+struct changes {
+	struct ldap_change list[6];
+	const char *values[5][2];
+	char text[5][40];
+	size_t count;
+};
+
+static void replace(struct changes *c, const char *attribute, const char *const *values)
+{
+	c->list[c->count++] = (struct ldap_change){ LDAP_CHANGE_REPLACE, attribute, values };
+}
+
+static void replace_text(struct changes *c, const char *attribute, const char *text)
+{
+	size_t i = c->count;
+
+	snprintf(c->text[i], sizeof c->text[i], "%s", text);
+	c->values[i][0] = c->text[i];
+	c->values[i][1] = NULL;
+	replace(c, attribute, c->values[i]);
+}
+
+static void replace_number(struct changes *c, const char *attribute, uint64_t number)
+{
+	char text[40];
+
+	snprintf(text, sizeof text, "%" PRIu64, number);
+	replace_text(c, attribute, text);
+}
+
+/* It has to change each time, for its coming back is what tells that the replica is current. */
+static void next_heartbeat(const struct node *n, char *text, size_t size)
+{
+	int64_t now = clock_wall_us();
+
+	clock_generalized(text, size, now);
+	if (strncmp(text, n->heartbeat, 14) == 0)
+		snprintf(text + 14, size - 14, ".%06dZ", (int)(now % CLOCK_SECOND));
+}
+
+static void add_report(struct node *n, struct changes *c)
+{
+	replace_number(c, "restanteDrainedEpoch", n->report.epoch);
+	replace(c, "restanteUndrained",
+		n->report.count ? (const char *const *)n->report.undrained : NULL);
+}
+
+/* A report counts for an epoch that is acknowledged, or will be by the same modify. */
+static void collect_changes(struct node *n, struct changes *c)
+{
+	struct holdq_totals totals;
+	char heartbeat[32];
+
+	if (n->ready > n->acked)
+		replace_number(c, "restanteAckEpoch", n->ready);
+	if (n->have_report)
+		add_report(n, c);
+	if (c->count == 0 && clock_mono_us() < n->heartbeat_at)
+		return;
+	next_heartbeat(n, heartbeat, sizeof heartbeat);
+	replace_text(c, "restanteHeartbeat", heartbeat);
+	holdq_totals(n->front->queue, &totals);
+	replace_number(c, "restanteMessagesHeld", totals.messages);
+}
+
+static void note_failure(struct node *n, const char *error)
+{
+	pthread_mutex_lock(&n->lock);
+	bool news = strcmp(n->shown.error, error) != 0;
+	snprintf(n->shown.error, sizeof n->shown.error, "%s", error);
+	n->shown.failures++;
+	pthread_mutex_unlock(&n->lock);
+	if (news)
+		log_error("node", "cannot write this front door's entry, moves wait: %s", error);
+	n->backoff_us = n->backoff_us ? n->backoff_us * 2 : BACKOFF_MIN;
+	if (n->backoff_us > BACKOFF_MAX)
+		n->backoff_us = BACKOFF_MAX;
+	n->retry_at = clock_mono_us() + n->backoff_us;
+}
+
+static void note_success(struct node *n)
+{
+	pthread_mutex_lock(&n->lock);
+	bool over = n->shown.error[0] != '\0';
+	n->shown.error[0] = '\0';
+	n->shown.writes++;
+	n->shown.acked = n->acked;
+	pthread_mutex_unlock(&n->lock);
+	n->backoff_us = n->retry_at = 0;
+	if (over)
+		log_info("node", "this front door's entry is written again");
+}
+
+static bool have_session(struct node *n)
+{
+	const char *error = "";
+
+	if (n->session != NULL)
+		return true;
+	struct ldap_options options = config_ldap_options(n->front->config, NULL);
+	n->session = ldap_session_open(&options, &error);
+	if (n->session == NULL)
+		note_failure(n, error);
+	return n->session != NULL;
+}
+
+/* A session that was idle may have been closed by the server: that is tried once more at once. */
+static enum ldap_result modify(struct node *n, const char *dn, const struct ldap_change *list,
+	size_t count, const char *assertion)
+{
+	enum ldap_result result = LDAP_DOWN;
+
+	for (int attempt = 0; attempt < 2; attempt++) {
+		bool fresh = n->session == NULL;
+		if (!have_session(n))
+			return LDAP_DOWN;
+		result = ldap_session_modify(n->session, dn, list, count, assertion, NULL, 0);
+		if (result != LDAP_DOWN)
+			break;
+		if (fresh || attempt)
+			note_failure(n, ldap_session_reason(n->session));
+		ldap_session_close(&n->session);
+		if (fresh)
+			break;
+	}
+	if (result != LDAP_DONE && result != LDAP_DOWN && result != LDAP_ASSERTION)
+		note_failure(n, ldap_session_reason(n->session));
+	return result;
+}
+
+static void written(struct node *n, const struct changes *c)
+{
+	int64_t now = clock_wall_us();
+
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->list[i].attribute, "restanteHeartbeat") == 0)
+			snprintf(n->heartbeat, sizeof n->heartbeat, "%s", c->values[i][0]);
+	n->heartbeat_at = clock_mono_us() + n->front->config->milter.heartbeat;
+	pthread_mutex_lock(&n->lock);
+	n->shown.heartbeat_us = now;
+	if (n->ready > n->acked)
+		n->shown.acked_us = now;
+	if (n->have_report)
+		n->shown.drained = n->report.epoch;
+	pthread_mutex_unlock(&n->lock);
+	if (n->ready > n->acked) {
+		n->acked = n->ready;
+		log_info("node", "acknowledged epoch=%" PRIu64, n->acked);
+	}
+	if (n->have_report) {
+		log_info("node", "drained epoch=%" PRIu64 " undrained=%zu", n->report.epoch,
+			n->report.count);
+		drain_report_free(&n->report);
+		n->have_report = false;
+	}
+	note_success(n);
+}
+
+static void write_entry(struct node *n, const char *dn)
+{
+	struct changes changes = { .count = 0 };
+
+	collect_changes(n, &changes);
+	if (changes.count && modify(n, dn, changes.list, changes.count, NULL) == LDAP_DONE)
+		written(n, &changes);
+}
+
+/* Recorded before it is written: nobody else's `disabled` may be taken for ours, nor ours for
+ * somebody else's. */
+static void leave_service(struct node *n, const char *dn)
+{
+	static const char *const disabled[] = { "disabled", NULL };
+	struct ldap_change change = { LDAP_CHANGE_REPLACE, "restanteNodeState", disabled };
+
+	set_mark(n, NODEMARK_LEFT);
+	if (n->mark != NODEMARK_LEFT)
+		return;
+	enum ldap_result result = modify(n, dn, &change, 1, "(restanteNodeState=disabling)");
+	if (result == LDAP_DONE) {
+		n->leaving_mark = 0;
+		log_info("node", "holds nothing any more: disabled");
+	}
+	if (result == LDAP_ASSERTION)
+		set_mark(n, NODEMARK_SERVING);
+}
+
+/* --- the thread ------------------------------------------------------------------------------ */
+
+/* One look at everything; until when there is nothing to do unless it is woken. */
+static int64_t step(struct node *n)
+{
+	struct replica_view view;
+
+	replica_view(n->front->replica, &view);
+	atomic_store(&n->front->node_state, (int)view.node);
+	follow_state(n, &view);
+	begin_epoch(n, &view);
+	end_epoch(n);
+	resume_drain(n, &view);
+	collect_report(n);
+	if (view.node_dn[0] == '\0')
+		return NEVER;
+	if (n->retry_at > clock_mono_us())
+		return n->retry_at;
+	write_entry(n, view.node_dn);
+	if (n->retry_at == 0 && may_leave(n, &view))
+		leave_service(n, view.node_dn);
+	if (n->retry_at)
+		return n->retry_at;
+	/* What empties the queue does not wake this thread. */
+	int64_t soon = clock_mono_us() + CLOCK_SECOND;
+	return view.node == NODE_DISABLING && soon < n->heartbeat_at ? soon : n->heartbeat_at;
+}
+
+static bool wait_until(struct node *n, int64_t deadline_us)
+{
+	pthread_mutex_lock(&n->lock);
+	while (!n->woken && !n->stop) {
+		if (deadline_us == NEVER)
+			pthread_cond_wait(&n->wake, &n->lock);
+		else if (clock_cond_wait_until(&n->wake, &n->lock, deadline_us) != 0)
+			break;
+	}
+	n->woken = false;
+	bool go_on = !n->stop;
+	pthread_mutex_unlock(&n->lock);
+	return go_on;
+}
+
+static void *run(void *context)
+{
+	struct node *n = context;
+
+	while (wait_until(n, step(n)))
+		;
+	ldap_session_close(&n->session);
+	return NULL;
+}
+
+static void drain_settings(
+	void *context, char **command_r, int64_t *timeout_us_r, char **delimiters_r)
+{
+	struct front *front = ((struct node *)context)->front;
+
+	pthread_mutex_lock(&front->config_lock);
+	*command_r = mem_strdup(front->config->milter.queue_list);
+	*timeout_us_r = front->config->milter.queue_list_timeout;
+	*delimiters_r = mem_strdup(front->config->milter.recipient_delimiter);
+	pthread_mutex_unlock(&front->config_lock);
+}
+
+static void read_mark(struct node *n)
+{
+	struct str error = STR_INIT;
+
+	n->mark = nodemark_read(n->front->config->milter.queue_dir, &error);
+	if (error.len)
+		log_error("node", "%s", error.data);
+	if (n->mark == NODEMARK_CUT_OFF)
+		cut_off(n);
+	str_free(&error);
+}
+
+struct node *node_start(struct front *front)
+{
+	struct node *n = mem_zalloc(sizeof *n);
+	struct drain_hooks hooks = { n, drain_settings, wake_callback };
+
+	n->front = front;
+	pthread_mutex_init(&n->lock, NULL);
+	clock_cond_init(&n->wake);
+	read_mark(n);
+	n->drain = drain_start(front->replica, front->lateness, &hooks);
+	if (n->drain == NULL || pthread_create(&n->thread, NULL, run, n) != 0)
+		return NULL;
+	return n;
+}
+
+void node_stop(struct node **node)
+{
+	struct node *n = *node;
+
+	if (n == NULL)
+		return;
+	pthread_mutex_lock(&n->lock);
+	n->stop = true;
+	pthread_cond_broadcast(&n->wake);
+	pthread_mutex_unlock(&n->lock);
+	pthread_join(n->thread, NULL);
+	lateness_interrupt(n->front->lateness);
+	drain_stop(&n->drain);
+	if (n->have_report)
+		drain_report_free(&n->report);
+	pthread_cond_destroy(&n->wake);
+	pthread_mutex_destroy(&n->lock);
+	mem_free(node);
+}
+
+void node_status(struct node *n, struct json *object)
+{
+	struct json *drain = json_new_object();
+
+	pthread_mutex_lock(&n->lock);
+	json_set_int(object, "acked", (int64_t)n->shown.acked);
+	json_set_int(object, "acked_us", n->shown.acked_us);
+	json_set_int(object, "drained", (int64_t)n->shown.drained);
+	json_set_int(object, "heartbeat_us", n->shown.heartbeat_us);
+	json_set_int(object, "writes", (int64_t)n->shown.writes);
+	json_set_int(object, "failures", (int64_t)n->shown.failures);
+	if (n->shown.error[0] != '\0')
+		json_set_string(object, "error", n->shown.error);
+	pthread_mutex_unlock(&n->lock);
+	drain_status(n->drain, drain);
+	json_set(object, "drain", drain);
+}
