@@ -117,12 +117,6 @@ static sfsistat peer_header(SMFICTX *ctx, char *name, char *value)
 	return SMFIS_CONTINUE;
 }
 
-static sfsistat peer_eoh(SMFICTX *ctx)
-{
-	(void)ctx;
-	return SMFIS_CONTINUE;
-}
-
 static sfsistat peer_body(SMFICTX *ctx, unsigned char *data, size_t len)
 {
 	struct peer_message *message = smfi_getpriv(ctx);
@@ -182,16 +176,23 @@ static sfsistat peer_drop(SMFICTX *ctx)
 	return SMFIS_CONTINUE;
 }
 
-/* As restante-milter does in milter/: header events without answers, leading space shown. */
-static sfsistat peer_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2,
-	unsigned long f3, unsigned long *pf0, unsigned long *pf1, unsigned long *pf2,
-	unsigned long *pf3)
+/* The same questions as milter/callbacks.c asks: keep them alike, or the comparison is none. */
+static sfsistat peer_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long protocol,
+	unsigned long unused2, unsigned long unused3, unsigned long *actions_r,
+	unsigned long *protocol_r, unsigned long *unused2_r, unsigned long *unused3_r)
 {
-	(void)ctx, (void)f2, (void)f3;
-	*pf0 = f0 & (SMFIF_ADDRCPT | SMFIF_DELRCPT | SMFIF_ADDRCPT_PAR);
-	*pf1 = f1 & (SMFIP_NOUNKNOWN | SMFIP_NODATA | SMFIP_SKIP | SMFIP_NR_CONN | SMFIP_NR_HELO |
-			    SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_HDR_LEADSPC);
-	*pf2 = *pf3 = 0;
+	static const int stages[] = { SMFIM_CONNECT, SMFIM_HELO, SMFIM_ENVFROM, SMFIM_ENVRCPT,
+		SMFIM_EOM };
+	static const char *const names[] = { "{daemon_name}", "i", "{auth_authen}", "i", "i" };
+
+	(void)unused2, (void)unused3;
+	*actions_r = actions & (SMFIF_ADDRCPT | SMFIF_DELRCPT | SMFIF_ADDRCPT_PAR);
+	*protocol_r = protocol &
+		      (SMFIP_NOEOH | SMFIP_NOUNKNOWN | SMFIP_NODATA | SMFIP_SKIP | SMFIP_NR_CONN |
+			      SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_HDR_LEADSPC);
+	*unused2_r = *unused3_r = 0;
+	for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++)
+		smfi_setsymlist(ctx, stages[i], (char *)names[i]);
 	return SMFIS_CONTINUE;
 }
 
@@ -200,13 +201,12 @@ static char peer_name[] = "peer";
 static struct smfiDesc peer = {
 	.xxfi_name = peer_name,
 	.xxfi_version = SMFI_VERSION,
-	.xxfi_flags = SMFIF_ADDRCPT | SMFIF_DELRCPT | SMFIF_ADDRCPT_PAR,
+	.xxfi_flags = SMFIF_ADDRCPT | SMFIF_DELRCPT | SMFIF_ADDRCPT_PAR | SMFIF_SETSYMLIST,
 	.xxfi_connect = peer_connect,
 	.xxfi_helo = peer_helo,
 	.xxfi_envfrom = peer_envfrom,
 	.xxfi_envrcpt = peer_envrcpt,
 	.xxfi_header = peer_header,
-	.xxfi_eoh = peer_eoh,
 	.xxfi_body = peer_body,
 	.xxfi_eom = peer_eom,
 	.xxfi_abort = peer_drop,

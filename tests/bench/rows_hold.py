@@ -54,6 +54,7 @@ class PostfixHold:
         bed.expect(count)
         began = time.monotonic()
         bed.postfix.tool("postsuper", "-r", "ALL")
+        bed.postfix.tool("postkick", "public", "pickup", "W")  # else it looks once a minute
         released = bed.arrived() - began
         bed.postfix.wait_empty()
         return {"hold": count / took, "release": count / released}
