@@ -1,20 +1,41 @@
 """Why a message arrived twice, from the evidence of the Postfix log and of the client.
 
-Three reasons are allowed (DESIGN section 4): the client repeated it after its release; the client
-repeated it and it has no Message-ID (no message of the lab is like that); a release whose 2xx was
-lost (RFC 1047). Everything else is a fault of ours.
+Two reasons are allowed for the messages of the lab, which all have a Message-ID (DESIGN section 4):
+its client repeated it after it had been released, or the 2xx of its release was lost (RFC 1047).
+Everything else is a fault of ours.
 """
 
 import re
+import time
 
+STAMP = re.compile(r"^(\w{3} [ \d]\d \d\d:\d\d:\d\d) ")
 ENTERED = re.compile(r"postfix/((?:restante-\w+/)?smtpd)\[\d+\]: (\w+): client=")
 NAMED = re.compile(r"cleanup\[\d+\]: (\w+): message-id=(<\S+>)")
-SENT = re.compile(r"/lmtp\[\d+\]: (\w+): to=<([^>]+)>.* status=sent")
+SENT = re.compile(r"/lmtp\[\d+\]: (\w+): to=<[^>]+>.* status=sent")
 
 
-def deliveries(log):
-    """{Message-ID: [(listener by which the delivered copy entered, physical address)]}"""
-    listener, names, found = {}, {}, {}
+class Passage:
+    """A message on its way through the MTA once, as the log shows it."""
+
+    def __init__(self, queue_id, listener, when):
+        self.queue_id, self.listener, self.when = queue_id, listener, when
+        self.delivered = False
+
+    @property
+    def released(self):
+        return self.listener.startswith("restante-release")
+
+
+def log_time(line):
+    """Seconds since 1970; the log has no year and no fractions."""
+    text = "%d %s" % (time.localtime().tm_year, STAMP.match(line)[1])
+    return time.mktime(time.strptime(text, "%Y %b %d %H:%M:%S"))
+
+
+def passages(log):
+    """{Message-ID: [Passage]} in the order in which their headers were read. A held message is a
+    passage by the front door that is never delivered."""
+    listener, open_passages, found = {}, {}, {}
     for line in log.splitlines():
         match = ENTERED.search(line)
         if match:
@@ -22,28 +43,30 @@ def deliveries(log):
             continue
         match = NAMED.search(line)
         if match:
-            names[match[1]] = match[2]
+            passage = Passage(match[1], listener.get(match[1], "?"), log_time(line))
+            open_passages[match[1]] = passage
+            found.setdefault(match[2], []).append(passage)
             continue
         match = SENT.search(line)
-        if match and match[1] in names:
-            found.setdefault(names[match[1]], []).append(
-                (listener.get(match[1], "?"), match[2]))
+        if match and match[1] in open_passages:
+            open_passages[match[1]].delivered = True
     return found
 
 
-def explain(record, where, delivered, kills):
-    """One line, or None where no allowed reason fits. kills: instants of kill -9."""
-    ways = [way for way, _ in delivered.get(record.msgid, [])]
-    released = sum(1 for way in ways if way.startswith("restante-release"))
-    straight = len(ways) - released
-    repeated = len(record.attempts) - 1
-    if len(ways) != len(where):
+def explain(record, copies, through, kills):
+    """One line per duplicate, or None where no allowed reason fits. through: the passages of this
+    message; kills: instants of kill -9, as time.time()."""
+    delivered = [p for p in through if p.delivered]
+    if len(delivered) != copies or not delivered[0].released:
         return None
-    if repeated and straight <= 1 and released + straight <= repeated + 1:
-        return "%s: repeated by its client %d times, held and released before the repeat" % (
-            record.msgid, repeated)
-    killed_after = [k for k in kills if k > record.attempts[0]]
-    if released >= 2 and straight <= min(repeated, 1) and released - 1 <= len(killed_after):
-        return "%s: released %d times, a kill came before the 2xx was noted" % (
-            record.msgid, released)
-    return None
+    reasons = []
+    for earlier, later in zip(delivered, delivered[1:]):
+        between = through[through.index(earlier) + 1:through.index(later) + 1]
+        if any(not p.released for p in between) and len(record.attempts) > 1:
+            reasons.append("repeated by its client after its release")
+        elif later.released and any(earlier.when - 1 <= k <= later.when + 1 for k in kills):
+            reasons.append("released again, for a kill came before the 2xx of %s was noted" %
+                           earlier.queue_id)
+        else:
+            return None
+    return "%s: %s" % (record.msgid, "; ".join(reasons))

@@ -1,0 +1,93 @@
+"""The judges of the lab can say no: ledger, duplicates and comparison on made-up facts."""
+
+from lab.corpus import without_trace
+from lab.duplicates import explain, passages
+from lab.ledger import Home, Record, Stay
+
+MSGID = "<1@sender.test>"
+
+
+def record(attempts, acknowledged):
+    made = Record(MSGID, "a@example.org")
+    made.attempts, made.acknowledged = list(attempts), acknowledged
+    return made
+
+
+def moved():
+    """Held at 10, fenced and swapped at 20, when the next UID on S1 was 100."""
+    home = Home("S1", "a")
+    home.stays[0].until, home.stays[0].uid_next = 20.0, 100
+    home.stays.append(Stay(("S2", "a"), 10.0))
+    return home
+
+
+def right_place(made, copy):
+    return any(stay.allows(made, copy) for stay in moved().stays)
+
+
+def test_the_right_place_depends_on_the_time():
+    early, during, late = record([5.0], 6.0), record([12.0], 13.0), record([25.0], 26.0)
+    assert right_place(early, ("S1", "a", 7)) and not right_place(early, ("S2", "a", 7))
+    assert right_place(during, ("S1", "a", 7)) and right_place(during, ("S2", "a", 7))
+    assert right_place(late, ("S2", "a", 7)) and not right_place(late, ("S1", "a", 7))
+
+
+def test_nothing_arrives_in_the_old_mailbox_after_the_swap():
+    assert not right_place(record([12.0], 13.0), ("S1", "a", 100))
+
+
+def test_another_mailbox_is_never_the_right_place():
+    assert not right_place(record([5.0], 6.0), ("S1", "b", 7))
+
+
+LOG = {
+    "front": "Nov 22 06:00:%02d front postfix/smtpd[1]: %s: client=x[127.0.0.1]\n",
+    "release": "Nov 22 06:00:%02d front postfix/restante-release/smtpd[1]: %s: client=x[127.0.0.1]\n",
+    "named": "Nov 22 06:00:%02d front postfix/cleanup[2]: %s: message-id=" + MSGID + "\n",
+    "sent": "Nov 22 06:00:%02d front postfix/lmtp[3]: %s: to=<a@s1.lab>, status=sent (250 ok)\n",
+}
+
+
+def log(*steps):
+    """("front", "sent") is a passage by the front door that was delivered."""
+    text = ""
+    for number, (way, end) in enumerate(steps):
+        queue_id = "Q%d" % number
+        text += LOG[way] % (number, queue_id) + LOG["named"] % (number, queue_id)
+        if end == "sent":
+            text += LOG["sent"] % (number, queue_id)
+    return passages(text)[MSGID]
+
+
+HELD, STRAIGHT, RELEASED = ("front", "held"), ("front", "sent"), ("release", "sent")
+
+
+def test_a_repeat_after_release_is_explained():
+    through = log(HELD, RELEASED, HELD, RELEASED)
+    assert "after its release" in explain(record([1, 2], 3), 2, through, [])
+    through = log(HELD, RELEASED, STRAIGHT)
+    assert "after its release" in explain(record([1, 2], 3), 2, through, [])
+
+
+def test_a_repeat_that_was_held_twice_is_not():
+    assert explain(record([1, 2], 3), 2, log(HELD, HELD, RELEASED, RELEASED), []) is None
+
+
+def test_two_releases_need_a_kill_between_them():
+    through = log(HELD, RELEASED, RELEASED)
+    assert explain(record([1], 2), 2, through, []) is None
+    assert explain(record([1], 2), 2, through, [through[1].when - 60]) is None
+    assert "kill" in explain(record([1], 2), 2, through, [through[1].when + 1])
+
+
+def test_what_was_never_held_cannot_be_twice():
+    assert explain(record([1, 2], 3), 2, log(STRAIGHT, STRAIGHT), []) is None
+    assert explain(record([1], 2), 3, log(HELD, RELEASED), []) is None
+
+
+def test_only_what_hops_of_the_lab_put_on_top_is_taken_off():
+    own = b"Received: from a.test by b.test; now\r\nReturn-Path: <x@y.test>\r\nSubject: s\r\n\r\nb\r\n"
+    added = (b"Return-Path: <c@d.test>\r\nDelivered-To: a@s1.lab\r\n"
+             b"Received: from front.lab\r\n\tby s1.lab with LMTP\r\n"
+             b"Received: from client by front.lab (Postfix)\r\n")
+    assert without_trace(added + own) == own
