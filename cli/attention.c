@@ -29,7 +29,7 @@ bool attention_ready(const struct json *milter)
 	const struct json *view = json_get(milter, "view");
 
 	return json_get_bool(view, "loaded", false) && json_get_bool(view, "current", false) &&
-	       is_text(view, "node", "enabled");
+	       is_text(view, "node_state", "enabled");
 }
 
 static void look_at_view(const struct json *view, const char *name, struct json *lines)
@@ -47,8 +47,8 @@ static void look_at_view(const struct json *view, const char *name, struct json 
 		json_add_string(lines,
 			"the replica is not current: mail flows on the last known truth, "
 			"unknown addresses get 451; is the directory (uri and write_uri) up?");
-	if (!is_text(view, "node", "enabled")) {
-		const char *state = json_get_string(view, "node");
+	if (!is_text(view, "node_state", "enabled")) {
+		const char *state = json_get_string(view, "node_state");
 		str_printf(&line,
 			"this front door is not enabled (%s): federated recipients get 451; "
 			"`restante node enable %s`",
@@ -71,6 +71,11 @@ void attention_milter(const struct json *milter, struct json *lines)
 	const char *name = json_get_string(milter, "node");
 
 	look_at_view(json_get(milter, "view"), name != NULL ? name : "NAME", lines);
+	if (json_get_bool(milter, "cut_off", false))
+		json_add_string(lines,
+			"this front door was disabled by force: it serves and releases nothing "
+			"until "
+			"its held mail is dealt with and its two databases are emptied");
 	if (json_get_bool(milter, "stopping", false))
 		json_add_string(lines, "restante-milter is stopping");
 	if (json_get_bool(release, "listener_trouble", false))

@@ -119,14 +119,10 @@ int verb_queue_stats(struct cli *cli, int argc, char **argv)
 
 	if (letter != -1)
 		return letter == 'h' ? CLI_DONE : CLI_USAGE;
-	struct json *items = json_new_array();
-	struct json *totals = read_stream(cli, cli_request("queue.stats"), items, &code);
-	if (totals == NULL) {
-		json_free(&items);
+	struct json *totals = cli_ask(cli, cli_request("queue.stats"), &code);
+	if (totals == NULL)
 		return code;
-	}
-	queue_show_stats(cli, items, totals);
-	json_set(totals, "per_mailbox", items);
+	queue_show_stats(cli, totals);
 	cli_give(cli, totals);
 	return CLI_DONE;
 }
@@ -268,7 +264,7 @@ static int delete_message(
 	if (reply == NULL)
 		return code;
 	cli_say(cli, "message %lld: %lld recipients deleted", (long long)id,
-		(long long)json_get_int(reply, "deleted", 0));
+		(long long)json_get_int(reply, "removed", 0));
 	cli_give(cli, reply);
 	return CLI_DONE;
 }

@@ -91,44 +91,49 @@ void queue_show_list(struct cli *cli, const struct json *messages, bool more)
 
 /* --- stats ---------------------------------------------------------------------------------- */
 
-static void stats_row(struct table *table, const struct json *mailbox, int64_t now)
-{
-	char age[16], size[16];
-	const char *name = text(mailbox, "name");
-
-	table_cell(table, PAINT_NONE, "%" PRId64, json_get_int(mailbox, "recipients", 0));
-	table_cell(table, PAINT_NONE, "%s",
-		term_bytes(size, sizeof(size), (uint64_t)json_get_int(mailbox, "bytes", 0)));
-	table_cell(table, PAINT_NONE, "%s",
-		when_age(age, sizeof(age), json_get_int(mailbox, "oldest_us", 0), now));
-	table_cell(table, PAINT_NONE, "%s", *name ? name : text(mailbox, "mailbox"));
-}
-
-void queue_show_stats(struct cli *cli, const struct json *mailboxes, const struct json *totals)
+static void show_held(struct cli *cli, const struct json *held)
 {
 	static const char *const headers[] = { ">HELD", ">SIZE", ">OLDEST", "MAILBOX", NULL };
+	struct table *table = table_new(headers);
+	char age[16], size[16];
 	int64_t now = clock_wall_us();
-	char size[16];
+
+	for (size_t i = 0; i < json_count(held); i++) {
+		const struct json *one = json_at(held, i);
+		uint64_t bytes = (uint64_t)json_get_int(one, "bytes", 0);
+
+		table_cell(table, PAINT_NONE, "%" PRId64, json_get_int(one, "recipients", 0));
+		table_cell(table, PAINT_NONE, "%s", term_bytes(size, sizeof(size), bytes));
+		table_cell(table, PAINT_NONE, "%s",
+			when_age(age, sizeof(age), json_get_int(one, "oldest_us", 0), now));
+		table_cell(table, PAINT_NONE, "%s", text(one, "mailbox"));
+	}
+	table_print(table, &cli->term, stdout);
+	table_free(&table);
+}
+
+void queue_show_stats(struct cli *cli, const struct json *totals)
+{
+	const struct json *held = json_get(totals, "held");
+	char size[16], age[16];
 
 	if (silent(cli))
 		return;
 	cli_say(cli,
-		"%" PRId64 " messages held for %" PRId64 " recipients in %" PRId64 " mailboxes, %s",
+		"%" PRId64 " messages held for %" PRId64 " recipients of %" PRId64
+		" mailboxes, %s, oldest %s",
 		json_get_int(totals, "messages", 0), json_get_int(totals, "recipients", 0),
 		json_get_int(totals, "mailboxes", 0),
-		term_bytes(size, sizeof(size), (uint64_t)json_get_int(totals, "bytes", 0)));
+		term_bytes(size, sizeof(size), (uint64_t)json_get_int(totals, "bytes", 0)),
+		when_age(age, sizeof(age), json_get_int(totals, "oldest_us", 0), clock_wall_us()));
 	cli_say(cli,
-		"since the start: %" PRId64 " stored, %" PRId64 " removed, %" PRId64
-		" repeats recognised, %" PRId64 " refused",
-		json_get_int(totals, "stored", 0), json_get_int(totals, "removed", 0),
-		json_get_int(totals, "repeats", 0), json_get_int(totals, "refused", 0));
-	if (json_count(mailboxes) == 0)
-		return;
-	struct table *table = table_new(headers);
-	for (size_t i = 0; i < json_count(mailboxes); i++)
-		stats_row(table, json_at(mailboxes, i), now);
-	table_print(table, &cli->term, stdout);
-	table_free(&table);
+		"since the start: %" PRId64 " stored in %" PRId64 " transactions, %" PRId64
+		" removed, %" PRId64 " repeats recognised, %" PRId64 " refused",
+		json_get_int(totals, "stored", 0), json_get_int(totals, "batches", 0),
+		json_get_int(totals, "removed", 0), json_get_int(totals, "repeats", 0),
+		json_get_int(totals, "refused", 0));
+	if (json_count(held) > 0)
+		show_held(cli, held);
 }
 
 /* --- one message ---------------------------------------------------------------------------- */
@@ -151,7 +156,7 @@ static void say_envelope(struct cli *cli, const struct json *message)
 	struct str client = STR_INIT;
 
 	cli_say(cli, "%-10s %" PRId64, "id", json_get_int(message, "id", 0));
-	say_field(cli, "log id", text(message, "trace"));
+	say_field(cli, "log id", text(message, "log_id"));
 	say_field(cli, "queue id", text(message, "queue_id"));
 	cli_say(cli, "%-10s %s", "arrived",
 		when_text(instant, sizeof(instant), json_get_int(message, "arrived_us", 0)));
@@ -174,7 +179,7 @@ static void message_row(struct table *table, const struct json *recipient)
 	queue_recipient_state(recipient, &state);
 	table_cell(table, PAINT_NONE, "%" PRId64, json_get_int(recipient, "number", 0));
 	table_cell(table, PAINT_BOLD, "%s", text(recipient, "address"));
-	table_cell(table, PAINT_NONE, "%s", text(recipient, "name"));
+	table_cell(table, PAINT_NONE, "%s", text(recipient, "mailbox"));
 	table_cell(table, PAINT_DIM, "%s", str_cstr(&state));
 	str_free(&state);
 }

@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 
 void queue_show_list(struct cli *cli, const struct json *messages, bool more);
-void queue_show_stats(struct cli *cli, const struct json *mailboxes, const struct json *totals);
+void queue_show_stats(struct cli *cli, const struct json *totals);
 void queue_show_message(struct cli *cli, const struct json *message);
 /* Content as it is; on a terminal without control sequences. */
 void queue_show_content(struct cli *cli, const char *data, size_t len);

@@ -68,7 +68,9 @@ static void ask_directory(struct cli *cli, struct status *status)
 	const char *error;
 	struct ldap_options options = cli_ldap_options(cli);
 
-	cli->session = ldap_session_open(&options, &error);
+	if (config_require(cli->config, "ldap", "uri", &error) == 0 &&
+		config_require(cli->config, "ldap", "base", &error) == 0)
+		cli->session = ldap_session_open(&options, &error);
 	if (cli->session == NULL) {
 		note(status, "directory: ", error);
 		return;
@@ -91,7 +93,7 @@ static void show_milter(struct cli *cli, const struct status *status)
 	const struct json *view = json_get(status->milter, "view");
 	const struct json *queue = json_get(status->milter, "queue");
 	const char *node = json_get_string(status->milter, "node");
-	const char *state = json_get_string(view, "node");
+	const char *state = json_get_string(view, "node_state");
 	char up[32], size[16], age[16];
 
 	if (status->milter == NULL)

@@ -113,15 +113,15 @@ static void milter_trouble(void **state)
 		  "\"enabled\"}}",
 			0, "", true },
 		{ "{\"view\":{\"loaded\":false}}", 1, "never loaded", false },
-		{ "{\"view\":{\"loaded\":true,\"current\":false,\"node\":\"enabled\"}}", 1,
+		{ "{\"view\":{\"loaded\":true,\"current\":false,\"node_state\":\"enabled\"}}", 1,
 			"not current", false },
 		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,\"node\":"
 		  "\"absent\"}}",
 			1, "node enable mx1", false },
-		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node\":\"enabled\","
+		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\","
 		  "\"refused_deletes\":9}}",
 			1, "9 entries vanished", true },
-		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node\":\"enabled\"},"
+		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\"},"
 		  "\"release\":{\"listener_trouble\":true}}",
 			1, "release listener", true },
 	};
