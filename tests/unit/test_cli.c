@@ -109,14 +109,14 @@ static void milter_trouble(void **state)
 		const char *expected;
 		bool ready;
 	} cases[] = {
-		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,\"node\":"
-		  "\"enabled\"}}",
+		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,"
+		  "\"node_state\":\"enabled\"}}",
 			0, "", true },
 		{ "{\"view\":{\"loaded\":false}}", 1, "never loaded", false },
 		{ "{\"view\":{\"loaded\":true,\"current\":false,\"node_state\":\"enabled\"}}", 1,
 			"not current", false },
-		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,\"node\":"
-		  "\"absent\"}}",
+		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,"
+		  "\"node_state\":\"absent\"}}",
 			1, "node enable mx1", false },
 		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\","
 		  "\"refused_deletes\":9}}",
