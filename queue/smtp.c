@@ -38,6 +38,11 @@ unsigned smtp_used(const struct smtp *smtp)
 	return smtp->used;
 }
 
+bool smtp_reports(const struct smtp *smtp)
+{
+	return smtp->ehlo.dsn;
+}
+
 void smtp_abort(struct smtp *smtp)
 {
 	link_abort(smtp->link);

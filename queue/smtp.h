@@ -60,6 +60,8 @@ int smtp_open(struct smtp *smtp, const struct smtp_settings *settings, struct an
 /* Open and, as far as can be seen, alive. */
 bool smtp_is_ready(struct smtp *smtp);
 bool smtp_is_open(const struct smtp *smtp);
+/* DSN (RFC 3461) is announced. */
+bool smtp_reports(const struct smtp *smtp);
 /* Transactions that ended with an answer on this connection. */
 unsigned smtp_used(const struct smtp *smtp);
 

@@ -1,0 +1,158 @@
+/* Private to the release: what queue/release.c, worker.c, job.c, settle.c and keeper.c share. */
+#ifndef RESTANTE_QUEUE_RELEASE_CORE_H
+#define RESTANTE_QUEUE_RELEASE_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "lib/address.h"
+#include "queue/box.h"
+#include "queue/notice.h"
+#include "queue/relay.h"
+#include "queue/release.h"
+#include "queue/smtp.h"
+
+#define RELEASE_WORKERS_MAX 64
+#define RELEASE_VALUE       600 /* bytes of a value in the log */
+#define RELEASE_SLICE       32  /* messages of one mailbox before another one's turn */
+
+/* One generation of the options; counted, the last user frees. */
+struct settings {
+	unsigned users; /* under the release's lock */
+	char *listener, *hostname, *ca_file;
+	const char *remote; /* its name in notices */
+	struct smtp_settings smtp;
+	unsigned workers;
+	int64_t expire_us, delay_notice_us, retry_min_us, retry_max_us, stop_us;
+};
+
+/* How a message, or a turn of a mailbox, ended. */
+enum step {
+	STEP_NEXT,  /* done with this message */
+	STEP_AGAIN, /* this message once more, at once */
+	STEP_MORE,  /* end of the turn, there is more */
+	STEP_END,   /* nothing left that could be done now */
+	STEP_HELD,
+	STEP_UNDECIDED,
+	STEP_DELAY,  /* the mailbox was refused for now */
+	STEP_PARK,   /* the listener is in trouble */
+	STEP_BROKEN, /* the store is */
+};
+
+enum fate {
+	FATE_SEND,
+	FATE_LATER, /* did not fit into this transaction */
+	FATE_HELD,
+	FATE_UNDECIDED,
+	FATE_NOBODY,
+	FATE_REHOME,
+};
+
+struct job_recipient {
+	struct holdq_held_recipient *held;
+	enum fate fate;
+	size_t target;                   /* FATE_SEND: index */
+	uint8_t owner[ROUTE_UUID_BYTES]; /* FATE_REHOME */
+};
+
+struct worker;
+
+/* One message's recipients of one mailbox, on their way through one transaction. */
+struct job {
+	struct worker *worker;
+	struct box *box;
+	struct holdq_message *message;
+	bool is_notice;
+	struct job_recipient *recipients;
+	size_t count;
+	struct smtp_recipient targets[SMTP_RCPT_MAX];
+	char addresses[SMTP_RCPT_MAX][ADDRESS_MAX + 1];
+	size_t target_count;
+	bool kept; /* the connection had served before: its end is no news */
+	bool dsn;  /* the listener announces DSN: it reports success itself */
+	bool content_failed;
+	bool delayed;       /* the message steps aside */
+	const char *reason; /* of the last route that did not send */
+};
+
+struct worker {
+	struct release *release;
+	pthread_t thread;
+	unsigned index;
+	struct smtp *smtp;
+	struct settings *settings; /* of the session and the turn */
+	int64_t idle_until_us;
+	bool connected;   /* counted in release->connections */
+	bool probe;       /* has the right to try a listener in trouble */
+	bool transacting; /* under the lock: between look-up and answer */
+	struct job job;
+};
+
+struct release {
+	struct holdq *queue;
+	struct release_hooks hooks;
+	pthread_mutex_t lock;
+	pthread_cond_t work;  /* for workers */
+	pthread_cond_t tick;  /* for the keeper */
+	pthread_cond_t quiet; /* a worker has gone */
+	struct settings *settings;
+	struct box_table table;
+	struct relay relay;
+	int64_t trouble_wall_us;
+	int64_t earliest_us; /* monotonic: no mailbox is due before */
+	bool vanish_wake;    /* look again for recipients that were nobody's */
+	atomic_bool stop;
+	bool broken;            /* the store is: nothing more is sent */
+	pthread_mutex_t record; /* read, change and write back of a recipient's record */
+	struct worker *workers[RELEASE_WORKERS_MAX];
+	unsigned worker_count, running; /* threads made, threads not gone yet */
+	unsigned busy, connections;
+	pthread_t keeper;
+	uint64_t told_after; /* of the keeper: delay notices are done up to this message */
+	atomic_uint_least64_t delivered, deferred, bounced, expired;
+};
+
+/* worker.c */
+void *worker_main(void *context);
+struct settings *settings_hold(struct release *release);                 /* the lock is held */
+void settings_drop(struct release *release, struct settings **settings); /* it is not */
+/* Makes a mailbox start over; by_name: even one that was refused. The lock is held. */
+void release_wake_box(struct release *release, struct box *box, bool by_name);
+void release_stored(struct release *release, const uint8_t *mailbox); /* new mail; lock held */
+void release_due(struct release *release, int64_t due_us);            /* lock held */
+
+/* job.c */
+enum step job_run(struct worker *worker, struct box *box, uint64_t id);
+
+/* settle.c */
+enum step job_settle(struct job *job);
+/* The mailbox is held again: what was refused before does not count any more. */
+void settle_forget(struct worker *worker, struct box *box, const struct holdq_message *message);
+
+/* trouble.c */
+void trouble_found(struct worker *worker, const struct answer *answer);
+void trouble_over(struct worker *worker);
+/* An answer that may be the listener's fault: trouble with the third different one. */
+void trouble_suspected(struct job *job, const struct answer *answer, bool by_mailbox);
+
+/* report.c */
+/* The notice to the sender about some recipients; NULL content where it cannot be made. */
+struct report {
+	struct release *release;
+	const struct settings *settings;
+	const struct holdq_message *message;
+	enum notice_kind kind;
+	struct notice_recipient *recipients;
+	size_t count;
+	int64_t until_us;
+};
+/* content is the caller's; notice_r points into it and the message. */
+void report_write(const struct report *report, struct str *content, struct holdq_notice *notice_r);
+
+/* keeper.c */
+void *keeper_main(void *context);
+int keeper_scan(struct release *release); /* every mailbox of the store is known; 0, -1 */
+
+void release_name(const struct release *release, const uint8_t *mailbox, char *name_r, size_t size);
+
+#endif

@@ -1,0 +1,52 @@
+/* Notices to senders, made from held messages. */
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/mem.h"
+#include "queue/release_core.h"
+
+/* As much of the content as a notice may return. */
+static void read_original(const struct report *report, struct str *out)
+{
+	struct holdq *queue = report->release->queue;
+	size_t want = report->message->bytes < NOTICE_ORIGINAL_MAX ? report->message->bytes
+								   : NOTICE_ORIGINAL_MAX;
+	size_t len = 1;
+
+	str_reserve(out, want);
+	while (out->len < want && len > 0) {
+		if (holdq_content(queue, report->message->id, out->len, out->data + out->len,
+			    want - out->len, &len) != HOLDQ_OK)
+			break;
+		out->len += len;
+	}
+	out->data[out->len] = '\0';
+}
+
+void report_write(const struct report *report, struct str *content, struct holdq_notice *notice_r)
+{
+	struct str original = STR_INIT;
+
+	read_original(report, &original);
+	struct notice notice = {
+		.kind = report->kind,
+		.hostname = report->settings->hostname,
+		.remote = report->kind == NOTICE_DELAYED ? "" : report->settings->remote,
+		.envelope = &report->message->envelope,
+		.recipients = report->recipients,
+		.count = report->count,
+		.now_us = clock_wall_us(),
+		.until_us = report->until_us,
+		.original = str_cstr(&original),
+		.original_len = original.len,
+		.complete = original.len == report->message->bytes,
+	};
+	notice_write(&notice, content);
+	*notice_r = (struct holdq_notice){
+		.recipient = report->message->envelope.sender,
+		.content = str_cstr(content),
+		.bytes = content->len,
+		.mail_params = notice_mail_params(&notice),
+	};
+	str_free(&original);
+}

@@ -1,0 +1,460 @@
+/* What the answers of a transaction mean for the held recipients: removed, returned or kept. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "queue/params.h"
+#include "queue/release_core.h"
+#include "queue/retry.h"
+
+/* Recipients that leave the queue together, with the notice about them. */
+struct leaving {
+	uint32_t *numbers;
+	struct notice_recipient *told;
+	char (*statuses)[12];
+	size_t count, told_count;
+};
+
+struct settling {
+	struct job *job;
+	struct leaving done, failed;
+	enum notice_kind success; /* what a delivery is called in a notice */
+	bool delay_mailbox, delay_message, again;
+	bool suspect, sound; /* of the listener: an odd answer; a clear one */
+	int64_t now_us, wall_us;
+};
+
+/* --- leaving -------------------------------------------------------------------------------------
+ */
+
+static void leaving_init(struct leaving *leaving, size_t most)
+{
+	leaving->numbers = mem_zalloc(most * sizeof *leaving->numbers);
+	leaving->told = mem_zalloc(most * sizeof *leaving->told);
+	leaving->statuses = mem_zalloc(most * sizeof *leaving->statuses);
+	leaving->count = leaving->told_count = 0;
+}
+
+static void leaving_clear(struct leaving *leaving)
+{
+	mem_free(&leaving->numbers);
+	mem_free(&leaving->told);
+	mem_free(&leaving->statuses);
+}
+
+static void leave(struct settling *s, struct leaving *leaving, enum notice_kind kind,
+	const struct holdq_held_recipient *held, const struct reply *reply, const char *status)
+{
+	leaving->numbers[leaving->count++] = held->number;
+	if (s->job->is_notice || (kind == s->success && s->job->dsn) ||
+		!notice_wanted(kind, s->job->message->envelope.sender, held->params))
+		return;
+	char *mine = leaving->statuses[leaving->told_count];
+	if (status != NULL)
+		snprintf(mine, sizeof *leaving->statuses, "%s", status);
+	else
+		reply_status(reply, mine, sizeof *leaving->statuses);
+	leaving->told[leaving->told_count++] = (struct notice_recipient){
+		.address = held->address,
+		.params = held->params,
+		.status = mine,
+		.diagnostic = reply->text,
+	};
+}
+
+/* Until it is done: what was delivered must not be sent once more. */
+static enum holdq_result remove_delivered(struct settling *s, const struct holdq_notice *notice)
+{
+	struct release *release = s->job->worker->release;
+	uint64_t id = s->job->message->id;
+	enum holdq_result result;
+
+	while ((result = holdq_remove(
+			release->queue, id, s->done.numbers, s->done.count, notice)) != HOLDQ_OK) {
+		if (result == HOLDQ_GONE || result == HOLDQ_BROKEN)
+			break;
+		log_error("release", "delivered but not removed yet id=%s: %s",
+			s->job->message->envelope.id, holdq_reason());
+		if (notice != NULL) {
+			notice = NULL;
+			continue;
+		}
+		if (release->stop)
+			return HOLDQ_BROKEN;
+		clock_sleep_us(CLOCK_SECOND);
+	}
+	return result == HOLDQ_GONE ? HOLDQ_OK : result;
+}
+
+static void make_notice(const struct settling *s, const struct leaving *leaving,
+	enum notice_kind kind, struct str *content, struct holdq_notice *notice_r)
+{
+	const struct report report = {
+		.release = s->job->worker->release,
+		.settings = s->job->worker->settings,
+		.message = s->job->message,
+		.kind = kind,
+		.recipients = leaving->told,
+		.count = leaving->told_count,
+	};
+
+	report_write(&report, content, notice_r);
+}
+
+static int remove_done(struct settling *s)
+{
+	struct str content = STR_INIT;
+	struct holdq_notice notice;
+
+	if (s->done.count == 0)
+		return 0;
+	if (s->done.told_count > 0)
+		make_notice(s, &s->done, s->success, &content, &notice);
+	enum holdq_result result = remove_delivered(s, s->done.told_count ? &notice : NULL);
+	str_free(&content);
+	if (result != HOLDQ_OK)
+		log_error("release",
+			"delivered but still in the queue, it will be delivered again "
+			"id=%s: %s",
+			s->job->message->envelope.id, holdq_reason());
+	return result == HOLDQ_OK ? 0 : -1;
+}
+
+/* The notice and the removal are one transaction; where that cannot be, the mail stays. */
+static int remove_failed(struct settling *s)
+{
+	struct str content = STR_INIT;
+	struct holdq_notice notice;
+
+	if (s->failed.count == 0)
+		return 0;
+	if (s->failed.told_count > 0)
+		make_notice(s, &s->failed, NOTICE_FAILED, &content, &notice);
+	enum holdq_result result = holdq_remove(s->job->worker->release->queue, s->job->message->id,
+		s->failed.numbers, s->failed.count, s->failed.told_count ? &notice : NULL);
+	str_free(&content);
+	if (result == HOLDQ_OK || result == HOLDQ_GONE)
+		return 0;
+	log_error("release", "cannot return a message, it stays id=%s: %s",
+		s->job->message->envelope.id, holdq_reason());
+	s->delay_message = true;
+	return result == HOLDQ_BROKEN ? -1 : 0;
+}
+
+/* --- one recipient
+ * --------------------------------------------------------------------------------- */
+
+static void log_recipient(const struct settling *s, enum log_level level, const char *what,
+	const struct holdq_held_recipient *held, const struct answer *answer)
+{
+	char mailbox[RELEASE_VALUE], to[RELEASE_VALUE], text[RELEASE_VALUE];
+	const struct holdq_envelope *envelope = &s->job->message->envelope;
+
+	if (!log_wants(level))
+		return;
+	release_name(s->job->worker->release, s->job->box->mailbox, mailbox, sizeof mailbox);
+	log_value(to, sizeof to, held->address);
+	log_value(text, sizeof text, answer->reply.text);
+	(level == LOG_LEVEL_ERROR            ? log_error
+		: level == LOG_LEVEL_WARNING ? log_warning
+					     : log_info)("release",
+		"%s id=%s mailbox=%s rcpt=%s stage=\"%s\" reply=\"%s\" held=%.3fs", what,
+		envelope->id, mailbox, to, stage_name(answer->stage), text,
+		(double)(s->wall_us - envelope->arrived_us) / 1e6);
+}
+
+static void log_delivered(const struct settling *s, const struct holdq_held_recipient *held,
+	const struct smtp_recipient *target)
+{
+	char mailbox[RELEASE_VALUE], rcpt[RELEASE_VALUE], to[RELEASE_VALUE], text[RELEASE_VALUE];
+	const struct holdq_envelope *envelope = &s->job->message->envelope;
+
+	if (!log_wants(LOG_LEVEL_INFO))
+		return;
+	release_name(s->job->worker->release, s->job->box->mailbox, mailbox, sizeof mailbox);
+	log_value(rcpt, sizeof rcpt, held->address);
+	log_value(to, sizeof to, target->address);
+	log_value(text, sizeof text, target->answer.reply.text);
+	log_info("release", "delivered id=%s mailbox=%s rcpt=%s to=%s held=%.3fs reply=\"%s\"",
+		envelope->id, mailbox, rcpt, to, (double)(s->wall_us - envelope->arrived_us) / 1e6,
+		text);
+}
+
+static void recipient_done(struct settling *s, const struct holdq_held_recipient *held,
+	const struct smtp_recipient *target)
+{
+	leave(s, &s->done, s->success, held, &target->answer.reply, "2.0.0");
+	atomic_fetch_add(&s->job->worker->release->delivered, 1);
+	log_delivered(s, held, target);
+}
+
+static void recipient_failed(struct settling *s, const struct holdq_held_recipient *held,
+	const struct answer *answer, bool expired)
+{
+	struct release *release = s->job->worker->release;
+
+	leave(s, &s->failed, NOTICE_FAILED, held, &answer->reply, expired ? "4.4.7" : NULL);
+	atomic_fetch_add(expired ? &release->expired : &release->bounced, 1);
+	if (s->job->is_notice)
+		log_recipient(
+			s, LOG_LEVEL_ERROR, "a notice cannot be delivered, dropped", held, answer);
+	else
+		log_recipient(s, LOG_LEVEL_WARNING,
+			expired ? "expired, returned to sender" : "refused, returned to sender",
+			held, answer);
+}
+
+/* Trouble of the listener since this message was last refused, or since its release began. */
+static int64_t trouble_since(
+	const struct settling *s, const struct holdq_held_recipient *held, int64_t trouble_clock)
+{
+	const struct box *box = s->job->box;
+	const struct box_delay *delay = box_delay_find(box, s->job->message->id);
+	int64_t mark = 0; /* refused before this process began: all of its trouble counts */
+
+	if (delay != NULL)
+		mark = delay->mark_us;
+	else if (box->refused_id == s->job->message->id)
+		mark = box->refused_mark_us;
+	else if (held->release_began_us == 0)
+		mark = box->mark_us;
+	return trouble_clock - mark;
+}
+
+static int64_t trouble_clock_now(const struct settling *s)
+{
+	struct release *release = s->job->worker->release;
+
+	pthread_mutex_lock(&release->lock);
+	int64_t clock = relay_clock(&release->relay, s->now_us);
+	pthread_mutex_unlock(&release->lock);
+	return clock;
+}
+
+/* The record as it will be after this refusal. */
+static void note_refusal(
+	const struct settling *s, struct holdq_held_recipient *held, const struct reply *reply)
+{
+	int64_t arrived = s->job->message->envelope.arrived_us;
+
+	held->trouble_us += trouble_since(s, held, trouble_clock_now(s));
+	if (held->release_began_us == 0)
+		held->release_began_us =
+			s->job->box->began_us > arrived ? s->job->box->began_us : arrived;
+	held->attempts++;
+	mem_free(&held->last_reply);
+	held->last_reply = mem_strdup(reply->text);
+}
+
+static bool is_expired(const struct settling *s, const struct holdq_held_recipient *held)
+{
+	const struct box_delay *delay = box_delay_find(s->job->box, s->job->message->id);
+	int64_t since = delay ? delay->since_us : s->job->box->since_us;
+	const struct outcome_clock clock = {
+		.began_us = held->release_began_us,
+		.trouble_us = held->trouble_us,
+		.since_us = since ? since : s->now_us,
+		.wall_us = s->wall_us,
+		.mono_us = s->now_us,
+	};
+
+	return outcome_expired(&clock, s->job->worker->settings->expire_us,
+		s->job->worker->settings->retry_max_us);
+}
+
+/* A delay notice may have been written meanwhile: what it noted stays. */
+static void write_record(struct release *release, uint64_t id, struct holdq_held_recipient *held)
+{
+	struct holdq_message *fresh;
+
+	pthread_mutex_lock(&release->record);
+	if (holdq_read(release->queue, id, &fresh) == HOLDQ_OK) {
+		for (size_t i = 0; i < fresh->count; i++)
+			if (fresh->recipients[i].number == held->number)
+				held->delay_told = fresh->recipients[i].delay_told;
+		holdq_message_free(&fresh);
+		if (holdq_update(release->queue, id, held, NULL) == HOLDQ_FAILED)
+			log_warning("release", "cannot note a refusal: %s", holdq_reason());
+	}
+	pthread_mutex_unlock(&release->record);
+}
+
+static void recipient_delayed(struct settling *s, struct holdq_held_recipient *held,
+	const struct answer *answer, const struct outcome *outcome)
+{
+	note_refusal(s, held, &answer->reply);
+	if (is_expired(s, held)) {
+		recipient_failed(s, held, answer, true);
+		return;
+	}
+	/* Notices go to different places: one does not wait for another. */
+	if (outcome->action == OUTCOME_DELAY_MAILBOX && !s->job->is_notice)
+		s->delay_mailbox = true;
+	else
+		s->delay_message = true;
+	atomic_fetch_add(&s->job->worker->release->deferred, 1);
+	log_recipient(s, LOG_LEVEL_WARNING, "refused for now", held, answer);
+	write_record(s->job->worker->release, s->job->message->id, held);
+}
+
+static void settle_one(struct settling *s, const struct job_recipient *recipient)
+{
+	const struct smtp_recipient *target = &s->job->targets[recipient->target];
+	const struct answer *answer = &target->answer;
+	struct outcome outcome =
+		outcome_decide(answer->stage, &answer->reply, recipient->held->attempts + 1);
+
+	if (answer->stage == STAGE_LOST && s->job->kept && !s->job->content_failed) {
+		s->again = true; /* a kept connection may end at any time: at once on a new one */
+		return;
+	}
+	s->suspect |= outcome.suspect && !s->job->content_failed;
+	s->sound |= answer->stage != STAGE_LOST && answer->stage != STAGE_UNCLEAR;
+	switch (outcome.action) {
+	case OUTCOME_DONE: recipient_done(s, recipient->held, target); break;
+	case OUTCOME_BOUNCE: recipient_failed(s, recipient->held, answer, false); break;
+	default: recipient_delayed(s, recipient->held, answer, &outcome); break;
+	}
+}
+
+/* An odd answer may be the listener's fault; a clear one shows that it works. */
+static void judge_listener(const struct settling *s)
+{
+	struct job *job = s->job;
+
+	if (!s->suspect || s->done.count > 0) {
+		if (s->sound)
+			trouble_over(job->worker);
+		return;
+	}
+	for (size_t i = 0; i < job->target_count; i++) {
+		const struct answer *answer = &job->targets[i].answer;
+		struct outcome outcome = outcome_decide(answer->stage, &answer->reply, 1);
+		if (outcome.suspect) {
+			trouble_suspected(job, answer, outcome.by_mailbox);
+			break;
+		}
+	}
+}
+
+/* --- the message
+ * ----------------------------------------------------------------------------------- */
+
+static void begin(struct settling *s)
+{
+	struct job *job = s->job;
+
+	s->now_us = clock_mono_us();
+	s->wall_us = clock_wall_us();
+	s->success = job->worker->settings->smtp.endpoint.lmtp ? NOTICE_DELIVERED : NOTICE_RELAYED;
+	if (job->box->began_us == 0) {
+		job->box->began_us = s->wall_us;
+		job->box->mark_us = trouble_clock_now(s);
+	}
+	leaving_init(&s->done, job->count);
+	leaving_init(&s->failed, job->count);
+}
+
+static void step_aside(struct settling *s)
+{
+	struct job *job = s->job;
+	const struct settings *settings = job->worker->settings;
+	const struct box_delay *old = box_delay_find(job->box, job->message->id);
+	unsigned attempts = 1;
+
+	for (size_t i = 0; i < job->count; i++)
+		if (job->recipients[i].held->attempts > attempts)
+			attempts = job->recipients[i].held->attempts;
+	const struct box_delay delay = {
+		.id = job->message->id,
+		.due_us = s->now_us +
+			  retry_delay(settings->retry_min_us, settings->retry_max_us, attempts),
+		.since_us = old                  ? old->since_us
+			    : job->box->since_us ? job->box->since_us
+						 : s->now_us,
+		.mark_us = trouble_clock_now(s),
+	};
+	box_delay_set(job->box, &delay);
+	job->delayed = true;
+}
+
+static enum step end(struct settling *s)
+{
+	struct box *box = s->job->box;
+
+	if (s->done.count > 0) {
+		box->failures = 0;
+		box->since_us = 0;
+	}
+	if (s->delay_mailbox) {
+		box->failures++;
+		if (box->since_us == 0)
+			box->since_us = s->now_us;
+		box->refused_id = s->job->message->id;
+		box->refused_mark_us = trouble_clock_now(s);
+		return STEP_DELAY;
+	}
+	if (s->again)
+		return STEP_AGAIN;
+	if (s->delay_message)
+		step_aside(s);
+	else
+		box_delay_forget(box, s->job->message->id);
+	return STEP_NEXT;
+}
+
+enum step job_settle(struct job *job)
+{
+	struct settling s = { .job = job };
+
+	begin(&s);
+	for (size_t i = 0; i < job->count; i++)
+		if (job->recipients[i].fate == FATE_SEND)
+			settle_one(&s, &job->recipients[i]);
+	judge_listener(&s);
+	bool broken = remove_done(&s) < 0 || remove_failed(&s) < 0;
+	enum step step = broken ? STEP_BROKEN : end(&s);
+	leaving_clear(&s.done);
+	leaving_clear(&s.failed);
+	return step;
+}
+
+static void forget_one(
+	struct release *release, struct box *box, uint64_t id, struct holdq_held_recipient *held)
+{
+	if (memcmp(held->mailbox, box->mailbox, ROUTE_UUID_BYTES) != 0 ||
+		held->release_began_us == 0)
+		return;
+	held->release_began_us = held->trouble_us = 0;
+	held->attempts = 0;
+	write_record(release, id, held);
+}
+
+static void forget_message(
+	struct release *release, struct box *box, const struct holdq_message *message)
+{
+	for (size_t i = 0; i < message->count; i++)
+		forget_one(release, box, message->id, &message->recipients[i]);
+}
+
+void settle_forget(struct worker *worker, struct box *box, const struct holdq_message *message)
+{
+	struct release *release = worker->release;
+	struct holdq_message *delayed;
+
+	forget_message(release, box, message);
+	for (size_t i = 0; i < box->delay_count; i++) {
+		if (holdq_read(release->queue, box->delays[i].id, &delayed) != HOLDQ_OK)
+			continue;
+		forget_message(release, box, delayed);
+		holdq_message_free(&delayed);
+	}
+	mem_free(&box->delays);
+	box->delay_count = 0;
+	box->failures = 0;
+	box->began_us = box->since_us = 0;
+	box->refused_id = 0;
+}

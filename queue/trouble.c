@@ -1,0 +1,71 @@
+/* The listener works, or is in trouble: what workers find out about it. */
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "queue/release_core.h"
+
+void trouble_found(struct worker *worker, const struct answer *answer)
+{
+	struct release *release = worker->release;
+	const struct settings *settings = worker->settings;
+	char text[RELEASE_VALUE];
+
+	pthread_mutex_lock(&release->lock);
+	int64_t now = clock_mono_us();
+	bool began =
+		relay_failed(&release->relay, now, settings->retry_min_us, settings->retry_max_us);
+	if (began)
+		release->trouble_wall_us = clock_wall_us();
+	int64_t wait = release->relay.next_us - now;
+	worker->probe = false;
+	release_due(release, release->relay.next_us);
+	pthread_mutex_unlock(&release->lock);
+	log_value(text, sizeof text, answer->reply.text);
+	(began ? log_error : log_warning)("release",
+		"the listener %s, everything for it waits listener=%s stage=\"%s\" reply=\"%s\" "
+		"next_try=%.1fs",
+		began ? "is in trouble" : "is still in trouble", settings->listener,
+		stage_name(answer->stage), text, (double)wait / 1e6);
+}
+
+void trouble_over(struct worker *worker)
+{
+	struct release *release = worker->release;
+	char span[32];
+
+	pthread_mutex_lock(&release->lock);
+	int64_t now = clock_mono_us(), since = release->relay.since_us;
+	bool ended = relay_fine(&release->relay, now);
+	worker->probe = false;
+	if (ended) {
+		release->trouble_wall_us = 0;
+		release_due(release, now);
+	}
+	pthread_mutex_unlock(&release->lock);
+	if (ended)
+		log_info("release", "the listener works again listener=%s after=\"%s\"",
+			worker->settings->listener, clock_human(span, sizeof span, now - since));
+}
+
+static uint64_t mailbox_key(const uint8_t *mailbox)
+{
+	uint64_t key = 0;
+
+	for (size_t i = 0; i < ROUTE_UUID_BYTES; i++)
+		key = key * 31 + mailbox[i];
+	return key;
+}
+
+void trouble_suspected(struct job *job, const struct answer *answer, bool by_mailbox)
+{
+	struct release *release = job->worker->release;
+	uint64_t key =
+		by_mailbox && !job->is_notice ? mailbox_key(job->box->mailbox) : job->message->id;
+
+	pthread_mutex_lock(&release->lock);
+	bool trouble = relay_suspect(&release->relay, key);
+	pthread_mutex_unlock(&release->lock);
+	if (trouble || job->worker->probe)
+		trouble_found(job->worker, answer);
+}

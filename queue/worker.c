@@ -1,0 +1,304 @@
+/* A worker: takes mailboxes off the line, one turn each, and puts them where they belong then. */
+#include <stdint.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "queue/release_core.h"
+#include "queue/retry.h"
+
+#define IDLE_US        (5 * CLOCK_SECOND)  /* a session is kept open that long without work */
+#define UNDECIDED_MAX  (30 * CLOCK_SECOND) /* a look-up is cheap */
+#define LOOK_AGAIN_MIN CLOCK_SECOND
+#define WARN_US        (3600 * CLOCK_SECOND)
+
+/* --- wakes; the lock is held -------------------------------------------------------------------
+ */
+
+void release_due(struct release *release, int64_t due_us)
+{
+	if (due_us >= release->earliest_us)
+		return;
+	release->earliest_us = due_us;
+	pthread_cond_signal(&release->tick);
+}
+
+static void run(struct release *release, struct box *box)
+{
+	box_run(&release->table, box);
+	pthread_cond_signal(&release->work);
+}
+
+void release_stored(struct release *release, const uint8_t *mailbox)
+{
+	struct box *box = box_find(&release->table, mailbox);
+
+	if (box == NULL) {
+		box_add(&release->table, mailbox);
+		pthread_cond_signal(&release->work);
+		return;
+	}
+	box->stored = true;
+	if (box->state == BOX_RESTING)
+		run(release, box);
+}
+
+void release_wake_box(struct release *release, struct box *box, bool by_name)
+{
+	switch (box->state) {
+	case BOX_RESTING:
+		if (box->vanished == 0)
+			return;
+		box->woken = true;
+		if (box->look_us < box->due_us)
+			box->due_us = box->look_us;
+		release_due(release, box->due_us);
+		return;
+	case BOX_DELAYED:
+		if (!by_name)
+			return;
+		break;
+	default: break;
+	}
+	box->woken = true;
+	if (box->state != BOX_PARKED)
+		run(release, box);
+}
+
+/* --- end of a turn -------------------------------------------------------------------------------
+ */
+
+static void put_aside(
+	struct release *release, struct box *box, enum box_state state, int64_t due_us)
+{
+	box_set(&release->table, box, state, due_us);
+	release_due(release, due_us);
+}
+
+static void put_in_line(struct release *release, struct box *box)
+{
+	box_set(&release->table, box, BOX_RESTING, INT64_MAX);
+	run(release, box);
+}
+
+static void finish_pass(struct release *release, struct box *box)
+{
+	if (box->vanished > 0 || box->delay_count > 0)
+		put_aside(release, box, BOX_RESTING, box_delay_due(box));
+	else
+		box_drop(&release->table, box);
+}
+
+static void hurry(struct box *box, int64_t now_us)
+{
+	for (size_t i = 0; i < box->delay_count; i++)
+		box->delays[i].due_us = now_us;
+	box->failures = 0;
+}
+
+static void finish(struct worker *worker, struct box *box, enum step step)
+{
+	struct release *release = worker->release;
+	const struct settings *settings = worker->settings;
+	int64_t now = clock_mono_us();
+
+	if (box->hurry)
+		hurry(box, now);
+	if (step == STEP_PARK) {
+		put_aside(release, box, BOX_PARKED, INT64_MAX);
+		release_due(release, release->relay.trouble ? release->relay.next_us : now);
+	} else if (step == STEP_BROKEN) {
+		release->broken = true;
+		put_aside(release, box, BOX_PARKED, INT64_MAX);
+	} else if (box->woken || step == STEP_MORE || (step == STEP_END && box->stored)) {
+		put_in_line(release, box);
+	} else if (step == STEP_HELD) {
+		put_aside(release, box, BOX_HELD, INT64_MAX);
+	} else if (step == STEP_UNDECIDED) {
+		put_aside(release, box, BOX_UNDECIDED,
+			now + retry_delay(settings->retry_min_us, UNDECIDED_MAX, box->undecided));
+	} else if (step == STEP_DELAY) {
+		put_aside(release, box, BOX_DELAYED,
+			now + retry_delay(settings->retry_min_us, settings->retry_max_us,
+				      box->failures));
+	} else {
+		finish_pass(release, box);
+	}
+}
+
+/* --- a turn
+ * ---------------------------------------------------------------------------------------- */
+
+void release_name(const struct release *release, const uint8_t *mailbox, char *name_r, size_t size)
+{
+	char name[512] = "";
+
+	if (release->hooks.name != NULL)
+		release->hooks.name(release->hooks.context, mailbox, name, sizeof name);
+	log_value(name_r, size, name);
+}
+
+static void warn_vanished(struct worker *worker, struct box *box)
+{
+	char name[RELEASE_VALUE];
+	int64_t now = clock_mono_us();
+
+	if (box->vanished == 0 || (box->warned_us != 0 && now - box->warned_us < WARN_US))
+		return;
+	box->warned_us = now;
+	release_name(worker->release, box->mailbox, name, sizeof name);
+	log_warning("release",
+		"held mail whose address is nobody's now stays held mailbox=%s "
+		"recipients=%llu reason=\"%s\"",
+		name, (unsigned long long)box->vanished,
+		worker->job.reason ? worker->job.reason : "");
+}
+
+/* Those that stepped aside come first once they are due. */
+static size_t due_delays(const struct box *box, uint64_t *ids_r)
+{
+	int64_t now = clock_mono_us();
+	size_t n = 0;
+
+	for (size_t i = 0; i < box->delay_count && n < RELEASE_SLICE; i++)
+		if (box->delays[i].due_us <= now)
+			ids_r[n++] = box->delays[i].id;
+	return n;
+}
+
+static enum step retry_delays(struct worker *worker, struct box *box)
+{
+	uint64_t ids[RELEASE_SLICE];
+	size_t count = due_delays(box, ids);
+	enum step step = STEP_NEXT;
+
+	for (size_t i = 0; i < count && step == STEP_NEXT && !worker->release->stop; i++)
+		step = job_run(worker, box, ids[i]);
+	return step;
+}
+
+static enum step run_slice(struct worker *worker, struct box *box)
+{
+	uint64_t ids[RELEASE_SLICE];
+	enum step step = retry_delays(worker, box);
+
+	if (step != STEP_NEXT)
+		return step;
+	size_t count =
+		holdq_ids(worker->release->queue, box->mailbox, box->cursor, ids, RELEASE_SLICE);
+	for (size_t i = 0; i < count; i++) {
+		if (worker->release->stop)
+			return STEP_MORE;
+		if (box_delay_find(box, ids[i]) == NULL)
+			step = job_run(worker, box, ids[i]);
+		if (step != STEP_NEXT)
+			return step;
+		box->cursor = ids[i];
+	}
+	return count < RELEASE_SLICE ? STEP_END : STEP_MORE;
+}
+
+static enum step run_turn(struct worker *worker, struct box *box)
+{
+	int64_t began = clock_mono_us();
+	enum step step = run_slice(worker, box);
+	int64_t now = clock_mono_us();
+
+	box->undecided = step == STEP_UNDECIDED ? box->undecided + 1 : 0;
+	box->pass_us += now - began;
+	if (step == STEP_END) {
+		int64_t rest = 10 * box->pass_us;
+		box->look_us = now + (rest > LOOK_AGAIN_MIN ? rest : LOOK_AGAIN_MIN);
+		box->pass_us = 0;
+		warn_vanished(worker, box);
+	}
+	return step;
+}
+
+/* --- the thread
+ * ------------------------------------------------------------------------------------ */
+
+static void close_session(struct worker *worker)
+{
+	struct release *release = worker->release;
+
+	smtp_quit(worker->smtp);
+	pthread_mutex_lock(&release->lock);
+	release->connections -= worker->connected ? 1 : 0;
+	worker->connected = false;
+	pthread_mutex_unlock(&release->lock);
+}
+
+/* The options of now; a session made with older ones is not kept. */
+static void renew_settings(struct worker *worker)
+{
+	struct release *release = worker->release;
+
+	if (worker->settings == release->settings)
+		return;
+	struct settings *fresh = settings_hold(release);
+	pthread_mutex_unlock(&release->lock);
+	close_session(worker);
+	settings_drop(release, &worker->settings);
+	worker->settings = fresh;
+	pthread_mutex_lock(&release->lock);
+}
+
+static void serve(struct worker *worker, struct box *box)
+{
+	struct release *release = worker->release;
+
+	renew_settings(worker);
+	release->busy++;
+	pthread_mutex_unlock(&release->lock);
+	enum step step = run_turn(worker, box);
+	worker->idle_until_us = clock_mono_us() + IDLE_US;
+	pthread_mutex_lock(&release->lock);
+	release->busy--;
+	if (worker->probe) {
+		relay_let_go(&release->relay);
+		worker->probe = false;
+		release_due(release, clock_mono_us());
+	}
+	finish(worker, box, step);
+}
+
+static void idle(struct worker *worker, bool wanted)
+{
+	struct release *release = worker->release;
+
+	/* One that is not wanted must not swallow a signal meant for the others. */
+	if (!smtp_is_open(worker->smtp)) {
+		pthread_cond_wait(wanted ? &release->work : &release->quiet, &release->lock);
+	} else if (!wanted || clock_mono_us() >= worker->idle_until_us) {
+		pthread_mutex_unlock(&release->lock);
+		close_session(worker);
+		pthread_mutex_lock(&release->lock);
+	} else {
+		clock_cond_wait_until(&release->work, &release->lock, worker->idle_until_us);
+	}
+}
+
+void *worker_main(void *context)
+{
+	struct worker *worker = context;
+	struct release *release = worker->release;
+
+	pthread_mutex_lock(&release->lock);
+	while (!release->stop) {
+		bool wanted = worker->index < release->settings->workers && !release->broken;
+		struct box *box = wanted ? box_take(&release->table) : NULL;
+		if (box != NULL)
+			serve(worker, box);
+		else
+			idle(worker, wanted);
+	}
+	pthread_mutex_unlock(&release->lock);
+	close_session(worker);
+	settings_drop(release, &worker->settings);
+	pthread_mutex_lock(&release->lock);
+	release->running--;
+	pthread_cond_broadcast(&release->quiet);
+	pthread_mutex_unlock(&release->lock);
+	return NULL;
+}
