@@ -157,17 +157,15 @@ static void release_free(struct release *release)
 	mem_free(&release);
 }
 
-static int start_threads(struct release *release)
+static int start_threads(struct release *release, const char **error_r)
 {
-	if (pthread_create(&release->keeper, NULL, keeper_main, release) != 0)
-		return -1;
+	release->keeper_made = pthread_create(&release->keeper, NULL, keeper_main, release) == 0;
 	pthread_mutex_lock(&release->lock);
-	int done = make_workers(release);
+	int done = release->keeper_made ? make_workers(release) : -1;
 	pthread_mutex_unlock(&release->lock);
-	if (done == 0 || release->worker_count > 0)
-		return 0;
-	release_stop(&release);
-	return -1;
+	if (done < 0)
+		*error_r = "cannot start threads";
+	return done;
 }
 
 struct release *release_start(struct holdq *queue, const struct release_options *options,
@@ -179,17 +177,14 @@ struct release *release_start(struct holdq *queue, const struct release_options 
 		return NULL;
 	struct release *release = release_new(queue, hooks, settings);
 	holdq_observe(queue, stored, release);
-	if (keeper_scan(release) < 0) {
+	int done = keeper_scan(release);
+	if (done < 0)
 		*error_r = holdq_reason();
-	} else if (start_threads(release) < 0) {
-		*error_r = "cannot start threads";
-		return NULL;
-	} else {
-		return release;
-	}
-	holdq_observe(queue, NULL, NULL);
-	release_free(release);
-	return NULL;
+	else
+		done = start_threads(release, error_r);
+	if (done < 0)
+		release_stop(&release);
+	return release;
 }
 
 /* Sessions that are only being made end at once; transactions, when their time is over. */
@@ -230,7 +225,8 @@ void release_stop(struct release **release_p)
 		smtp_free(&release->workers[i]->smtp);
 		mem_free(&release->workers[i]);
 	}
-	pthread_join(release->keeper, NULL);
+	if (release->keeper_made)
+		pthread_join(release->keeper, NULL);
 	release_free(release);
 	*release_p = NULL;
 }
@@ -355,7 +351,7 @@ static struct json *mailboxes_json(struct release *release)
 	static const char *const names[BOX_STATES] = { "runnable", "running", "held", "undecided",
 		"delayed", "parked", "resting" };
 	size_t states[BOX_STATES], vanished;
-	struct json *object = json_object();
+	struct json *object = json_new_object();
 
 	count_mailboxes(release, states, &vanished);
 	for (int i = 0; i < BOX_STATES; i++)

@@ -108,6 +108,7 @@ struct release {
 	unsigned worker_count, running; /* threads made, threads not gone yet */
 	unsigned busy, connections;
 	pthread_t keeper;
+	bool keeper_made;
 	uint64_t told_after; /* of the keeper: delay notices are done up to this message */
 	atomic_uint_least64_t delivered, deferred, bounced, expired;
 };
