@@ -22,20 +22,23 @@ class Mover:
 
     def __call__(self):
         bed, count = self.bed, self.count
-        front = bed.fronts["restante-" + self.letter]
+        front, milter = bed.fronts["restante-" + self.letter], bed.milters[self.letter]
+        before = milter.ask("queue.stats")["messages"]
         bed.set_state(MOVERS, "holding")
         bed.wait_verdict("100m@" + tree.DOMAIN, "hold")
         took = send(front, count, "m@" + tree.DOMAIN)
         bed.postfix.wait_empty()
+        held = milter.ask("queue.stats")["messages"] - before
+        if held != count:
+            raise RuntimeError(f"Restante holds {held} of {count} messages")
         self.turn += 1
         bed.expect(count)
         began = time.monotonic()
         bed.set_state(MOVERS, None, restanteSystem="S1" if self.turn % 2 else "S2")
         released = bed.arrived() - began
         bed.postfix.wait_empty()
-        stats = bed.milters[self.letter]
-        wait_for(lambda: stats.ask("status")["release"].get("workers_busy", 0) == 0, 30,
-                 "the release to be idle")
+        wait_for(lambda: milter.ask("queue.stats")["messages"] == before, 30,
+                 "the hold queue to be as it was")
         return {"hold": count / took, "release": count / released}
 
 
