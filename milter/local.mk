@@ -14,6 +14,7 @@ milter_libfront_a_SOURCES = \
 	milter/listing.c milter/listing.h \
 	milter/mtaqueue.c milter/mtaqueue.h \
 	milter/node.c milter/node.h \
+	milter/node_entry.c milter/node_entry.h \
 	milter/nodemark.c milter/nodemark.h \
 	milter/notify.c milter/notify.h \
 	milter/physical.c milter/physical.h \

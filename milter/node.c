@@ -6,16 +6,14 @@
 #include <string.h>
 
 #include "lib/clock.h"
-#include "lib/ldap_session.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "milter/drain.h"
 #include "milter/front.h"
+#include "milter/node_entry.h"
 #include "milter/nodemark.h"
 
-#define BACKOFF_MIN (100 * CLOCK_MS)
-#define BACKOFF_MAX (10 * CLOCK_SECOND)
-#define NEVER       INT64_MAX
+#define NEVER INT64_MAX
 
 struct node {
 	struct front *front;
@@ -28,13 +26,10 @@ struct node {
 	struct {
 		uint64_t acked, drained;
 		int64_t acked_us, heartbeat_us; /* wall clock of the last write */
-		uint64_t writes, failures;
-		char error[256];
 	} shown;
 
 	/* The thread's own: */
-	struct ldap_session *session;
-	int64_t retry_at, backoff_us; /* monotonic; after a failure */
+	struct node_entry *entry;
 	int64_t heartbeat_at;         /* next one */
 	char heartbeat[32];           /* last one written */
 	enum nodemark mark;
@@ -222,37 +217,6 @@ static void collect_report(struct node *n)
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-/* The attributes of one modify, and the texts they point to. */
-struct changes {
-	struct ldap_change list[6];
-	const char *values[5][2];
-	char text[5][40];
-	size_t count;
-};
-
-static void replace(struct changes *c, const char *attribute, const char *const *values)
-{
-	c->list[c->count++] = (struct ldap_change){ LDAP_CHANGE_REPLACE, attribute, values };
-}
-
-static void replace_text(struct changes *c, const char *attribute, const char *text)
-{
-	size_t i = c->count;
-
-	snprintf(c->text[i], sizeof c->text[i], "%s", text);
-	c->values[i][0] = c->text[i];
-	c->values[i][1] = NULL;
-	replace(c, attribute, c->values[i]);
-}
-
-static void replace_number(struct changes *c, const char *attribute, uint64_t number)
-{
-	char text[40];
-
-	snprintf(text, sizeof text, "%" PRIu64, number);
-	replace_text(c, attribute, text);
-}
-
 /* It has to change each time, for its coming back is what tells that the replica is current. */
 static void next_heartbeat(const struct node *n, char *text, size_t size)
 {
@@ -263,97 +227,32 @@ static void next_heartbeat(const struct node *n, char *text, size_t size)
 		snprintf(text + 14, size - 14, ".%06dZ", (int)(now % CLOCK_SECOND));
 }
 
-static void add_report(struct node *n, struct changes *c)
+static void add_report(struct node *n, struct node_changes *c)
 {
-	replace_number(c, "restanteDrainedEpoch", n->report.epoch);
-	replace(c, "restanteUndrained",
+	node_changes_number(c, "restanteDrainedEpoch", n->report.epoch);
+	node_changes_values(c, "restanteUndrained",
 		n->report.count ? (const char *const *)n->report.undrained : NULL);
 }
 
 /* A report counts for an epoch that is acknowledged, or will be by the same modify. */
-static void collect_changes(struct node *n, struct changes *c)
+static void collect_changes(struct node *n, struct node_changes *c)
 {
 	struct holdq_totals totals;
 	char heartbeat[32];
 
 	if (n->ready > n->acked)
-		replace_number(c, "restanteAckEpoch", n->ready);
+		node_changes_number(c, "restanteAckEpoch", n->ready);
 	if (n->have_report)
 		add_report(n, c);
 	if (c->count == 0 && clock_mono_us() < n->heartbeat_at)
 		return;
 	next_heartbeat(n, heartbeat, sizeof heartbeat);
-	replace_text(c, "restanteHeartbeat", heartbeat);
+	node_changes_text(c, "restanteHeartbeat", heartbeat);
 	holdq_totals(n->front->queue, &totals);
-	replace_number(c, "restanteMessagesHeld", totals.messages);
+	node_changes_number(c, "restanteMessagesHeld", totals.messages);
 }
 
-static void note_failure(struct node *n, const char *error)
-{
-	pthread_mutex_lock(&n->lock);
-	bool news = strcmp(n->shown.error, error) != 0;
-	snprintf(n->shown.error, sizeof n->shown.error, "%s", error);
-	n->shown.failures++;
-	pthread_mutex_unlock(&n->lock);
-	if (news)
-		log_error("node", "cannot write this front door's entry, moves wait: %s", error);
-	n->backoff_us = n->backoff_us ? n->backoff_us * 2 : BACKOFF_MIN;
-	if (n->backoff_us > BACKOFF_MAX)
-		n->backoff_us = BACKOFF_MAX;
-	n->retry_at = clock_mono_us() + n->backoff_us;
-}
-
-static void note_success(struct node *n)
-{
-	pthread_mutex_lock(&n->lock);
-	bool over = n->shown.error[0] != '\0';
-	n->shown.error[0] = '\0';
-	n->shown.writes++;
-	n->shown.acked = n->acked;
-	pthread_mutex_unlock(&n->lock);
-	n->backoff_us = n->retry_at = 0;
-	if (over)
-		log_info("node", "this front door's entry is written again");
-}
-
-static bool have_session(struct node *n)
-{
-	const char *error = "";
-
-	if (n->session != NULL)
-		return true;
-	struct ldap_options options = config_ldap_options(n->front->config, NULL);
-	n->session = ldap_session_open(&options, &error);
-	if (n->session == NULL)
-		note_failure(n, error);
-	return n->session != NULL;
-}
-
-/* A session that was idle may have been closed by the server: that is tried once more at once. */
-static enum ldap_result modify(struct node *n, const char *dn, const struct ldap_change *list,
-	size_t count, const char *assertion)
-{
-	enum ldap_result result = LDAP_DOWN;
-
-	for (int attempt = 0; attempt < 2; attempt++) {
-		bool fresh = n->session == NULL;
-		if (!have_session(n))
-			return LDAP_DOWN;
-		result = ldap_session_modify(n->session, dn, list, count, assertion, NULL, 0);
-		if (result != LDAP_DOWN)
-			break;
-		if (fresh || attempt)
-			note_failure(n, ldap_session_reason(n->session));
-		ldap_session_close(&n->session);
-		if (fresh)
-			break;
-	}
-	if (result != LDAP_DONE && result != LDAP_DOWN && result != LDAP_ASSERTION)
-		note_failure(n, ldap_session_reason(n->session));
-	return result;
-}
-
-static void written(struct node *n, const struct changes *c)
+static void written(struct node *n, const struct node_changes *c)
 {
 	int64_t now = clock_wall_us();
 
@@ -378,15 +277,14 @@ static void written(struct node *n, const struct changes *c)
 		drain_report_free(&n->report);
 		n->have_report = false;
 	}
-	note_success(n);
 }
 
 static void write_entry(struct node *n, const char *dn)
 {
-	struct changes changes = { .count = 0 };
+	struct node_changes changes = { .count = 0 };
 
 	collect_changes(n, &changes);
-	if (changes.count && modify(n, dn, changes.list, changes.count, NULL) == LDAP_DONE)
+	if (changes.count && node_entry_write(n->entry, dn, &changes, NULL) == LDAP_DONE)
 		written(n, &changes);
 }
 
@@ -394,13 +292,14 @@ static void write_entry(struct node *n, const char *dn)
  * somebody else's. */
 static void leave_service(struct node *n, const char *dn)
 {
-	static const char *const disabled[] = { "disabled", NULL };
-	struct ldap_change change = { LDAP_CHANGE_REPLACE, "restanteNodeState", disabled };
+	struct node_changes changes = { .count = 0 };
 
 	set_mark(n, NODEMARK_LEFT);
 	if (n->mark != NODEMARK_LEFT)
 		return;
-	enum ldap_result result = modify(n, dn, &change, 1, "(restanteNodeState=disabling)");
+	node_changes_text(&changes, "restanteNodeState", "disabled");
+	enum ldap_result result =
+		node_entry_write(n->entry, dn, &changes, "(restanteNodeState=disabling)");
 	if (result == LDAP_DONE) {
 		n->leaving_mark = 0;
 		log_info("node", "holds nothing any more: disabled");
@@ -410,6 +309,13 @@ static void leave_service(struct node *n, const char *dn)
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
+
+/* After a failure the directory is left alone for a while. */
+static bool must_wait(const struct node *n, int64_t *retry_at_r)
+{
+	*retry_at_r = node_entry_retry_at(n->entry);
+	return *retry_at_r > clock_mono_us();
+}
 
 /* One look at everything; until when there is nothing to do unless it is woken. */
 static int64_t step(struct node *n)
@@ -425,13 +331,13 @@ static int64_t step(struct node *n)
 	collect_report(n);
 	if (view.node_dn[0] == '\0')
 		return NEVER;
-	if (n->retry_at > clock_mono_us())
-		return n->retry_at;
-	write_entry(n, view.node_dn);
-	if (n->retry_at == 0 && may_leave(n, &view))
+	int64_t retry_at = 0;
+	if (!must_wait(n, &retry_at))
+		write_entry(n, view.node_dn);
+	if (!must_wait(n, &retry_at) && may_leave(n, &view))
 		leave_service(n, view.node_dn);
-	if (n->retry_at)
-		return n->retry_at;
+	if (must_wait(n, &retry_at))
+		return retry_at;
 	/* What empties the queue does not wake this thread. */
 	int64_t soon = clock_mono_us() + CLOCK_SECOND;
 	return view.node == NODE_DISABLING && soon < n->heartbeat_at ? soon : n->heartbeat_at;
@@ -458,7 +364,6 @@ static void *run(void *context)
 
 	while (wait_until(n, step(n)))
 		;
-	ldap_session_close(&n->session);
 	return NULL;
 }
 
@@ -494,6 +399,7 @@ struct node *node_start(struct front *front)
 	n->front = front;
 	pthread_mutex_init(&n->lock, NULL);
 	clock_cond_init(&n->wake);
+	n->entry = node_entry_new(front->config);
 	read_mark(n);
 	n->drain = drain_start(front->replica, front->lateness, &hooks);
 	if (n->drain == NULL || pthread_create(&n->thread, NULL, run, n) != 0)
@@ -516,6 +422,7 @@ void node_stop(struct node **node)
 	drain_stop(&n->drain);
 	if (n->have_report)
 		drain_report_free(&n->report);
+	node_entry_free(&n->entry);
 	pthread_cond_destroy(&n->wake);
 	pthread_mutex_destroy(&n->lock);
 	mem_free(node);
@@ -530,11 +437,8 @@ void node_status(struct node *n, struct json *object)
 	json_set_int(object, "acked_us", n->shown.acked_us);
 	json_set_int(object, "drained", (int64_t)n->shown.drained);
 	json_set_int(object, "heartbeat_us", n->shown.heartbeat_us);
-	json_set_int(object, "writes", (int64_t)n->shown.writes);
-	json_set_int(object, "failures", (int64_t)n->shown.failures);
-	if (n->shown.error[0] != '\0')
-		json_set_string(object, "error", n->shown.error);
 	pthread_mutex_unlock(&n->lock);
+	node_entry_status(n->entry, object);
 	drain_status(n->drain, drain);
 	json_set(object, "drain", drain);
 }
