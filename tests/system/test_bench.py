@@ -59,19 +59,18 @@ def test_a_group_counts_children_that_are_gone(how, monkeypatch):
         monkeypatch.setattr(cpugroup, "_mounts", lambda: [])
     group = cpugroup.CpuGroup("test")
     burn = "import os; [os.times() for _ in range(300000)]"
-    # sh waits for the two, then goes on
-    command = f"read go; {sys.executable} -c '{burn}'; {sys.executable} -c '{burn}'; read end"
-    with subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, text=True) as shell:
+    # sh waits for both, and says so
+    command = (f"read go; {sys.executable} -c '{burn}'; {sys.executable} -c '{burn}'; "
+               "echo done; read end")
+    with subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as shell:
         try:
             group.adopt(shell.pid)
             before = group.seconds()
             shell.stdin.write("go\n")
             shell.stdin.flush()
-            for _ in range(2000):
-                if group.seconds() - before > 0.05 and len(cpugroup.descendants(shell.pid)) == 1:
-                    break
-                load.time.sleep(0.01)
-            assert len(cpugroup.descendants(shell.pid)) == 1
+            assert shell.stdout.readline() == "done\n"
+            assert cpugroup.descendants(shell.pid) == [shell.pid]
             assert group.seconds() - before > 0.05
         finally:
             shell.stdin.write("end\n")
