@@ -22,22 +22,33 @@ packages_removed_by() {
 	sed -n 's/^Remv \([^ ]*\).*/\1/p' "$packages_tmp"
 }
 
+# Services do not start while a policy-rc.d says so; one that is there already stays.
 packages_apt() {
 	printf '%s\n' 'slapd slapd/no_configuration boolean true' \
 		'postfix postfix/main_mailer_type select No configuration' |
 		debconf-set-selections 2>/dev/null || :
-	policy=/usr/sbin/policy-rc.d
-	if [ ! -e $policy ]; then
-		printf '#!/bin/sh\nexit 101\n' >$policy
-		chmod 755 $policy
-		trap 'rm -f $policy' EXIT INT TERM HUP
+	packages_policy=${RESTANTE_POLICY_RC:-/usr/sbin/policy-rc.d}
+	if [ -e "$packages_policy" ]; then
+		packages_install "$@"
+		return
 	fi
+	printf '#!/bin/sh\nexit 101\n' >"$packages_policy"
+	chmod 755 "$packages_policy"
+	trap 'rm -f "$packages_policy"' EXIT
+	trap 'exit 130' INT TERM HUP
+	packages_status=0
+	packages_install "$@" || packages_status=1
+	rm -f "$packages_policy"
+	trap - EXIT INT TERM HUP
+	return $packages_status
+}
+
+packages_install() {
 	DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Use-Pty=0 \
 		-o Dpkg::Options::=--force-confold install --no-install-recommends "$@" \
-		>"$packages_log" 2>&1 </dev/null || {
-		tail -5 "$packages_log" >&2
-		return 1
-	}
+		>"$packages_log" 2>&1 </dev/null && return 0
+	tail -5 "$packages_log" >&2
+	return 1
 }
 
 # Another MTA is installed and stays: Postfix goes, unpacked only, below the build directory.
@@ -52,7 +63,7 @@ packages_private_postfix() {
 		return 1
 	}
 	# its libraries come from the archive as usual: none of them conflicts with anything
-	libraries=$(packages_missing libnsl2 libicu72 libsasl2-2 cpio ssl-cert)
+	libraries=$(packages_missing libdb5.3 libicu72 libnsl2 libsasl2-2 libssl3)
 	[ -z "$libraries" ] || packages_apt $libraries
 }
 
