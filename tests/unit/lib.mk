@@ -11,3 +11,6 @@ tests_unit_test_config_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_control
 tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/unit.h
 tests_unit_test_control_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_tls
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/unit.h
+tests_unit_test_tls_LDADD = $(TEST_LIBS)

@@ -355,14 +355,15 @@ static void test_idle(void **state)
 static int start_impatient(void **state)
 {
 	control_idle_us = 50 * CLOCK_MS;
-	int result = start(state);
-	return result;
+	return start(state);
 }
 
 static int stop_impatient(void **state)
 {
+	int result = stop(state);
+
 	control_idle_us = 30 * CLOCK_SECOND;
-	return stop(state);
+	return result;
 }
 
 /* --- replies ------------------------------------------------------------------------------- */
