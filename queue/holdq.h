@@ -15,7 +15,7 @@
 
 struct holdq_options {
 	const char *dir;
-	const char *node;       /* name of this front door; an environment of another node is refused */
+	const char *node; /* name of this front door; an environment of another node is refused */
 	uint64_t cache_bytes;
 	uint64_t limit_bytes;   /* content held in all; 0 = no limit */
 	uint64_t limit_free;    /* bytes that must stay free on the file system */
@@ -44,8 +44,8 @@ struct holdq_envelope {
 	char *sender;      /* as in MAIL FROM, without angle brackets; "" = <> */
 	char *mail_params; /* "BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=..." as given, SIZE left out */
 	char *client_name, *client_address, *helo, *auth_user;
-	char *queue_id;    /* the MTA's */
-	char *id;          /* ours, the id= of the log */
+	char *queue_id;     /* the MTA's */
+	char *id;           /* ours, the id= of the log */
 	int64_t arrived_us; /* wall clock; set by holdq_commit where it is 0 */
 };
 
@@ -61,7 +61,8 @@ struct holdq_draft;
 
 /*
  * A message being received. Content is the message as the MTA shows it, CRLF line ends, no dot
- * stuffing. Memory stays bounded (about 128 KB): a larger one goes to disk in chunks, unsynced, as it comes.
+ * stuffing. Memory stays bounded (about 128 KB): a larger one goes to disk in chunks, unsynced, as
+ * it comes.
  */
 struct holdq_draft *holdq_draft_new(struct holdq *queue);
 enum holdq_result holdq_draft_append(struct holdq_draft *draft, const void *data, size_t len);
@@ -69,12 +70,12 @@ size_t holdq_draft_bytes(const struct holdq_draft *draft);
 void holdq_draft_free(struct holdq_draft **draft); /* not committed: its chunks are removed */
 
 /*
- * repeat: what makes a later copy the same message - SHA-256 over sender, the client's Message-ID and Date
- * and the body; NULL where there is no Message-ID (never a repeat). Recipients of a message with
- * the same digest that are still held are not stored again.
- * Returns HOLDQ_OK once all of it is on disk (one synced transaction, shared with others that wait).
- * id_r: number of the message (of the new one; of the earlier one where nothing was new).
- * held_r: how many recipients were new.
+ * repeat: what makes a later copy the same message - SHA-256 over sender, the client's Message-ID
+ * and Date and the body; NULL where there is no Message-ID (never a repeat). Recipients of a
+ * message with the same digest that are still held are not stored again. Returns HOLDQ_OK once all
+ * of it is on disk (one synced transaction, shared with others that wait). id_r: number of the
+ * message (of the new one; of the earlier one where nothing was new). held_r: how many recipients
+ * were new.
  */
 enum holdq_result holdq_commit(struct holdq_draft *draft, const struct holdq_envelope *envelope,
 	const struct holdq_recipient *recipients, size_t count, const uint8_t *repeat,
@@ -116,11 +117,11 @@ struct holdq_mailbox {
 	int64_t oldest_us;
 };
 typedef int (*holdq_mailbox_callback)(void *context, const struct holdq_mailbox *mailbox);
-enum holdq_result holdq_each_mailbox(struct holdq *queue, holdq_mailbox_callback callback,
-	void *context);
+enum holdq_result holdq_each_mailbox(
+	struct holdq *queue, holdq_mailbox_callback callback, void *context);
 /* Message ids of one mailbox in arrival order, larger than `after`; returns how many (<= max). */
-size_t holdq_ids(struct holdq *queue, const uint8_t *mailbox, uint64_t after, uint64_t *ids_r,
-	size_t max);
+size_t holdq_ids(
+	struct holdq *queue, const uint8_t *mailbox, uint64_t after, uint64_t *ids_r, size_t max);
 /* All message ids in arrival order, larger than `after`. */
 size_t holdq_all_ids(struct holdq *queue, uint64_t after, uint64_t *ids_r, size_t max);
 
@@ -143,12 +144,14 @@ extern const uint8_t holdq_notices[ROUTE_UUID_BYTES];
  */
 enum holdq_result holdq_remove(struct holdq *queue, uint64_t id, const uint32_t *numbers,
 	size_t count, const struct holdq_notice *notice);
-/* Writes back the fields kept by the release of one recipient (not synced; a notice makes it so). */
+/* Writes back the fields kept by the release of one recipient (not synced; a notice makes it so).
+ */
 enum holdq_result holdq_update(struct holdq *queue, uint64_t id,
 	const struct holdq_held_recipient *recipient, const struct holdq_notice *notice);
-/* Moves a recipient to another mailbox (its address now belongs there): it keeps its place in arrival order. */
-enum holdq_result holdq_rehome(struct holdq *queue, uint64_t id, uint32_t number,
-	const uint8_t *mailbox);
+/* Moves a recipient to another mailbox (its address now belongs there): it keeps its place in
+ * arrival order. */
+enum holdq_result holdq_rehome(
+	struct holdq *queue, uint64_t id, uint32_t number, const uint8_t *mailbox);
 
 /* --- state --------------------------------------------------------------------------------- */
 
@@ -158,9 +161,9 @@ void holdq_observe(struct holdq *queue, holdq_observer observer, void *context);
 
 struct holdq_totals {
 	uint64_t messages, recipients, bytes, mailboxes;
-	int64_t oldest_us;    /* arrival of the oldest, 0 = empty */
+	int64_t oldest_us;                          /* arrival of the oldest, 0 = empty */
 	uint64_t stored, removed, repeats, refused; /* since start */
-	uint64_t batches;     /* synced transactions since start */
+	uint64_t batches;                           /* synced transactions since start */
 };
 void holdq_totals(struct holdq *queue, struct holdq_totals *totals_r);
 

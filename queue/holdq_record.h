@@ -1,6 +1,6 @@
 /*
- * How messages are stored: the keys and values of the hold queue's tables. Pure functions; decoding is
- * bounded and checked, whatever the bytes are. Numbers are big-endian, so keys sort by number.
+ * How messages are stored: the keys and values of the hold queue's tables. Pure functions; decoding
+ * is bounded and checked, whatever the bytes are. Numbers are big-endian, so keys sort by number.
  *
  *   messages    id                     -> message_record
  *   recipients  id, number             -> recipient_record

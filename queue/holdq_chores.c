@@ -1,0 +1,168 @@
+/* What nobody waits for: checkpoints, chunks that belong to no message, the reserve. */
+#define _GNU_SOURCE
+#include "queue/holdq_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define CHECKPOINT_BYTES    (32U << 20)
+#define CHECKPOINT_INTERVAL (60 * CLOCK_SECOND)
+#define RESERVE_INTERVAL    (10 * CLOCK_SECOND)
+#define MAX_TRIES           100
+
+static void note(struct holdq *queue, uint64_t content)
+{
+	if (queue->garbage_count == queue->garbage_cap) {
+		queue->garbage_cap = queue->garbage_cap ? 2 * queue->garbage_cap : 64;
+		queue->garbage =
+			mem_grow(queue->garbage, queue->garbage_cap, sizeof(*queue->garbage));
+	}
+	queue->garbage[queue->garbage_count++] = content;
+}
+
+void holdq_discard(struct holdq *queue, uint64_t content)
+{
+	pthread_mutex_lock(&queue->lock);
+	note(queue, content);
+	pthread_cond_signal(&queue->chore);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+/* --- chunks without message ------------------------------------------------------------------ */
+
+/* One chunk per transaction: it keeps the locks, and the log of an unfinished one, small. */
+static enum bdb_result delete_chunk(struct holdq *queue, uint64_t content)
+{
+	struct bdb_cursor *cursor = NULL;
+	struct bdb_item item;
+	struct bdb_txn *txn;
+	uint8_t key[CHUNK_KEY];
+
+	key_chunk(key, content, 0);
+	enum bdb_result result = bdb_begin(queue->env, BDB_NOSYNC, &txn);
+	if (result != BDB_OK)
+		return result;
+	result = bdb_cursor_open(queue->chunks, txn, BDB_CURSOR_WRITE, &cursor);
+	if (result == BDB_OK)
+		result = bdb_cursor_seek(cursor, key, sizeof(key), &item);
+	if (result == BDB_OK && key_u64(item.key, item.key_len, 0) != content)
+		result = BDB_NOTFOUND;
+	if (result == BDB_OK)
+		result = bdb_cursor_del(cursor);
+	bdb_cursor_close(&cursor);
+	if (result == BDB_OK)
+		return bdb_commit(&txn);
+	bdb_abort(&txn);
+	return result;
+}
+
+static void delete_chunks(struct holdq *queue, uint64_t content)
+{
+	enum bdb_result result;
+	int tries = 0;
+
+	do {
+		result = delete_chunk(queue, content);
+		tries = result == BDB_RETRY ? tries + 1 : 0;
+	} while (result == BDB_OK || (result == BDB_RETRY && tries < MAX_TRIES));
+	if (result != BDB_NOTFOUND)
+		log_warning("queue", "chunks stay until the next start content=%llu: %s",
+			(unsigned long long)content, bdb_reason());
+}
+
+static bool is_large(struct holdq *queue, uint64_t content, enum bdb_result *result_r)
+{
+	uint8_t key[ID_KEY], id[ID_KEY];
+	size_t len;
+
+	key_id(key, content);
+	*result_r = bdb_get_into(queue->large, NULL, key, sizeof(key), id, sizeof(id), &len);
+	return *result_r == BDB_OK;
+}
+
+/* Jumps from one content id to the next, whatever the number of its chunks. */
+int holdq_sweep(struct holdq *queue)
+{
+	struct bdb_cursor *cursor;
+	struct bdb_item item;
+	uint8_t key[CHUNK_KEY];
+	enum bdb_result result = bdb_cursor_open(queue->chunks, NULL, 0, &cursor);
+
+	if (result == BDB_OK)
+		result = bdb_cursor_seek(cursor, NULL, 0, &item);
+	while (result == BDB_OK) {
+		uint64_t content = key_u64(item.key, item.key_len, 0);
+		if (!is_large(queue, content, &result) && result == BDB_NOTFOUND)
+			note(queue, content);
+		else if (result != BDB_OK)
+			break;
+		key_chunk(key, content + 1, 0);
+		result = bdb_cursor_seek(cursor, key, sizeof(key), &item);
+	}
+	bdb_cursor_close(&cursor);
+	if (queue->garbage_count > 0)
+		log_info("queue", "removing what was never committed pieces=%zu",
+			queue->garbage_count);
+	return result == BDB_NOTFOUND ? 0 : -1;
+}
+
+/* --- the thread ------------------------------------------------------------------------------ */
+
+static void checkpoint(struct holdq *queue)
+{
+	if (bdb_checkpoint(queue->env, 0) != BDB_OK)
+		log_warning("queue", "checkpoint failed: %s", bdb_reason());
+}
+
+/* Made again once there is plenty of space. Called with the lock, which it lets go. */
+static void restore_reserve(struct holdq *queue)
+{
+	pthread_mutex_unlock(&queue->lock);
+	bool made = holdq_reserve_make(queue);
+	pthread_mutex_lock(&queue->lock);
+	queue->reserve_wanted = !made;
+}
+
+/* Called with the lock, which it lets go while it works. True: there was something to do. */
+static bool one_chore(struct holdq *queue, int64_t *checked_us)
+{
+	int64_t now = clock_mono_us();
+
+	if (queue->garbage_count > 0) {
+		uint64_t content = queue->garbage[--queue->garbage_count];
+		pthread_mutex_unlock(&queue->lock);
+		delete_chunks(queue, content);
+	} else if (queue->unchecked >= CHECKPOINT_BYTES ||
+		   now >= *checked_us + CHECKPOINT_INTERVAL) {
+		queue->unchecked = 0;
+		*checked_us = now;
+		pthread_mutex_unlock(&queue->lock);
+		checkpoint(queue);
+	} else {
+		return false;
+	}
+	pthread_mutex_lock(&queue->lock);
+	return true;
+}
+
+void *holdq_chores(void *context)
+{
+	struct holdq *queue = context;
+	int64_t checked_us = clock_mono_us();
+
+	pthread_mutex_lock(&queue->lock);
+	while (!queue->chores_stopping) {
+		if (!queue->broken && one_chore(queue, &checked_us))
+			continue;
+		int waited = clock_cond_wait_until(
+			&queue->chore, &queue->lock, clock_mono_us() + RESERVE_INTERVAL);
+		if (waited == ETIMEDOUT && queue->reserve_wanted)
+			restore_reserve(queue);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return NULL;
+}

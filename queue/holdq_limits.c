@@ -1,0 +1,121 @@
+#define _GNU_SOURCE
+#include "queue/holdq_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define SPACE_CACHED_US (100 * CLOCK_MS)
+/* New messages stop here, so that removals, which need log space, go on. */
+#define SPACE_FLOOR (UINT64_C(16) << 20)
+/* A message is in the log and in its table, pages half full at worst. */
+#define SPACE_FACTOR  3
+#define RESERVE_BYTES (8 << 20)
+
+static uint64_t look(const char *dir)
+{
+	struct statvfs fs;
+
+	if (statvfs(dir, &fs) != 0) {
+		log_warning("queue", "cannot ask for free space dir=%s: %s", dir, strerror(errno));
+		return 0;
+	}
+	return (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+/* What is to be written counts as gone until the next look. */
+static uint64_t free_after(struct holdq *queue, uint64_t bytes)
+{
+	int64_t now = clock_mono_us();
+
+	pthread_mutex_lock(&queue->space_lock);
+	if (queue->space_checked_us == 0 || now - queue->space_checked_us > SPACE_CACHED_US) {
+		queue->space_free = look(queue->dir);
+		queue->space_checked_us = now;
+	}
+	uint64_t need = SPACE_FACTOR * bytes;
+	uint64_t left = queue->space_free > need ? queue->space_free - need : 0;
+	queue->space_free = left;
+	pthread_mutex_unlock(&queue->space_lock);
+	return left;
+}
+
+enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t bytes)
+{
+	uint64_t left = free_after(queue, bytes);
+
+	if (left < limit_free || left - limit_free < SPACE_FLOOR)
+		return holdq_refuse(
+			HOLDQ_FULL, "too little free space on the disk of %s", queue->dir);
+	return HOLDQ_OK;
+}
+
+static enum holdq_result mailbox_room(struct holdq *queue, uint64_t limit, const uint8_t *mailbox)
+{
+	struct holdq_mailbox held;
+	enum bdb_result result = counts_read(queue, NULL, mailbox, &held);
+
+	if (result != BDB_OK)
+		return holdq_store_result(queue, result);
+	if (held.bytes >= limit)
+		return holdq_refuse(HOLDQ_FULL, "the limit per mailbox is reached");
+	return HOLDQ_OK;
+}
+
+enum holdq_result holdq_room(struct holdq *queue, const uint8_t *mailbox)
+{
+	if (queue->broken)
+		return holdq_refuse(HOLDQ_BROKEN, "the store is unusable until the next start");
+	pthread_mutex_lock(&queue->lock);
+	struct limits limits = queue->limits;
+	uint64_t held = queue->totals.bytes;
+	pthread_mutex_unlock(&queue->lock);
+	if (limits.bytes != 0 && held >= limits.bytes)
+		return holdq_refuse(HOLDQ_FULL, "the limit of the hold queue is reached");
+	enum holdq_result result = holdq_space(queue, limits.free, 0);
+	if (result == HOLDQ_OK && mailbox != NULL && limits.mailbox != 0)
+		result = mailbox_room(queue, limits.mailbox, mailbox);
+	return result;
+}
+
+/* --- the reserve ----------------------------------------------------------------------------- */
+
+static char *reserve_path(const char *dir)
+{
+	return mem_printf("%s/RESERVE", dir);
+}
+
+/* Only where there is plenty: it must not itself make the disk full. */
+bool holdq_reserve_make(struct holdq *queue)
+{
+	char *path = reserve_path(queue->dir);
+	bool made = access(path, F_OK) == 0;
+
+	if (!made && look(queue->dir) > RESERVE_BYTES + SPACE_FLOOR) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		made = fd >= 0 && posix_fallocate(fd, 0, RESERVE_BYTES) == 0;
+		if (fd >= 0)
+			close(fd);
+		if (!made)
+			unlink(path);
+	}
+	mem_free(&path);
+	return made;
+}
+
+bool holdq_reserve_drop(const char *dir)
+{
+	char *path = reserve_path(dir);
+	bool dropped = unlink(path) == 0;
+
+	if (dropped)
+		log_warning("queue", "disk full, the reserve is given up file=%s", path);
+	mem_free(&path);
+	return dropped;
+}

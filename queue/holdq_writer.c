@@ -1,0 +1,270 @@
+#define _GNU_SOURCE
+#include "queue/holdq_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define BATCH_OPS        128
+#define BATCH_BYTES      (8U << 20) /* content of small messages */
+#define MAX_TRIES        100
+#define CHECKPOINT_BYTES (32U << 20)
+
+/* --- one transaction ------------------------------------------------------------------------- */
+
+static void batch_begin(struct batch *batch)
+{
+	struct holdq *queue = batch->queue;
+
+	pthread_mutex_lock(&queue->lock);
+	batch->totals = queue->totals;
+	batch->limits = queue->limits;
+	pthread_mutex_unlock(&queue->lock);
+	batch->today = (uint32_t)(clock_wall_us() / (86400 * CLOCK_SECOND));
+	batch->trouble = BDB_OK;
+	batch->id_limit = queue->id_limit;
+	batch->changed = false;
+	batch->garbage_count = batch->news_count = 0;
+	batch->reason[0] = '\0';
+}
+
+static void apply_one(struct batch *batch, struct op *op)
+{
+	op->result = holdq_apply(batch, op);
+	if (op->result != HOLDQ_OK) {
+		memcpy(op->reason, batch->reason, sizeof(op->reason));
+		batch->totals.refused += op->kind == OP_PUT;
+		return;
+	}
+	batch->changed = true;
+}
+
+static void save_totals(struct batch *batch)
+{
+	str_reset(&batch->buffer);
+	totals_encode(&batch->buffer, &batch->totals);
+	batch_ok(batch, bdb_put(batch->queue->meta, batch->txn, "totals", 6, batch->buffer.data,
+				batch->buffer.len, 0));
+}
+
+/* What the release notes of its tries may be lost in a loss of power. */
+static bool wants_sync(const struct op *first)
+{
+	for (; first != NULL; first = first->next)
+		if (first->kind != OP_UPDATE || first->put != NULL)
+			return true;
+	return false;
+}
+
+static enum bdb_result batch_try(struct batch *batch, struct op *first)
+{
+	batch_begin(batch);
+	unsigned flags = wants_sync(first) ? 0 : BDB_NOSYNC;
+	if (!batch_ok(batch, bdb_begin(batch->queue->env, flags, &batch->txn)))
+		return batch->trouble;
+	for (struct op *op = first; op != NULL && batch->trouble == BDB_OK; op = op->next)
+		apply_one(batch, op);
+	if (batch->changed && batch->trouble == BDB_OK)
+		save_totals(batch);
+	if (batch->changed && batch->trouble == BDB_OK)
+		batch_ok(batch, bdb_commit(&batch->txn));
+	else
+		bdb_abort(&batch->txn);
+	return batch->trouble;
+}
+
+static void hand_over_garbage(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->garbage_count; i++)
+		holdq_discard(batch->queue, batch->garbage[i]);
+}
+
+/* After the commit: what others may see. */
+static void batch_publish(struct batch *batch)
+{
+	struct holdq *queue = batch->queue;
+
+	pthread_mutex_lock(&queue->lock);
+	uint64_t grown = batch->totals.bytes > queue->totals.bytes
+				 ? batch->totals.bytes - queue->totals.bytes
+				 : 0;
+	batch->totals.batches += batch->changed;
+	queue->totals = batch->totals;
+	queue->id_limit = batch->id_limit;
+	queue->unchecked += grown;
+	if (queue->unchecked >= CHECKPOINT_BYTES)
+		pthread_cond_signal(&queue->chore);
+	holdq_observer observer = queue->observer;
+	void *context = queue->observer_context;
+	pthread_mutex_unlock(&queue->lock);
+	hand_over_garbage(batch);
+	for (size_t i = 0; i < batch->news_count && observer != NULL; i++)
+		observer(context, batch->news[i]);
+}
+
+/* --- a batch, and what becomes of it when it fails ----------------------------------------------
+ */
+
+static enum holdq_result failed_result(enum bdb_result trouble)
+{
+	switch (trouble) {
+	case BDB_FULL: return HOLDQ_FULL;
+	case BDB_BROKEN: return HOLDQ_BROKEN;
+	default: return HOLDQ_FAILED;
+	}
+}
+
+static void fail_all(struct batch *batch, struct op *first)
+{
+	size_t refused = 0;
+
+	for (struct op *op = first; op != NULL; op = op->next) {
+		op->result = failed_result(batch->trouble);
+		memcpy(op->reason, batch->reason, sizeof(op->reason));
+		refused += op->kind == OP_PUT;
+	}
+	pthread_mutex_lock(&batch->queue->lock);
+	batch->queue->totals.refused += refused;
+	pthread_mutex_unlock(&batch->queue->lock);
+	if (batch->trouble == BDB_BROKEN)
+		batch->queue->broken = true;
+	log_warning("queue", "transaction failed: %s", batch->reason);
+}
+
+static enum bdb_result batch_retry(struct batch *batch, struct op *first)
+{
+	enum bdb_result result = batch_try(batch, first);
+
+	for (int i = 1; i < MAX_TRIES && result == BDB_RETRY; i++)
+		result = batch_try(batch, first);
+	return result;
+}
+
+/* Removing needs space in the log: the reserve gives it. */
+static enum bdb_result with_reserve(struct batch *batch, struct op *op, enum bdb_result result)
+{
+	struct holdq *queue = batch->queue;
+
+	if (result != BDB_FULL || op->kind == OP_PUT || !holdq_reserve_drop(queue->dir))
+		return result;
+	pthread_mutex_lock(&queue->lock);
+	queue->reserve_wanted = true;
+	pthread_mutex_unlock(&queue->lock);
+	return batch_retry(batch, op);
+}
+
+static void run_alone(struct batch *batch, struct op *op)
+{
+	struct op *next = op->next;
+
+	op->next = NULL;
+	enum bdb_result result = with_reserve(batch, op, batch_retry(batch, op));
+	if (result == BDB_OK)
+		batch_publish(batch);
+	else
+		fail_all(batch, op);
+	op->next = next;
+}
+
+/* One that fails must not fail the others: each gets a transaction of its own then. */
+static void run(struct batch *batch, struct op *first)
+{
+	enum bdb_result result = batch_retry(batch, first);
+
+	if (result == BDB_OK)
+		batch_publish(batch);
+	else if (result == BDB_BROKEN)
+		fail_all(batch, first);
+	else
+		for (struct op *op = first; op != NULL; op = op->next)
+			run_alone(batch, op);
+}
+
+/* --- the list -------------------------------------------------------------------------------- */
+
+static size_t op_bytes(const struct op *op)
+{
+	return op->put != NULL ? op->put->draft->tail.len : 0;
+}
+
+/* Takes what waits, bounded; called with the lock. */
+static struct op *take(struct holdq *queue)
+{
+	struct op *first = queue->first, *last = first;
+	size_t bytes = op_bytes(first);
+
+	for (size_t n = 1; n < BATCH_OPS && last->next != NULL; n++) {
+		bytes += op_bytes(last->next);
+		if (bytes > BATCH_BYTES)
+			break;
+		last = last->next;
+	}
+	queue->first = last->next;
+	if (queue->first == NULL)
+		queue->last = &queue->first;
+	last->next = NULL;
+	return first;
+}
+
+static void wake_all(struct holdq *queue, struct op *first)
+{
+	pthread_mutex_lock(&queue->lock);
+	while (first != NULL) {
+		struct op *next = first->next; /* its caller may leave as soon as it is done */
+		first->done = true;
+		pthread_cond_signal(&first->wake);
+		first = next;
+	}
+	pthread_mutex_unlock(&queue->lock);
+}
+
+void *holdq_writer(void *context)
+{
+	struct holdq *queue = context;
+	struct batch batch = { .queue = queue };
+
+	pthread_mutex_lock(&queue->lock);
+	for (;;) {
+		while (queue->first == NULL && !queue->stopping)
+			pthread_cond_wait(&queue->work, &queue->lock);
+		if (queue->first == NULL)
+			break;
+		struct op *first = take(queue);
+		pthread_mutex_unlock(&queue->lock);
+		run(&batch, first);
+		wake_all(queue, first);
+		pthread_mutex_lock(&queue->lock);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	mem_free(&batch.garbage);
+	mem_free(&batch.news);
+	str_free(&batch.buffer);
+	return NULL;
+}
+
+enum holdq_result holdq_submit(struct holdq *queue, struct op *op)
+{
+	if (queue->broken)
+		return holdq_refuse(HOLDQ_BROKEN, "the store is unusable until the next start");
+	op->done = false;
+	op->next = NULL;
+	op->reason[0] = '\0';
+	pthread_cond_init(&op->wake, NULL);
+	pthread_mutex_lock(&queue->lock);
+	bool refused = queue->stopping;
+	if (!refused) {
+		*queue->last = op;
+		queue->last = &op->next;
+		pthread_cond_signal(&queue->work);
+		while (!op->done)
+			pthread_cond_wait(&op->wake, &queue->lock);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	pthread_cond_destroy(&op->wake);
+	if (refused)
+		return holdq_refuse(HOLDQ_FAILED, "the hold queue is being closed");
+	return op->result == HOLDQ_OK ? HOLDQ_OK : holdq_refuse(op->result, "%s", op->reason);
+}
