@@ -100,6 +100,7 @@ class Postfix(Server):
         self.release_port = free_port()
         self.reentry_port = free_port()
         self.plain_ports = []  # further front doors: (port, "options")
+        self.routes = {}  # domain -> LMTP port, besides the backends'
         self.milter = milter
         self.more = more
         self.conf = os.path.join(self.dir, "etc")
@@ -152,8 +153,10 @@ class Postfix(Server):
 
     def configure(self):
         """Writes main.cf and master.cf; call again (then reload or restart) after a change."""
-        transports = " ".join("{ %s = lmtp:inet:127.0.0.1:%d }," % (b.domain, b.lmtp_port)
-                              for b in self.lab.backends.values())
+        routes = {b.domain: b.lmtp_port for b in self.lab.backends.values()}
+        routes.update(self.routes)
+        transports = " ".join("{ %s = lmtp:inet:127.0.0.1:%d }," % route
+                              for route in sorted(routes.items()))
         libraries = self._path("/usr/lib/postfix")
         environment = ""
         if self.prefix:
