@@ -27,9 +27,9 @@ static struct {
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
-static int open_file(const char **error_r)
+static int open_file(const char *path, const char **error_r)
 {
-	int fd = open(out.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		*error_r = strerror(errno);
@@ -38,24 +38,21 @@ static int open_file(const char **error_r)
 
 int log_open(const char *ident, enum log_target target, const char *path, const char **error_r)
 {
-	int fd = STDERR_FILENO;
+	int fd = target == LOG_TARGET_FILE ? open_file(path, error_r) : STDERR_FILENO;
 
+	if (fd < 0)
+		return -1;
 	pthread_mutex_lock(&out.lock);
 	snprintf(out.ident, sizeof out.ident, "%s", ident);
-	if (target == LOG_TARGET_FILE) {
-		snprintf(out.path, sizeof out.path, "%s", path);
-		fd = open_file(error_r);
-	}
+	snprintf(out.path, sizeof out.path, "%s", target == LOG_TARGET_FILE ? path : "");
 	if (target == LOG_TARGET_SYSLOG)
 		openlog(out.ident, LOG_PID, LOG_MAIL);
-	if (fd >= 0) {
-		if (out.fd != STDERR_FILENO)
-			close(out.fd);
-		out.fd = fd;
-		out.target = target;
-	}
+	if (out.fd != STDERR_FILENO)
+		close(out.fd);
+	out.fd = fd;
+	out.target = target;
 	pthread_mutex_unlock(&out.lock);
-	return fd < 0 ? -1 : 0;
+	return 0;
 }
 
 int log_reopen(const char **error_r)
@@ -63,7 +60,7 @@ int log_reopen(const char **error_r)
 	int fd = 0;
 
 	pthread_mutex_lock(&out.lock);
-	if (out.target == LOG_TARGET_FILE && (fd = open_file(error_r)) >= 0) {
+	if (out.target == LOG_TARGET_FILE && (fd = open_file(out.path, error_r)) >= 0) {
 		close(out.fd);
 		out.fd = fd;
 	}
