@@ -1,1 +1,3 @@
-# man: data files that are installed or shipped
+# manual pages, mdoc
+dist_man_MANS += man/restante.1 man/restante-schema.5 man/restante.conf.5 man/restante.7 \
+	man/restante-milter.8

@@ -1,0 +1,134 @@
+"""The manual pages say what the programs have: every setting with its default, every verb and
+option, every attribute of the schema."""
+
+import os
+import re
+
+import pytest
+
+from lab.lab import SOURCE
+from lab.process import run
+
+BUILD = os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
+
+
+def page(name):
+    with open(os.path.join(SOURCE, "man", name)) as text:
+        return text.read()
+
+
+def plain(text):
+    """Without mdoc's macros and escapes."""
+    return re.sub(r"\s+", " ", re.sub(r"(?m)^\.\S+ ?|\\&|\\", "", text))
+
+
+def settings_of_page():
+    """{section: {key: default}}; a default in words is None."""
+    found, section = {}, None
+    for line in page("restante.conf.5").splitlines():
+        heading = re.match(r"\.S([sh]) (\S+)", line)
+        if heading:
+            section = heading.group(2) if heading.group(1) == "s" else None
+        item = re.match(r"\.It Cm (\S+) No = (.*)", line)
+        if item and section:
+            default = re.match(r"Li (.*)", item.group(2))
+            value = default.group(1).replace(r"\(dq", '"') if default else None
+            keys = found.setdefault(section, {})
+            assert item.group(1) not in keys
+            keys[item.group(1)] = "" if value == '""' else value
+    return found
+
+
+def settings_of_program(tmp_path):
+    conf = tmp_path / "empty.conf"
+    conf.write_text("")
+    dump = run([os.path.join(BUILD, "restante-milter"), "-c", str(conf), "--dump-config"])
+    found, section = {}, None
+    for line in dump.stdout.decode().splitlines():
+        if line.endswith(" {"):
+            section = found.setdefault(line[:-2], {})
+        elif "=" in line:
+            key, value = line.strip().split(" = ", 1)
+            section[key] = value.strip('"')
+    return found
+
+
+def test_every_setting_with_its_default(tmp_path):
+    written, real = settings_of_page(), settings_of_program(tmp_path)
+    assert {s: list(keys) for s, keys in written.items()} == {
+        s: list(keys) for s, keys in real.items()}
+    for section, keys in written.items():
+        for key, default in keys.items():
+            if default is None:
+                continue
+            value = real[section][key]
+            # directories are those of the build
+            same = value.endswith(re.sub(r"^/(run|var)", "", default)) if "/" in default \
+                and default.startswith(("/run/", "/var/lib")) else value == default
+            assert same, (section, key, default, value)
+
+
+def test_settings_that_need_a_restart():
+    with open(os.path.join(SOURCE, "lib", "config_table.c")) as table:
+        source = table.read()
+    text = page("restante.conf.5")
+    reloading = plain(text[text.index(".Sh RELOADING"):text.index(".Sh FILES")])
+    named = set(re.findall(r"\b[a-z]+_[a-z_]+\b|\b(?:node|user|group|socket|hostname|heartbeat)\b",
+                           reloading))
+    block = re.search(r"milter_keys\[\] = \{(.*?)\n\};", source, re.S).group(1)
+    fixed = {key for key, rest in re.findall(r"KEY\(milter, (\w+),(.*?)(?=\{ KEY|\Z)", block, re.S)
+             if "reloadable" not in rest}
+    assert named == fixed
+    block = re.search(r"ldap_keys\[\] = \{(.*?)\n\};", source, re.S).group(1)
+    assert "reloadable" not in block and "all of ldap" in reloading
+
+
+def test_every_verb_and_option():
+    text = plain(page("restante.1"))
+    program = os.path.join(BUILD, "restante")
+    verbs = re.findall(r"(?m)^  (\w+(?: \w+)?)  +\S", run([program, "help"]).stdout.decode())
+    assert len(verbs) >= 15
+    for verb in verbs:
+        assert re.search(r"\b(Cm )?%s\b" % verb, text), verb
+        said = run([program, "help"] + verb.split()).stdout.decode()
+        for option in re.findall(r"--([a-z-]+)", said):
+            assert "Fl -" + option in text or "-" + option in text, (verb, option)
+
+
+def test_every_option_of_the_daemon():
+    text = page("restante-milter.8")
+    said = run([os.path.join(BUILD, "restante-milter"), "--help"]).stdout.decode()
+    options = set(re.findall(r"--([a-z-]+)", said))
+    assert {"config", "check", "dump-config", "version"} <= options
+    for option in options:
+        assert "Fl -" + option in text, option
+
+
+def test_every_attribute_of_the_schema():
+    with open(os.path.join(SOURCE, "ldap-schema", "restante.schema")) as schema:
+        names = re.findall(r"NAME '(restante\w+)'", schema.read())
+    text = page("restante-schema.5")
+    assert len(names) > 50
+    for name in names:
+        assert re.search(r"\b%s\b" % name, text), name
+    for name in set(re.findall(r"\brestante[A-Z]\w+", text)):
+        assert name in names, name
+
+
+@pytest.mark.parametrize("command", [
+    "route", "status", "queue.list", "queue.show", "queue.cat", "queue.release", "queue.delete",
+    "queue.stats", "node.approve", "reload"])
+def test_commands_of_the_control_socket(command):
+    with open(os.path.join(SOURCE, "docs", "control.md")) as text:
+        assert "| `%s` |" % command in text.read()
+    with open(os.path.join(SOURCE, "milter", "commands.c")) as source:
+        assert '{ "%s", ' % command in source.read()
+    assert re.search(r"\b%s\b" % re.escape(command), page("restante-milter.8"))
+
+
+def test_no_command_is_left_out():
+    with open(os.path.join(SOURCE, "milter", "commands.c")) as source:
+        table = re.search(r"commands\[\] = \{(.*?)\n\};", source.read(), re.S).group(1)
+    named = set(re.findall(r'\{ "([a-z.]+)"', table))
+    with open(os.path.join(SOURCE, "docs", "control.md")) as text:
+        assert named == set(re.findall(r"(?m)^\| `([a-z.]+)` \|", text.read()))
