@@ -115,6 +115,26 @@ def lint_manual(page, ours):
     return said
 
 
+XR = re.compile(r"referenced manual not found: Xr (\S+) (\d)")
+
+
+def lint(page):
+    """What mandoc complains about. Whether a page that is referred to exists is asked of the tree,
+    for ours, and of nobody for others: a small machine has no manuals."""
+    status, said = run(["mandoc", "-Tlint", page])
+    complaints = []
+    for line in said.splitlines():
+        other = XR.search(line)
+        if other and (not other[1].startswith("restante") or
+                      os.path.exists(os.path.join(TOP, "man", "%s.%s" % other.groups()))):
+            continue
+        if not line.startswith("mandoc: outdated mandoc.db"):
+            complaints.append(line)
+    if status > 2 and not complaints:  # 0 to 2: nothing worse than a warning, all listed
+        complaints.append("%s: mandoc exit %d" % (page, status))
+    return "\n".join(complaints)
+
+
 def manual_pages(tally):
     pages = sorted(glob.glob(os.path.join(TOP, "man/*.[1-8]")))
     ours = {os.path.basename(page) for page in pages}
