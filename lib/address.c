@@ -1,15 +1,11 @@
-#include "lib/address.h"
+#include "lib/address_internal.h"
 
-#include <idn2.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unicase.h>
 #include <uninorm.h>
 #include <unistr.h>
-
-#define DOMAIN_MAX 255
-#define LABEL_MAX  63
 
 static const char too_long[] = "address too long";
 
@@ -161,110 +157,6 @@ static int fold_local(struct address *address, const char **error_r)
 	return 0;
 }
 
-/* --- the domain --------------------------------------------------------------------------- */
-
-static int literal_key(const char *domain, size_t len, char *key_r, const char **error_r)
-{
-	if (len < 3 || domain[len - 1] != ']')
-		return fault(error_r, "address literal is not closed");
-	for (size_t i = 0; i < len; i++) {
-		bool edge = i == 0 || i == len - 1;
-		if (!edge && (domain[i] <= ' ' || strchr("[]\\\"\x7f", domain[i]) != NULL))
-			return fault(error_r, "invalid address literal");
-		key_r[i] = lower(domain[i]);
-	}
-	key_r[len] = '\0';
-	return 0;
-}
-
-static bool is_label_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
-static int ascii_domain_key(const char *domain, size_t len, char *key_r, const char **error_r)
-{
-	size_t label = 0;
-
-	if (len > 0 && domain[0] == '[')
-		return literal_key(domain, len, key_r, error_r);
-	if (len > 0 && domain[len - 1] == '.')
-		len--;
-	for (size_t i = 0; i < len; i++) {
-		char c = lower(domain[i]);
-		key_r[i] = c;
-		if (c == '.' && label == 0)
-			return fault(error_r, "empty label in domain");
-		if (c != '.' && !is_label_char(c))
-			return fault(error_r, "invalid character in domain");
-		label = c == '.' ? 0 : label + 1;
-		if (label > LABEL_MAX)
-			return fault(error_r, "label of domain too long");
-	}
-	if (label == 0)
-		return fault(error_r, len ? "empty label in domain" : "empty domain");
-	key_r[len] = '\0';
-	return 0;
-}
-
-static int idna_domain_key(const char *domain, size_t len, char *key_r, const char **error_r)
-{
-	uint8_t text[4 * DOMAIN_MAX + 1];
-	uint8_t *ascii = NULL;
-	int result = -1;
-
-	if (len >= sizeof text)
-		return fault(error_r, "domain too long");
-	memcpy(text, domain, len);
-	text[len] = '\0';
-	*error_r = "domain is no valid internationalized name";
-	if (idn2_lookup_u8(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK) {
-		size_t ascii_len = strlen((char *)ascii);
-		/* Mapping can turn one character into several: what comes out is judged like any
-		 * other. */
-		if (ascii_len <= DOMAIN_MAX)
-			result = ascii_domain_key((char *)ascii, ascii_len, key_r, error_r);
-	}
-	idn2_free(ascii);
-	return result;
-}
-
-/* key_r holds DOMAIN_MAX + 1 bytes. */
-static int domain_key(const char *domain, size_t len, char *key_r, const char **error_r)
-{
-	unsigned char bits = 0;
-
-	for (size_t i = 0; i < len; i++)
-		bits |= (unsigned char)domain[i];
-	if (bits >= 0x80)
-		return idna_domain_key(domain, len, key_r, error_r);
-	if (len > DOMAIN_MAX)
-		return fault(error_r, "domain too long");
-	return ascii_domain_key(domain, len, key_r, error_r);
-}
-
-int address_domain_key(const char *domain, char *key_r, size_t size, const char **error_r)
-{
-	if (size <= DOMAIN_MAX)
-		return fault(error_r, "buffer too small");
-	return domain_key(domain, strlen(domain), key_r, error_r);
-}
-
-bool address_domain_unicode(const char *key, struct str *out)
-{
-	uint8_t *unicode = NULL;
-	bool differs = false;
-
-	if (strstr(key, "xn--") == NULL)
-		return false;
-	if (idn2_to_unicode_8z8z(key, (char **)&unicode, 0) == IDN2_OK) {
-		differs = strcmp((char *)unicode, key) != 0;
-		str_append_z(out, (char *)unicode);
-	}
-	idn2_free(unicode);
-	return differs;
-}
-
 /* --- whole addresses ---------------------------------------------------------------------- */
 
 static int append_domain(struct address *address, const char *key, const char **error_r)
@@ -280,7 +172,7 @@ static int append_domain(struct address *address, const char *key, const char **
 
 static int build(const struct spec *spec, struct address *address_r, const char **error_r)
 {
-	char key[DOMAIN_MAX + 1];
+	char key[ADDRESS_DOMAIN_MAX + 1];
 
 	address_r->has_domain = spec->domain != NULL;
 	address_r->utf8 = !spec->ascii;
@@ -288,7 +180,7 @@ static int build(const struct spec *spec, struct address *address_r, const char 
 		return -1;
 	if (!address_r->has_domain)
 		return address_r->local_len ? 0 : fault(error_r, "empty address");
-	if (domain_key(spec->domain, spec->domain_len, key, error_r) < 0)
+	if (address_domain_key_of(spec->domain, spec->domain_len, key, error_r) < 0)
 		return -1;
 	return append_domain(address_r, key, error_r);
 }

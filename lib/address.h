@@ -19,8 +19,8 @@
 #define ADDRESS_MAX 511
 
 struct address {
-	char key[ADDRESS_MAX + 1];   /* normal form, "local@domain" ("local" alone without domain) */
-	size_t local_len;            /* bytes of the key before the "@" */
+	char key[ADDRESS_MAX + 1]; /* normal form, "local@domain" ("local" alone without domain) */
+	size_t local_len;          /* bytes of the key before the "@" */
 	char local[ADDRESS_MAX + 1]; /* the local part unquoted, in its own spelling */
 	bool has_domain;
 	bool utf8; /* local part or domain was not ASCII */
@@ -29,7 +29,8 @@ struct address {
 /*
  * The argument of MAIL or RCPT ("<@h1,@h2:user@example.org>", "<>", "\"a b\"@x", also without
  * angle brackets). Source routes are stripped (RFC 5321 appendix C).
- * 0; -1 with *error_r (static text) where it is no address. "<>" gives an empty key, has_domain false.
+ * 0; -1 with *error_r (static text) where it is no address. "<>" gives an empty key, has_domain
+ * false.
  */
 int address_parse_path(const char *argument, struct address *address_r, const char **error_r);
 bool address_path_has_route(const char *argument); /* "<@h1:..." */
@@ -47,18 +48,19 @@ bool address_domain_unicode(const char *key, struct str *out);
 
 /*
  * Splits a subaddress off at the first of the delimiters that is neither the first nor the last
- * character of the local part: bare_r gets the address without it, detail_r the rest of the local part in its own spelling,
- * delimiter included ("+Detail"), pointing into address->local. False: there is none.
+ * character of the local part: bare_r gets the address without it, detail_r the rest of the local
+ * part in its own spelling, delimiter included ("+Detail"), pointing into address->local. False:
+ * there is none.
  */
 bool address_split_detail(const struct address *address, const char *delimiters,
 	struct address *bare_r, const char **detail_r);
 
 /*
- * physical with detail ("+Detail", may be "") put at the end of its local part, quoted where RFC 5321 requires it. 0, or -1 with
- * *error_r where the result would be too long.
+ * physical with detail ("+Detail", may be "") put at the end of its local part, quoted where RFC
+ * 5321 requires it. 0, or -1 with *error_r where the result would be too long.
  */
-int address_with_detail(const char *physical, const char *detail, struct str *result_r,
-	const char **error_r);
+int address_with_detail(
+	const char *physical, const char *detail, struct str *result_r, const char **error_r);
 
 /* Whether text can be a physical address: ASCII addr-spec with a domain. 0, or -1 with *error_r. */
 int address_check_physical(const char *text, const char **error_r);

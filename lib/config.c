@@ -2,18 +2,15 @@
 #include "lib/config.h"
 
 #include <confuse.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/config_internal.h"
 #include "lib/config_table.h"
 #include "lib/mem.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
 #define KEYS_MAX       128
 #define NAME_MAX_BYTES 64
 
@@ -143,72 +140,6 @@ static int on_sentinel(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resu
 	*(const char **)result = value;
 	loader->complete = true;
 	return 0;
-}
-
-/* --- the file ------------------------------------------------------------------------------ */
-
-static int check_text(struct loader *load, const char *path, const struct str *text)
-{
-	int line = 1;
-
-	for (size_t i = 0; i < text->len; i++) {
-		unsigned char c = (unsigned char)text->data[i];
-		if (c == '\n')
-			line++;
-		else if (c < ' ' && c != '\t' && c != '\r')
-			return complain(load, "%s:%d: byte 0x%02x; this must be a text file", path,
-				line, c);
-	}
-	return 0;
-}
-
-static int read_all(struct loader *load, const char *path, int fd, struct str *text)
-{
-	ssize_t got;
-
-	do {
-		str_reserve(text, 4096);
-		got = read(fd, text->data + text->len, 4096);
-		if (got < 0)
-			return complain(load, "%s: cannot be read: %s", path, strerror(errno));
-		text->len += (size_t)got;
-	} while (got > 0 && text->len <= FILE_MAX_BYTES);
-	if (text->len > FILE_MAX_BYTES)
-		return complain(load, "%s: larger than 1 MB; this is no restante.conf", path);
-	return check_text(load, path, text);
-}
-
-static int cannot_open(struct loader *load, const char *path)
-{
-	if (errno == ENOENT)
-		return complain(load,
-			"%s: there is no such file; name another with -c or write one as "
-			"restante.conf(5) says",
-			path);
-	if (errno == EACCES)
-		return complain(load, "%s: permission denied; user id %ld must be able to read it",
-			path, (long)geteuid());
-	return complain(load, "%s: cannot be opened: %s", path, strerror(errno));
-}
-
-static int read_file(struct loader *load, const char *path, struct str *text)
-{
-	struct stat status;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	int result;
-
-	if (fd < 0)
-		return cannot_open(load, path);
-	if (fstat(fd, &status) < 0)
-		result = complain(load, "%s: %s", path, strerror(errno));
-	else if (S_ISDIR(status.st_mode))
-		result = complain(load, "%s: is a directory; name the file in it", path);
-	else if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode))
-		result = complain(load, "%s: is no regular file", path);
-	else
-		result = read_all(load, path, fd, text);
-	close(fd);
-	return result;
 }
 
 /* --- parsing ------------------------------------------------------------------------------- */
@@ -394,7 +325,7 @@ struct config *config_load(const char *path, const char **error_r)
 	struct loader load = { .config = new_config(path) };
 	struct str text = STR_INIT;
 
-	if (read_file(&load, path, &text) == 0)
+	if (config_file_read(path, &text, load.error, sizeof load.error) == 0)
 		parse(&load, path, &text);
 	str_free(&text);
 	if (load.error[0] == '\0') {

@@ -9,7 +9,8 @@ check_PROGRAMS += tests/unit/test_config
 tests_unit_test_config_SOURCES = tests/unit/test_config.c tests/unit/unit.h
 tests_unit_test_config_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_control
-tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/unit.h
+tests_unit_test_control_SOURCES = tests/unit/test_control.c tests/unit/control_fixture.c \
+	tests/unit/control_fixture.h tests/unit/unit.h
 tests_unit_test_control_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_tls
 tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/unit.h
@@ -26,3 +27,7 @@ tests_unit_test_log_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_route
 tests_unit_test_route_SOURCES = tests/unit/test_route.c tests/unit/unit.h
 tests_unit_test_route_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_control_socket
+tests_unit_test_control_socket_SOURCES = tests/unit/test_control_socket.c \
+	tests/unit/control_fixture.c tests/unit/control_fixture.h tests/unit/unit.h
+tests_unit_test_control_socket_LDADD = $(TEST_LIBS)
