@@ -82,6 +82,22 @@ void envelope_begin(struct envelope *e, char *const *arguments, const char *auth
 	e->open = true;
 }
 
+/* "<@a,@b:user@c>" as "<user@c>"; the colons of an address literal are inside of brackets. */
+static uint32_t keep_recipient(struct envelope *e, const char *argument)
+{
+	uint32_t where = (uint32_t)e->text.len;
+	bool literal = false;
+	const char *p = argument;
+
+	if (!address_path_has_route(argument))
+		return keep(e, argument);
+	for (; *p != '\0' && (literal || *p != ':'); p++)
+		literal = *p == '[' || (literal && *p != ']');
+	str_append_c(&e->text, '<');
+	str_append(&e->text, *p ? p + 1 : p, strlen(*p ? p + 1 : p) + 1);
+	return where;
+}
+
 int envelope_add(struct envelope *e, char *const *arguments)
 {
 	if (e->count >= ENVELOPE_RECIPIENTS_MAX || e->text.len >= ENVELOPE_BYTES_MAX)
@@ -91,7 +107,7 @@ int envelope_add(struct envelope *e, char *const *arguments)
 		e->recipients = mem_grow(e->recipients, e->cap, sizeof *e->recipients);
 	}
 	struct envelope_recipient *r = &e->recipients[e->count++];
-	r->argument = keep(e, arguments[0]);
+	r->argument = keep_recipient(e, arguments[0]);
 	r->params = keep_params(e, arguments + 1);
 	return 0;
 }
@@ -123,41 +139,31 @@ const char *envelope_params(const struct envelope *e, size_t recipient)
 	return envelope_text(e, e->recipients[recipient].params);
 }
 
-static bool is_ascii(const char *text)
+static void append_word(struct str *out, const char *word, size_t len)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text >= 0x80)
-			return false;
-	return true;
+	if (out->len)
+		str_append_c(out, ' ');
+	str_append(out, word, len);
 }
 
-static void add_orcpt(const char *argument, struct str *out)
+void envelope_dsn_params(
+	const char *params, const char *argument, enum orcpt_form form, struct str *out)
 {
-	struct str bare = STR_INIT;
+	struct str address = STR_INIT, orcpt = STR_INIT;
 
-	if (!is_ascii(argument))
-		return;
-	envelope_unbracket(argument, &bare);
-	str_append_z(out, out->len ? " ORCPT=rfc822;" : "ORCPT=rfc822;");
-	address_xtext_encode(str_cstr(&bare), out);
-	str_free(&bare);
-}
-
-void envelope_dsn_params(const char *params, const char *argument, bool dsn_only, struct str *out)
-{
-	bool orcpt = false;
-
-	while (*params != '\0') {
-		size_t len = strcspn(params, " ");
-		bool is_orcpt = strncasecmp(params, "ORCPT=", 6) == 0;
-		if (!dsn_only || is_orcpt || strncasecmp(params, "NOTIFY=", 7) == 0) {
-			if (out->len)
-				str_append_c(out, ' ');
-			str_append(out, params, len);
-		}
-		orcpt |= is_orcpt;
-		params += len + (params[len] == ' ');
+	for (size_t len; *params != '\0'; params += len + (params[len] == ' ')) {
+		len = strcspn(params, " ");
+		if (strncasecmp(params, "ORCPT=", 6) == 0)
+			orcpt_given(params, len, form, &orcpt);
+		else if (form == ORCPT_WIRE || strncasecmp(params, "NOTIFY=", 7) == 0)
+			append_word(out, params, len);
 	}
-	if (!orcpt)
-		add_orcpt(argument, out);
+	if (orcpt.len == 0) {
+		envelope_unbracket(argument, &address);
+		orcpt_made(str_cstr(&address), form, &orcpt);
+	}
+	if (orcpt.len)
+		append_word(out, orcpt.data, orcpt.len);
+	str_free(&address);
+	str_free(&orcpt);
 }

@@ -1,5 +1,7 @@
 /*
- * The envelope of the transaction at hand: what MAIL and RCPT said, byte for byte. Its memory is
+ * The envelope of the transaction at hand: what MAIL and RCPT said, byte for byte but for source
+ * routes: with one, Postfix does not find the recipient again to delete it, without it does
+ * (TRAPS 1, 3; RFC 5321 appendix C wants them ignored). Its memory is
  * used again for the next one on the connection. Not thread-safe.
  */
 #ifndef RESTANTE_MILTER_ENVELOPE_H
@@ -10,6 +12,7 @@
 #include <stdint.h>
 
 #include "lib/str.h"
+#include "milter/orcpt.h"
 
 /* More recipients, or more bytes of them, are refused: memory is bounded whatever the MTA allows.
  */
@@ -43,10 +46,11 @@ const char *envelope_params(const struct envelope *envelope, size_t recipient);
 /* A path without its angle brackets, appended to out. */
 void envelope_unbracket(const char *argument, struct str *out);
 /*
- * The ESMTP parameters with which a recipient goes on, appended to out: those given (only NOTIFY
- * and ORCPT with `dsn_only`), and ORCPT where it is absent. A non-ASCII address gets none: Postfix
- * 3.7 encodes `ORCPT=utf-8;` twice (TRAPS 7).
+ * The ESMTP parameters with which a recipient goes on, appended to out: for the MTA (ORCPT_MILTER)
+ * NOTIFY and ORCPT, for the hold queue (ORCPT_WIRE) all that were given; ORCPT is added where it
+ * is absent.
  */
-void envelope_dsn_params(const char *params, const char *argument, bool dsn_only, struct str *out);
+void envelope_dsn_params(
+	const char *params, const char *argument, enum orcpt_form form, struct str *out);
 
 #endif

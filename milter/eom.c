@@ -104,7 +104,7 @@ static enum reply change_envelope(struct eom *e)
 			continue;
 		str_reset(&params);
 		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
-			e->recipients[i].argument, true, &params);
+			e->recipients[i].argument, ORCPT_MILTER, &params);
 		done = e->mta->add_recipient(e->mta->context, e->recipients[i].physical,
 			       params.len ? params.data : NULL) == 0;
 	}
@@ -143,7 +143,7 @@ static struct holdq_recipient *held_recipients(const struct eom *e)
 			continue;
 		envelope_unbracket(e->recipients[i].argument, &address);
 		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
-			e->recipients[i].argument, false, &params);
+			e->recipients[i].argument, ORCPT_WIRE, &params);
 		held[n] =
 			(struct holdq_recipient){ str_steal(&address), str_steal(&params), { 0 } };
 		memcpy(held[n++].mailbox, e->decided[i].mailbox, ROUTE_UUID_BYTES);

@@ -17,6 +17,7 @@ milter_libfront_a_SOURCES = \
 	milter/node_entry.c milter/node_entry.h \
 	milter/nodemark.c milter/nodemark.h \
 	milter/notify.c milter/notify.h \
+	milter/orcpt.c milter/orcpt.h \
 	milter/physical.c milter/physical.h \
 	milter/plan.c milter/plan.h \
 	milter/privileges.c milter/privileges.h \

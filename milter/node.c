@@ -30,8 +30,8 @@ struct node {
 
 	/* The thread's own: */
 	struct node_entry *entry;
-	int64_t heartbeat_at;         /* next one */
-	char heartbeat[32];           /* last one written */
+	int64_t heartbeat_at; /* next one */
+	char heartbeat[32];   /* last one written */
 	enum nodemark mark;
 	enum node_state state; /* last one that was said in the log */
 	bool state_said, refusal_said;

@@ -108,8 +108,8 @@ static enum ldap_result write_once(struct node_entry *e, const char *dn,
 {
 	if (!have_session(e))
 		return LDAP_DOWN;
-	enum ldap_result result = ldap_session_modify(e->session, dn, changes->list,
-		changes->count, assertion, NULL, 0);
+	enum ldap_result result = ldap_session_modify(
+		e->session, dn, changes->list, changes->count, assertion, NULL, 0);
 	if (result == LDAP_DONE)
 		note_success(e);
 	return result;

@@ -28,8 +28,8 @@ struct node_changes {
 void node_changes_text(struct node_changes *changes, const char *attribute, const char *text);
 void node_changes_number(struct node_changes *changes, const char *attribute, uint64_t number);
 /* values stay the caller's; NULL removes the attribute. */
-void node_changes_values(struct node_changes *changes, const char *attribute,
-	const char *const *values);
+void node_changes_values(
+	struct node_changes *changes, const char *attribute, const char *const *values);
 
 /* Failures are logged when they are news, and counted. */
 enum ldap_result node_entry_write(struct node_entry *entry, const char *dn,

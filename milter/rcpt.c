@@ -81,9 +81,6 @@ static enum reply take(struct connection *c, const char *argument)
 			"the MTA routes this domain to the re-entry listener, but it is not "
 			"federated");
 	}
-	/* The MTA would not find it again to delete it (TRAPS 3). */
-	if (address_path_has_route(argument))
-		return refuse(c, argument, REPLY_SOURCE_ROUTE, "source route");
 	return route.verdict == ROUTE_HOLD ? take_hold(c, argument, &route) : REPLY_NONE;
 }
 

@@ -8,7 +8,6 @@ static const struct reply_text texts[] = {
 	[REPLY_TRYAGAIN] = { "451", "4.3.0", "Routing not known at present, try again later" },
 	[REPLY_FULL] = { "452", "4.3.1", "Insufficient system storage, try again later" },
 	[REPLY_SYNTAX] = { "553", "5.1.3", "Bad recipient address syntax" },
-	[REPLY_SOURCE_ROUTE] = { "550", "5.1.3", "Source routes are not supported" },
 	[REPLY_TOO_MANY] = { "452", "4.5.3", "Too many recipients" },
 	[REPLY_FLIPPED] = { "451", "4.2.1", "Mailbox in transfer, send the message again" },
 	[REPLY_CIRCLE] = { "451", "4.4.6", "Routing loop, try again later" },

@@ -16,7 +16,6 @@ enum reply {
 	REPLY_TRYAGAIN,
 	REPLY_FULL,
 	REPLY_SYNTAX,
-	REPLY_SOURCE_ROUTE,
 	REPLY_TOO_MANY, /* recipients of one message */
 	REPLY_FLIPPED,  /* a large message in flight as the mailbox began to hold */
 	REPLY_CIRCLE,   /* re-entry: it would leave as it came */
