@@ -1,2 +1,2 @@
 # docs: pages for administrators
-EXTRA_DIST += docs/control.md
+EXTRA_DIST += docs/control.md docs/operating.md
