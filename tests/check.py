@@ -101,20 +101,6 @@ def system_tests(tally, long_ones):
     tally.add("system tests", int(suite.get("tests")) - bad, bad, tail(said, 120))
 
 
-def lint_manual(page, ours):
-    """What mandoc says of a page. Which pages of others this machine has is not the page's fault;
-    ours refer to each other before any is installed."""
-    done = subprocess.run(["mandoc", "-Tlint", page], cwd=TOP, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, check=False)
-    said = []
-    for line in done.stdout.decode(errors="replace").splitlines():
-        reference = re.search(r"referenced manual not found: Xr (\S+) (\d)", line)
-        missing = reference and reference.group(1).startswith("restante")
-        if not reference or (missing and "%s.%s" % reference.groups() not in ours):
-            said.append(line)
-    return said
-
-
 XR = re.compile(r"referenced manual not found: Xr (\S+) (\d)")
 
 
@@ -137,12 +123,7 @@ def lint(page):
 
 def manual_pages(tally):
     pages = sorted(glob.glob(os.path.join(TOP, "man/*.[1-8]")))
-    ours = {os.path.basename(page) for page in pages}
-    complaints = []
-    for page in pages:
-        said = lint_manual(page, ours)
-        if said:
-            complaints.append("\n".join(said))
+    complaints = [said for said in map(lint, pages) if said]
     if not pages:
         complaints.append("man/: there is no page")
     tally.add("manual pages (mandoc -Tlint)", max(0, len(pages) - len(complaints)),
