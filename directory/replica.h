@@ -1,7 +1,8 @@
 /*
- * The replica: a local copy of what the directory says about mailboxes, systems, federated domains and this
- * node (DESIGN section 3), in its own Berkeley DB environment. Commits are written, not synced;
- * replica_sync makes them durable. Lookups are safe from any thread, and never wait for LDAP.
+ * The replica: a local copy of what the directory says about mailboxes, systems, federated domains
+ * and this node (DESIGN section 3), in its own Berkeley DB environment. Commits are written, not
+ * synced; replica_sync makes them durable. Lookups are safe from any thread, and never wait for
+ * LDAP.
  */
 #ifndef RESTANTE_DIRECTORY_REPLICA_H
 #define RESTANTE_DIRECTORY_REPLICA_H
@@ -20,9 +21,10 @@ struct replica_options {
 	const char *node;       /* name of this front door's node entry */
 	const char *delimiters; /* of subaddresses, "" = none */
 	bool carry_detail;
-	const char *postmaster; /* physical address for postmaster@<federated domain>, may be NULL */
+	const char
+		*postmaster; /* physical address for postmaster@<federated domain>, may be NULL */
 	int64_t vanish_grace_us;
-	int64_t heartbeat_us;   /* current = own heartbeat came back within three of these */
+	int64_t heartbeat_us; /* current = own heartbeat came back within three of these */
 	unsigned mass_delete_percent;
 };
 
@@ -38,25 +40,26 @@ void replica_configure(struct replica *replica, const struct replica_options *op
  * The facts about one recipient, node_enabled included; always filled, `trouble` says when the
  * store failed. No allocation, one or two B-tree look-ups for an address that is there.
  */
-void replica_lookup(struct replica *replica, const struct address *address,
-	struct route_facts *facts_r);
+void replica_lookup(
+	struct replica *replica, const struct address *address, struct route_facts *facts_r);
 
 enum node_state { NODE_ABSENT, NODE_ENABLED, NODE_DISABLING, NODE_DISABLED, NODE_UNKNOWN };
 
 /* What the replica says of the federation and of this node. */
 struct replica_view {
 	bool loaded, current, refreshing;
-	uint64_t epoch;          /* restanteEpoch as last seen */
-	bool epoch_covered;      /* the vector covers the entryCSN that carries it */
+	uint64_t epoch;     /* restanteEpoch as last seen */
+	bool epoch_covered; /* the vector covers the entryCSN that carries it */
 	char epoch_csn[64];
 	enum node_state node;
-	/* The write that made the node what it is, is durable here (synced), so no crash goes back behind it. */
+	/* The write that made the node what it is, is durable here (synced), so no crash goes back
+	 * behind it. */
 	bool node_durable;
-	char node_dn[512];       /* "" while NODE_ABSENT */
+	char node_dn[512];                 /* "" while NODE_ABSENT */
 	uint64_t node_acked, node_drained; /* as the directory has them */
 	int64_t heartbeat_age_us;          /* since the last one that came back, monotonic */
 	uint64_t mailboxes, addresses;
-	uint64_t refused_deletes;          /* a mass disappearance waits for `restante node approve` */
+	uint64_t refused_deletes; /* a mass disappearance waits for `restante node approve` */
 };
 void replica_view(struct replica *replica, struct replica_view *view_r);
 
@@ -75,10 +78,12 @@ int64_t replica_approve(struct replica *replica, const char **error_r);
 typedef void (*replica_observer)(void *context, const uint8_t *uuid);
 void replica_observe(struct replica *replica, replica_observer observer, void *context);
 
-/* Each mailbox that is held now (its own state or its system's), with its physical address. callback non-zero stops. */
+/* Each mailbox that is held now (its own state or its system's), with its physical address.
+ * callback non-zero stops. */
 typedef int (*replica_held_callback)(void *context, const uint8_t *uuid, const char *physical);
 int replica_each_held(struct replica *replica, replica_held_callback callback, void *context);
-/* The primary name of a mailbox for people (its first access address, else its DN); "" where unknown. */
+/* The primary name of a mailbox for people (its first access address, else its DN); "" where
+ * unknown. */
 void replica_mailbox_name(struct replica *replica, const uint8_t *uuid, char *name_r, size_t size);
 
 /* For `restante status`: entries, vector, last cookie, cache. */

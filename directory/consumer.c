@@ -1,0 +1,300 @@
+#define _GNU_SOURCE
+#include "directory/consumer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "directory/feed.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define WAIT_LEAST_US (100 * CLOCK_MS)
+#define WAIT_MOST_US  (30 * CLOCK_SECOND)
+#define LOG_AGAIN_US  (300 * CLOCK_SECOND) /* the same failure is told again after that */
+#define PROVIDERS_MAX 32
+
+struct consumer {
+	struct replica *replica;
+	struct ldap_options options; /* its strings are ours */
+	char *uris;                  /* cut into providers */
+	char *providers[PROVIDERS_MAX];
+	size_t provider_count;
+	char *node;
+	bool full; /* begin without a cookie */
+	pthread_t thread;
+	atomic_bool stop;   /* for good */
+	atomic_bool hangup; /* this connection: also set by a stop */
+	/* guarded by lock */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	const char *provider; /* NULL: not connected */
+	const char *phase;
+	int64_t since_us;
+	char last_error[1024];
+	int64_t last_logged_us;
+	struct feed_counts counts;
+	uint64_t connects;
+};
+
+/* --- telling -------------------------------------------------------------------------------- */
+
+static void set_phase(void *context, const char *phase)
+{
+	struct consumer *consumer = context;
+
+	pthread_mutex_lock(&consumer->lock);
+	consumer->phase = phase;
+	pthread_mutex_unlock(&consumer->lock);
+}
+
+static void set_provider(struct consumer *consumer, const char *provider)
+{
+	pthread_mutex_lock(&consumer->lock);
+	consumer->provider = provider;
+	consumer->phase = provider != NULL ? "connected" : "waiting";
+	consumer->since_us = clock_mono_us();
+	consumer->connects += provider != NULL ? 1 : 0;
+	pthread_mutex_unlock(&consumer->lock);
+}
+
+/* The same failure over and over is one fact. */
+static void tell_error(struct consumer *consumer, const char *uri, const char *error)
+{
+	char text[sizeof(consumer->last_error)];
+	int64_t now = clock_mono_us();
+	bool told;
+
+	if (strncmp(error, uri, strlen(uri)) == 0)
+		snprintf(text, sizeof(text), "%s", error);
+	else
+		snprintf(text, sizeof(text), "%s: %s", uri, error);
+	pthread_mutex_lock(&consumer->lock);
+	told = strcmp(text, consumer->last_error) == 0 &&
+	       now - consumer->last_logged_us < LOG_AGAIN_US;
+	memcpy(consumer->last_error, text, sizeof(text));
+	if (!told)
+		consumer->last_logged_us = now;
+	pthread_mutex_unlock(&consumer->lock);
+	if (!told)
+		log_error("directory", "%s", text);
+}
+
+/* --- one connection ------------------------------------------------------------------------- */
+
+static struct feed make_feed(struct consumer *consumer, struct ldap_session *session)
+{
+	return (struct feed){ .replica = consumer->replica,
+		.session = session,
+		.base = consumer->options.base,
+		.node = consumer->node,
+		.full = consumer->full,
+		.stop = &consumer->hangup,
+		.counts = &consumer->counts,
+		.phase = set_phase,
+		.context = consumer };
+}
+
+/* True: a refresh was completed. */
+static bool follow(struct consumer *consumer, struct feed *feed, const char *uri)
+{
+	enum feed_end end;
+
+	set_provider(consumer, uri);
+	log_info("directory", "connected provider=%s resume=%s", uri, feed->full ? "no" : "yes");
+	end = feed_run(feed);
+	set_provider(consumer, NULL);
+	if (feed->refreshed)
+		consumer->full = false;
+	if (end == FEED_RELOAD) {
+		log_warning("directory", "provider asks for a complete refresh provider=%s", uri);
+		consumer->full = true;
+		return true;
+	}
+	if (end != FEED_STOPPED)
+		tell_error(consumer, uri, feed_error(feed));
+	return feed->refreshed;
+}
+
+enum attempt { ATTEMPT_FAILED, ATTEMPT_BEHIND, ATTEMPT_SERVED };
+
+static enum attempt try_provider(struct consumer *consumer, const char *uri, bool take_behind)
+{
+	struct ldap_options options = consumer->options;
+	struct ldap_session *session;
+	const char *error = NULL;
+	enum attempt attempt = ATTEMPT_FAILED;
+	struct feed feed;
+	bool behind = false;
+
+	options.uri = uri;
+	if ((session = ldap_session_open(&options, &error)) == NULL) {
+		tell_error(consumer, uri, error);
+		return ATTEMPT_FAILED;
+	}
+	feed = make_feed(consumer, session);
+	if (feed_check(&feed, &behind) < 0)
+		tell_error(consumer, uri, feed_error(&feed));
+	else if (behind && !take_behind)
+		attempt = ATTEMPT_BEHIND;
+	else if (follow(consumer, &feed, uri))
+		attempt = ATTEMPT_SERVED;
+	if (behind)
+		log_warning("directory", "provider is behind provider=%s used=%s", uri,
+			attempt == ATTEMPT_BEHIND ? "no" : "yes");
+	feed_free(&feed);
+	ldap_session_close(&session);
+	return attempt;
+}
+
+/* Each in turn; one that is behind only where no other is to be had. */
+static bool try_providers(struct consumer *consumer)
+{
+	const char *behind = NULL;
+
+	for (size_t i = 0; i < consumer->provider_count && !atomic_load(&consumer->hangup); i++)
+		switch (try_provider(consumer, consumer->providers[i], false)) {
+		case ATTEMPT_SERVED: return true;
+		case ATTEMPT_BEHIND:
+			if (behind == NULL)
+				behind = consumer->providers[i];
+			break;
+		case ATTEMPT_FAILED: break;
+		}
+	return behind != NULL && !atomic_load(&consumer->hangup) &&
+	       try_provider(consumer, behind, true) == ATTEMPT_SERVED;
+}
+
+/* --- the thread ----------------------------------------------------------------------------- */
+
+static void wait_a_while(struct consumer *consumer, int64_t wait_us)
+{
+	int64_t deadline = clock_mono_us() + wait_us;
+
+	pthread_mutex_lock(&consumer->lock);
+	while (!atomic_load(&consumer->hangup) && clock_mono_us() < deadline)
+		clock_cond_wait_until(&consumer->wake, &consumer->lock, deadline);
+	pthread_mutex_unlock(&consumer->lock);
+}
+
+static void *run(void *context)
+{
+	struct consumer *consumer = context;
+	int64_t wait_us = WAIT_LEAST_US;
+
+	while (!atomic_load(&consumer->stop)) {
+		atomic_store(&consumer->hangup, atomic_load(&consumer->stop));
+		if (try_providers(consumer))
+			wait_us = WAIT_LEAST_US;
+		if (!atomic_load(&consumer->hangup)) {
+			wait_a_while(consumer, wait_us);
+			wait_us = wait_us * 2 < WAIT_MOST_US ? wait_us * 2 : WAIT_MOST_US;
+		}
+		replica_tick(consumer->replica);
+	}
+	return NULL;
+}
+
+static void cut_uris(struct consumer *consumer)
+{
+	char *rest = consumer->uris, *uri;
+
+	while (consumer->provider_count < PROVIDERS_MAX &&
+		(uri = strtok_r(rest, " \t", &rest)) != NULL)
+		consumer->providers[consumer->provider_count++] = uri;
+}
+
+static void copy_options(struct ldap_options *copy, const struct ldap_options *options)
+{
+	*copy = *options;
+	copy->uri = NULL;
+	copy->base = mem_strdup(options->base);
+	copy->bind_dn = mem_strdup(options->bind_dn);
+	copy->password_file = mem_strdup(options->password_file);
+	copy->ca_file = mem_strdup(options->ca_file);
+	copy->cert_file = mem_strdup(options->cert_file);
+	copy->key_file = mem_strdup(options->key_file);
+}
+
+static void free_consumer(struct consumer *consumer)
+{
+	mem_free(&consumer->options.base);
+	mem_free(&consumer->options.bind_dn);
+	mem_free(&consumer->options.password_file);
+	mem_free(&consumer->options.ca_file);
+	mem_free(&consumer->options.cert_file);
+	mem_free(&consumer->options.key_file);
+	mem_free(&consumer->uris);
+	mem_free(&consumer->node);
+	pthread_cond_destroy(&consumer->wake);
+	pthread_mutex_destroy(&consumer->lock);
+	mem_free(&consumer);
+}
+
+struct consumer *consumer_start(struct replica *replica, const struct ldap_options *options,
+	const char *uris, const char *node, const char **error_r)
+{
+	struct consumer *consumer = mem_zalloc(sizeof(*consumer));
+
+	consumer->replica = replica;
+	copy_options(&consumer->options, options);
+	consumer->uris = mem_strdup(uris);
+	consumer->node = mem_strdup(node);
+	consumer->phase = "waiting";
+	cut_uris(consumer);
+	pthread_mutex_init(&consumer->lock, NULL);
+	clock_cond_init(&consumer->wake);
+	if (consumer->provider_count == 0)
+		*error_r = "no uri of a directory server is given";
+	else if (pthread_create(&consumer->thread, NULL, run, consumer) != 0)
+		*error_r = "cannot start the directory's thread";
+	else
+		return consumer;
+	free_consumer(consumer);
+	return NULL;
+}
+
+static void hang_up(struct consumer *consumer)
+{
+	pthread_mutex_lock(&consumer->lock);
+	atomic_store(&consumer->hangup, true);
+	pthread_cond_broadcast(&consumer->wake);
+	pthread_mutex_unlock(&consumer->lock);
+}
+
+void consumer_stop(struct consumer **consumer)
+{
+	if (*consumer == NULL)
+		return;
+	atomic_store(&(*consumer)->stop, true);
+	hang_up(*consumer);
+	pthread_join((*consumer)->thread, NULL);
+	free_consumer(*consumer);
+	*consumer = NULL;
+}
+
+void consumer_reconnect(struct consumer *consumer)
+{
+	hang_up(consumer);
+}
+
+void consumer_status(struct consumer *consumer, struct json *object)
+{
+	pthread_mutex_lock(&consumer->lock);
+	if (consumer->provider != NULL)
+		json_set_string(object, "provider", consumer->provider);
+	json_set_bool(object, "connected", consumer->provider != NULL);
+	json_set_real(
+		object, "since", (double)(clock_mono_us() - consumer->since_us) / CLOCK_SECOND);
+	json_set_string(object, "phase", consumer->phase);
+	if (consumer->last_error[0] != '\0')
+		json_set_string(object, "last_error", consumer->last_error);
+	json_set_int(object, "connects", (int64_t)consumer->connects);
+	json_set_int(object, "refreshes", (int64_t)consumer->counts.refreshes);
+	json_set_int(object, "entries", (int64_t)consumer->counts.entries);
+	json_set_int(object, "deletes", (int64_t)consumer->counts.deletes);
+	json_set_int(object, "cookies", (int64_t)consumer->counts.cookies);
+	pthread_mutex_unlock(&consumer->lock);
+}

@@ -1,0 +1,185 @@
+#include "directory/store.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "directory/bytes.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+#define STORE_VERSION "restante replica 1"
+
+static _Thread_local char store_error[1024];
+
+static int fail(const char **error_r, const char *dir, const char *what)
+{
+	struct str text = STR_INIT;
+
+	str_printf(&text, "%s: %s", dir, what);
+	strncpy(store_error, str_cstr(&text), sizeof(store_error) - 1);
+	str_free(&text);
+	*error_r = store_error;
+	return -1;
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+static int open_tables(struct store *store, const char **error_r)
+{
+	struct {
+		struct bdb_table **table;
+		const char *name;
+	} tables[] = { { &store->entries, "entries" }, { &store->addresses, "addresses" },
+		{ &store->small, "small" }, { &store->holding, "holding" },
+		{ &store->buried, "buried" }, { &store->doomed, "doomed" },
+		{ &store->meta, "meta" } };
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		*tables[i].table = bdb_table_open(store->env, tables[i].name, 0, 0, error_r);
+		if (*tables[i].table == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* 0: says so (or said nothing and does now); -1: says something else, which is left in value. */
+static int expect_meta(struct store *store, const char *key, const char *wanted)
+{
+	enum bdb_result result = bdb_get(store->meta, NULL, key, strlen(key), &store->value);
+
+	if (result == BDB_NOTFOUND)
+		result = bdb_put(store->meta, NULL, key, strlen(key), wanted, strlen(wanted), 0);
+	else if (result == BDB_OK && strcasecmp(str_cstr(&store->value), wanted) != 0)
+		return -1;
+	return result == BDB_OK ? 0 : -1;
+}
+
+static int check_meta(struct store *store, const char *base, const char **error_r)
+{
+	if (expect_meta(store, "version", STORE_VERSION) < 0)
+		return fail(error_r, store->dir,
+			"this replica was made by another version; stop the program, remove the "
+			"directory and start again: it is loaded anew");
+	if (expect_meta(store, "base", base) < 0)
+		return fail(error_r, store->dir,
+			"this replica is of another base; set the base back, or remove the "
+			"directory and start again: it is loaded anew");
+	return 0;
+}
+
+static void get_vector(struct bytes *in, struct csn_vector *vector_r)
+{
+	uint64_t len = bytes_number(in, 4);
+	const uint8_t *text = bytes_take(in, len);
+
+	if (text == NULL || cookie_parse((const char *)text, len, vector_r) < 0)
+		in->bad = true;
+}
+
+static int get_meta(struct store *store, struct store_meta *meta_r, const char **error_r)
+{
+	enum bdb_result result = bdb_get(store->meta, NULL, "state", 5, &store->value);
+	struct bytes in = { .data = (const uint8_t *)store->value.data, .len = store->value.len };
+
+	memset(meta_r, 0, sizeof(*meta_r));
+	if (result == BDB_NOTFOUND)
+		return 0;
+	meta_r->loaded = bytes_number(&in, 1) == 1;
+	meta_r->mailboxes = bytes_number(&in, 8);
+	meta_r->addresses = bytes_number(&in, 8);
+	meta_r->refused = bytes_number(&in, 8);
+	get_vector(&in, &meta_r->vector);
+	get_vector(&in, &meta_r->pending);
+	if (result != BDB_OK || in.bad)
+		return fail(error_r, store->dir,
+			"the replica is damaged; remove the directory and start again: it is "
+			"loaded anew");
+	return 0;
+}
+
+int store_open(struct store *store, const char *dir, const char *base, uint64_t cache_bytes,
+	struct store_meta *meta_r, const char **error_r)
+{
+	struct bdb_options options = { .dir = dir, .cache_bytes = cache_bytes };
+
+	store->dir = mem_strdup(dir);
+	store->process = (uint64_t)clock_wall_us();
+	if ((store->env = bdb_env_open(&options, error_r)) == NULL)
+		return -1;
+	if (open_tables(store, error_r) < 0 || check_meta(store, base, error_r) < 0 ||
+		get_meta(store, meta_r, error_r) < 0)
+		return -1;
+	if (!meta_r->loaded && store_clear(store) != BDB_OK)
+		return fail(error_r, dir, bdb_reason());
+	/* what the last process wrote without syncing decides from now on: make it durable */
+	if (bdb_log_sync(store->env) != BDB_OK)
+		return fail(error_r, dir, bdb_reason());
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	bdb_table_close(&store->entries);
+	bdb_table_close(&store->addresses);
+	bdb_table_close(&store->small);
+	bdb_table_close(&store->holding);
+	bdb_table_close(&store->buried);
+	bdb_table_close(&store->doomed);
+	bdb_table_close(&store->meta);
+	bdb_env_close(&store->env);
+	record_free(&store->old);
+	str_free(&store->value);
+	str_free(&store->changed);
+	mem_free(&store->dir);
+}
+
+static void put_vector(struct str *out, const struct csn_vector *vector)
+{
+	struct str text = STR_INIT;
+
+	cookie_compose(vector, &text);
+	bytes_put(out, text.len, 4);
+	str_append(out, str_cstr(&text), text.len);
+	str_free(&text);
+}
+
+enum bdb_result store_put_meta(
+	struct store *store, struct bdb_txn *txn, const struct store_meta *meta)
+{
+	struct str *out = &store->value;
+
+	str_reset(out);
+	bytes_put(out, meta->loaded ? 1 : 0, 1);
+	bytes_put(out, meta->mailboxes, 8);
+	bytes_put(out, meta->addresses, 8);
+	bytes_put(out, meta->refused, 8);
+	put_vector(out, &meta->vector);
+	put_vector(out, &meta->pending);
+	return bdb_put(store->meta, txn, "state", 5, out->data, out->len, 0);
+}
+
+static enum bdb_result clear_unless_empty(struct bdb_table *table)
+{
+	struct bdb_cursor *cursor;
+	struct bdb_item item;
+	enum bdb_result result = bdb_cursor_open(table, NULL, 0, &cursor);
+
+	if (result != BDB_OK)
+		return result;
+	result = bdb_cursor_seek(cursor, NULL, 0, &item);
+	bdb_cursor_close(&cursor);
+	if (result == BDB_OK)
+		return bdb_table_clear(table, NULL);
+	return result == BDB_NOTFOUND ? BDB_OK : result;
+}
+
+enum bdb_result store_clear(struct store *store)
+{
+	struct bdb_table *tables[] = { store->entries, store->addresses, store->small,
+		store->holding, store->buried, store->doomed };
+	enum bdb_result result = BDB_OK;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && result == BDB_OK; i++)
+		result = clear_unless_empty(tables[i]);
+	return result;
+}
