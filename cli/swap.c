@@ -84,19 +84,40 @@ static int check_federation(struct cli *cli, const struct swap *swap)
 	return refuse(cli, swap, fault);
 }
 
+/* Takes over the directory's spelling of the system's name: others may compare it byte by byte. */
+static int check_system(struct cli *cli, struct swap *swap)
+{
+	const char *base = cli->config->ldap.base;
+	struct federation_systems systems;
+	enum ldap_result result = federation_read_systems(cli->session, base, &systems);
+
+	if (result != LDAP_DONE)
+		return cli_fail_ldap(cli, result, swap->system, ldap_session_reason(cli->session));
+	for (size_t i = 0; i < systems.count && swap->system_name == NULL; i++)
+		if (strcasecmp(systems.systems[i].name, swap->system) == 0)
+			swap->system_name = mem_strdup(systems.systems[i].name);
+	federation_systems_free(&systems);
+	if (swap->system_name == NULL)
+		return cli_fail(cli, CLI_NOTFOUND,
+			"no system %s below ou=systems; add cn=%s,ou=systems,cn=restante,%s or "
+			"correct --system",
+			swap->system, swap->system, base);
+	swap->system = swap->system_name;
+	return CLI_DONE;
+}
+
 static int check(struct cli *cli, struct swap *swap)
 {
-	const char *error, *base = cli->config->ldap.base;
+	const char *error;
+	int code;
 
 	if (address_check_physical(swap->physical, &error) != 0)
 		return cli_usage(cli, "--to %s: %s", swap->physical, error);
-	enum ldap_result result = mailbox_system_exists(cli->session, base, swap->system, &error);
-	if (result == LDAP_NO_ENTRY)
-		return cli_fail(cli, CLI_NOTFOUND,
-			"%s; add cn=%s,ou=systems,cn=restante,%s or correct --system", error,
-			swap->system, base);
-	if (result == LDAP_DONE)
-		result = mailbox_find(cli->session, base, swap->address, &swap->mailbox, &error);
+	code = check_system(cli, swap);
+	if (code != CLI_DONE)
+		return code;
+	enum ldap_result result = mailbox_find(
+		cli->session, cli->config->ldap.base, swap->address, &swap->mailbox, &error);
 	if (result != LDAP_DONE)
 		return cli_fail_ldap(cli, result, swap->address, error);
 	swap->old_system = mem_strdup(swap->mailbox->system);
@@ -154,10 +175,11 @@ static int refuse_fence(
 static int pass_fence(struct cli *cli, struct swap *swap)
 {
 	struct swap_view view = { .cli = cli };
+	bool shown = swap->wait || cli->term.error_tty;
 	const char *error = "";
-	enum fence_outcome outcome =
-		fence_pass(cli->session, cli->config->ldap.base, swap->old_physical,
-			swap->timeout_us, swap_show_progress, &view, &swap->fence, &error);
+	enum fence_outcome outcome = fence_pass(cli->session, cli->config->ldap.base,
+		swap->old_physical, swap->timeout_us, shown ? swap_show_progress : NULL, &view,
+		&swap->fence, &error);
 
 	swap_end_progress(&view);
 	swap->rounds++;
@@ -184,6 +206,17 @@ static int look_again(struct cli *cli, struct swap *swap)
 	return CLI_DONE;
 }
 
+/* A lost connection says nothing about the modify that was sent; trying again is safe. */
+static int refuse_swap(
+	struct cli *cli, const struct swap *swap, enum ldap_result result, const char *error)
+{
+	if (result != LDAP_DOWN)
+		return cli_fail_ldap(cli, result, swap->address, error);
+	return cli_fail(cli, CLI_DIRECTORY,
+		"%s: it is not known whether the swap was made: %s; run it again, it is made once",
+		swap->address, error);
+}
+
 static int swap_fenced(struct cli *cli, struct swap *swap)
 {
 	const char *error;
@@ -197,7 +230,7 @@ static int swap_fenced(struct cli *cli, struct swap *swap)
 		if (result == LDAP_DONE)
 			return CLI_DONE;
 		if (result != LDAP_ASSERTION)
-			return cli_fail_ldap(cli, result, swap->address, error);
+			return refuse_swap(cli, swap, result, error);
 		if (!swap->wait)
 			return cli_fail(cli, CLI_REFUSED,
 				"%s is not swapped: its entry was changed while the fence was "
@@ -285,6 +318,7 @@ int verb_swap(struct cli *cli, int argc, char **argv)
 	swap.address = argv[optind];
 	int code = make(cli, &swap);
 	mailbox_free(&swap.mailbox);
+	mem_free(&swap.system_name);
 	mem_free(&swap.old_system);
 	mem_free(&swap.old_physical);
 	mem_free(&swap.hold_csn);

@@ -14,6 +14,7 @@ struct swap {
 	bool wait, force, yes;
 	int64_t timeout_us;
 
+	char *system_name; /* as the directory spells it */
 	struct mailbox *mailbox;
 	char *old_system, *old_physical;
 	char *hold_csn;
