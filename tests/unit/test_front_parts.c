@@ -1,0 +1,209 @@
+/* Small parts of the front door: ORCPT, the durable mark of its service, its sockets, replies. */
+#define _GNU_SOURCE
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/mem.h"
+#include "milter/envelope.h"
+#include "milter/nodemark.h"
+#include "milter/orcpt.h"
+#include "milter/reply.h"
+#include "milter/socket.h"
+
+static int make_folder(void **state)
+{
+	char *path = mem_strdup("/tmp/restante-unit-XXXXXX");
+
+	*state = path;
+	return mkdtemp(path) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	static const char *const files[] = { "node-service", "node-service.new", "s", "file" };
+	char path[256];
+
+	for (size_t i = 0; i < COUNT(files); i++) {
+		snprintf(path, sizeof path, "%s/%s", (char *)*state, files[i]);
+		unlink(path);
+	}
+	int done = rmdir(*state);
+	free(*state);
+	return done;
+}
+
+/* --- ORCPT ---------------------------------------------------------------------------------------
+ */
+
+static void expect_params(
+	const char *params, const char *argument, enum orcpt_form form, const char *expected)
+{
+	struct str out = STR_INIT;
+
+	envelope_dsn_params(params, argument, form, &out);
+	assert_string_equal(str_cstr(&out), expected);
+	str_free(&out);
+}
+
+static void an_original_recipient_is_added(void **state)
+{
+	(void)state;
+	expect_params("", "<a+b=c@x>", ORCPT_MILTER, "ORCPT=rfc822;a+2Bb+3Dc@x");
+	expect_params("", "a@x", ORCPT_WIRE, "ORCPT=rfc822;a@x");
+	expect_params("NOTIFY=NEVER", "<a@x>", ORCPT_MILTER, "NOTIFY=NEVER ORCPT=rfc822;a@x");
+	expect_params("X=1 NOTIFY=NEVER", "<a@x>", ORCPT_MILTER, "NOTIFY=NEVER ORCPT=rfc822;a@x");
+	expect_params("X=1 notify=NEVER", "<a@x>", ORCPT_WIRE, "X=1 notify=NEVER ORCPT=rfc822;a@x");
+	expect_params("orcpt=rfc822;o@x", "<a@x>", ORCPT_MILTER, "orcpt=rfc822;o@x");
+}
+
+static void trap_7_utf8_is_encoded_once(void **state)
+{
+	(void)state;
+	expect_params("", "<b\xc3\xbc+@x>", ORCPT_WIRE, "ORCPT=utf-8;b\\x{FC}\\x{2B}@x");
+	expect_params("", "<b\xc3\xbc@x>", ORCPT_MILTER, "ORCPT=utf-8;b\xc3\xbc@x");
+	expect_params("", "<\xf0\x9f\x93\xae@x>", ORCPT_WIRE, "ORCPT=utf-8;\\x{1F4EE}@x");
+	expect_params("ORCPT=utf-8;b\\x{FC}@x", "<a@x>", ORCPT_MILTER, "ORCPT=utf-8;b\xc3\xbc@x");
+	expect_params("ORCPT=UTF-8;\\x{1F4EE}\\x{20AC}", "<a@x>", ORCPT_MILTER,
+		"ORCPT=utf-8;\xf0\x9f\x93\xae\xe2\x82\xac");
+	expect_params("ORCPT=utf-8;b\\x{FC}@x", "<a@x>", ORCPT_WIRE, "ORCPT=utf-8;b\\x{FC}@x");
+}
+
+/* Nothing that ends a parameter or a line comes out of it. */
+static void strange_escapes_stay_as_they_are(void **state)
+{
+	static const char *const strange[] = { "ORCPT=utf-8;\\x{}", "ORCPT=utf-8;\\x{0A}",
+		"ORCPT=utf-8;\\x{20}", "ORCPT=utf-8;\\x{D800}", "ORCPT=utf-8;\\x{110000}",
+		"ORCPT=utf-8;\\x{FC", "ORCPT=utf-8;\\x", "ORCPT=utf-8;\\x{0000FC1}",
+		"ORCPT=rfc822;\\x{FC}", "ORCPT=utf-8;\\x{00}", "ORCPT=utf-8;" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(strange); i++)
+		expect_params(strange[i], "<a@x>", ORCPT_MILTER, strange[i]);
+	expect_params("", "<b\xff@x>", ORCPT_MILTER, "");
+	expect_params("", "<b\xc3@x>", ORCPT_WIRE, "");
+	expect_params("", "<\xed\xa0\x80@x>", ORCPT_WIRE, "");
+}
+
+/* --- the mark ------------------------------------------------------------------------------------
+ */
+
+static void the_mark_is_remembered(void **state)
+{
+	struct str error = STR_INIT;
+
+	assert_int_equal(nodemark_read(*state, &error), NODEMARK_NONE);
+	for (int m = NODEMARK_SERVING; m <= NODEMARK_CUT_OFF; m++) {
+		assert_int_equal(nodemark_write(*state, (enum nodemark)m, &error), 0);
+		assert_int_equal(nodemark_read(*state, &error), m);
+	}
+	assert_int_equal(error.len, 0);
+	str_free(&error);
+}
+
+static void a_mark_that_is_not_understood_serves_nothing(void **state)
+{
+	struct str error = STR_INIT;
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/node-service", (char *)*state);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_int_equal(write(fd, "serv", 4), 4);
+	close(fd);
+	assert_int_equal(nodemark_read(*state, &error), NODEMARK_CUT_OFF);
+	assert_true(error.len > 0);
+	assert_int_equal(nodemark_write("/nonexistent", NODEMARK_SERVING, &error), -1);
+	str_free(&error);
+}
+
+/* --- sockets -------------------------------------------------------------------------------------
+ */
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	assert_true(strlen(path) < sizeof address.sun_path);
+	strcpy(address.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void a_stale_socket_goes_a_live_one_stays(void **state)
+{
+	struct str error = STR_INIT;
+	char path[100], notation[120];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/s", (char *)*state);
+	snprintf(notation, sizeof notation, "unix:%s", path);
+	assert_int_equal(socket_prepare(notation, &error), 0);
+	int fd = listen_at(path);
+	assert_int_equal(socket_prepare(notation, &error), -1);
+	assert_non_null(strstr(error.data, "another process"));
+	assert_int_equal(socket_adjust(notation, 0640, (gid_t)-1, &error), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	close(fd);
+	assert_int_equal(socket_prepare(notation, &error), 0);
+	assert_int_equal(stat(path, &st), -1);
+	str_free(&error);
+}
+
+static void what_is_no_socket_stays(void **state)
+{
+	struct str error = STR_INIT;
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/file", (char *)*state);
+	close(open(path, O_WRONLY | O_CREAT, 0600));
+	assert_int_equal(socket_prepare(path, &error), -1);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_null(socket_path("inet:8891@127.0.0.1"));
+	assert_string_equal(socket_path("local:/x"), "/x");
+	str_free(&error);
+}
+
+/* --- replies -------------------------------------------------------------------------------------
+ */
+
+static void replies_have_codes_that_agree(void **state)
+{
+	(void)state;
+	assert_null(reply_text(REPLY_NONE));
+	for (int r = REPLY_NONE + 1; r <= REPLY_STOPPING; r++) {
+		const struct reply_text *text = reply_text((enum reply)r);
+		assert_int_equal(strlen(text->code), 3);
+		assert_int_equal(text->code[0], text->enhanced[0]);
+		assert_int_equal(reply_is_permanent((enum reply)r), text->code[0] == '5');
+		/* libmilter's formatter, and a 421 closes the connection (TRAPS 20) */
+		assert_null(strpbrk(text->text, "%\r\n"));
+		assert_string_not_equal(text->code, "421");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_original_recipient_is_added),
+		cmocka_unit_test(trap_7_utf8_is_encoded_once),
+		cmocka_unit_test(strange_escapes_stay_as_they_are),
+		cmocka_unit_test_setup_teardown(the_mark_is_remembered, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			a_mark_that_is_not_understood_serves_nothing, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			a_stale_socket_goes_a_live_one_stays, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			what_is_no_socket_stays, make_folder, remove_folder),
+		cmocka_unit_test(replies_have_codes_that_agree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
