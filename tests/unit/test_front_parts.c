@@ -70,7 +70,7 @@ static void trap_7_utf8_is_encoded_once(void **state)
 	expect_params("", "<\xf0\x9f\x93\xae@x>", ORCPT_WIRE, "ORCPT=utf-8;\\x{1F4EE}@x");
 	expect_params("ORCPT=utf-8;b\\x{FC}@x", "<a@x>", ORCPT_MILTER, "ORCPT=utf-8;b\xc3\xbc@x");
 	expect_params("ORCPT=UTF-8;\\x{1F4EE}\\x{20AC}", "<a@x>", ORCPT_MILTER,
-		"ORCPT=utf-8;\xf0\x9f\x93\xae\xe2\x82\xac");
+		"ORCPT=UTF-8;\xf0\x9f\x93\xae\xe2\x82\xac");
 	expect_params("ORCPT=utf-8;b\\x{FC}@x", "<a@x>", ORCPT_WIRE, "ORCPT=utf-8;b\\x{FC}@x");
 }
 
