@@ -184,13 +184,11 @@ void command_queue_show(void *context, const struct json *request, struct contro
 
 static void send_content(struct front *f, uint64_t id, uint64_t bytes, struct control_reply *reply)
 {
-	struct json *head = json_new_object();
 	char *buffer = mem_alloc(CONTENT_BUF);
 	uint64_t at = 0;
 	size_t len = 1;
 
-	json_set_int(head, "bytes", (int64_t)bytes);
-	bool done = control_content(reply, head, bytes) == 0;
+	bool done = control_content(reply, NULL, bytes) == 0;
 	while (done && len && at < bytes) {
 		done = holdq_content(f->queue, id, at, buffer, CONTENT_BUF, &len) == HOLDQ_OK &&
 		       control_bytes(reply, buffer, len) == 0;
