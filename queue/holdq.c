@@ -279,8 +279,9 @@ struct holdq *holdq_open(const struct holdq_options *options, const char **error
 	queue->last = &queue->first;
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_mutex_init(&queue->space_lock, NULL);
-	pthread_cond_init(&queue->work, NULL);
+	clock_cond_init(&queue->work);
 	clock_cond_init(&queue->chore);
+	queue->enough = 1;
 	holdq_configure(queue, options);
 	if (load(queue, options, error_r) != 0) {
 		release(queue);

@@ -77,6 +77,8 @@ struct holdq {
 	pthread_mutex_t lock; /* everything up to the next blank line */
 	pthread_cond_t work, chore;
 	struct op *first, **last;
+	size_t waiting; /* in the list */
+	size_t enough;  /* the writer wants to be woken by that many */
 	bool stopping;
 	bool chores_stopping;
 	struct limits limits;

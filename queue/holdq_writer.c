@@ -11,6 +11,7 @@
 #define BATCH_OPS        128
 #define BATCH_BYTES      (8U << 20) /* content of small messages */
 #define MAX_TRIES        100
+#define PATIENCE_US      50
 #define CHECKPOINT_BYTES (32U << 20)
 
 /* --- one transaction ------------------------------------------------------------------------- */
@@ -194,14 +195,15 @@ static size_t op_bytes(const struct op *op)
 static struct op *take(struct holdq *queue)
 {
 	struct op *first = queue->first, *last = first;
-	size_t bytes = op_bytes(first);
+	size_t bytes = op_bytes(first), taken = 1;
 
-	for (size_t n = 1; n < BATCH_OPS && last->next != NULL; n++) {
+	for (; taken < BATCH_OPS && last->next != NULL; taken++) {
 		bytes += op_bytes(last->next);
 		if (bytes > BATCH_BYTES)
 			break;
 		last = last->next;
 	}
+	queue->waiting -= taken;
 	queue->first = last->next;
 	if (queue->first == NULL)
 		queue->last = &queue->first;
@@ -221,22 +223,42 @@ static void wake_all(struct holdq *queue, struct op *first)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+/*
+ * Waits until there is something to do; false: no more will come. As many as were at work lately
+ * (in the last batch, or waiting behind it) may be about to come back: a moment's patience, much
+ * shorter than a sync, lets them share one.
+ */
+static bool wait_for_work(struct holdq *queue, size_t expected)
+{
+	while (queue->first == NULL && !queue->stopping)
+		pthread_cond_wait(&queue->work, &queue->lock);
+	if (expected > BATCH_OPS)
+		expected = BATCH_OPS;
+	int64_t deadline = clock_mono_us() + PATIENCE_US;
+	queue->enough = expected;
+	while (queue->waiting < expected && !queue->stopping)
+		if (clock_cond_wait_until(&queue->work, &queue->lock, deadline) != 0)
+			break;
+	queue->enough = 1;
+	return queue->first != NULL;
+}
+
 void *holdq_writer(void *context)
 {
 	struct holdq *queue = context;
 	struct batch batch = { .queue = queue };
+	size_t expected = 1;
 
 	pthread_mutex_lock(&queue->lock);
-	for (;;) {
-		while (queue->first == NULL && !queue->stopping)
-			pthread_cond_wait(&queue->work, &queue->lock);
-		if (queue->first == NULL)
-			break;
+	while (wait_for_work(queue, expected)) {
+		size_t before = queue->waiting;
 		struct op *first = take(queue);
+		size_t taken = before - queue->waiting;
 		pthread_mutex_unlock(&queue->lock);
 		run(&batch, first);
 		wake_all(queue, first);
 		pthread_mutex_lock(&queue->lock);
+		expected = taken + queue->waiting;
 	}
 	pthread_mutex_unlock(&queue->lock);
 	mem_free(&batch.garbage);
@@ -258,7 +280,8 @@ enum holdq_result holdq_submit(struct holdq *queue, struct op *op)
 	if (!refused) {
 		*queue->last = op;
 		queue->last = &op->next;
-		pthread_cond_signal(&queue->work);
+		if (++queue->waiting >= queue->enough)
+			pthread_cond_signal(&queue->work);
 		while (!op->done)
 			pthread_cond_wait(&op->wake, &queue->lock);
 	}
