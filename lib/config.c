@@ -34,7 +34,7 @@ static struct loader {
 	char error[1024];
 } * loader;
 
-/* Its scanner is one global automaton. */
+/* Its scanner is one global automaton, put back to its start by cfg_free(). */
 static pthread_mutex_t scanner = PTHREAD_MUTEX_INITIALIZER;
 
 /* The first error is the one that explains the others. */
@@ -144,30 +144,6 @@ static int on_sentinel(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resu
 
 /* --- parsing ------------------------------------------------------------------------------- */
 
-static void silent(cfg_t *cfg, const char *format, va_list args)
-{
-	(void)cfg;
-	(void)format;
-	(void)args;
-}
-
-/*
- * A file that ends inside of a comment or a string leaves the scanner there, and the next file
- * would begin in it. Each of these texts ends one such state and leaves the others as they are.
- */
-static void reset_scanner(void)
-{
-	static const char *const ends[] = { "*/", "\"x\"", "'x'" };
-	cfg_opt_t options[] = { CFG_END() };
-
-	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-		cfg_t *cfg = cfg_init(options, CFGF_NONE);
-		cfg_set_error_function(cfg, silent);
-		cfg_parse_buf(cfg, ends[i]);
-		cfg_free(cfg);
-	}
-}
-
 static void parse_text(struct loader *load, const char *path, struct str *text, cfg_opt_t *options)
 {
 	cfg_t *cfg = cfg_init(options, CFGF_NONE);
@@ -188,8 +164,6 @@ static void parse_text(struct loader *load, const char *path, struct str *text, 
 			cfg->line);
 	else if (!load->complete)
 		complain(load, "%s: the last comment or string is not closed", path);
-	if (load->error[0] != '\0')
-		reset_scanner();
 	cfg_free(cfg);
 }
 

@@ -110,7 +110,7 @@ static int receive(struct control_client *client, const char **error_r)
 	do {
 		got = recv(client->fd, in->data + in->len, 16384, 0);
 	} while (got < 0 && errno == EINTR);
-	if (got == 0)
+	if (got == 0 || (got < 0 && errno == ECONNRESET))
 		return fail(error_r, client->path, "the daemon closed the connection");
 	if (got < 0)
 		return fail(error_r, client->path,

@@ -96,25 +96,29 @@ static void refuse(int fd, const char *code, const char *text)
 	control_fail(&reply, code, "%s", text);
 }
 
+static bool too_long(struct session *session, size_t len)
+{
+	if (len <= CONTROL_LINE_MAX)
+		return false;
+	refuse(session->fd, "usage", "request line too long");
+	return true;
+}
+
 /* Serves the whole lines that are there; false: close. */
 static bool serve_buffer(struct session *session)
 {
 	struct str *in = &session->in;
 	char *start = in->data, *end = in->data + in->len, *newline;
-	bool open = true;
 
-	while (open && (newline = memchr(start, '\n', (size_t)(end - start))) != NULL) {
-		open = (size_t)(newline - start) <= CONTROL_LINE_MAX &&
-		       serve_line(session, start, (size_t)(newline - start));
+	while ((newline = memchr(start, '\n', (size_t)(end - start))) != NULL) {
+		size_t len = (size_t)(newline - start);
+		if (too_long(session, len) || !serve_line(session, start, len))
+			return false;
 		start = newline + 1;
 	}
 	in->len = (size_t)(end - start);
 	memmove(in->data, start, in->len);
-	if (open && in->len > CONTROL_LINE_MAX) {
-		refuse(session->fd, "usage", "request line too long");
-		return false;
-	}
-	return open;
+	return !too_long(session, in->len);
 }
 
 static void serve(struct session *session)

@@ -145,6 +145,9 @@ static void test_long(void **state)
 	assert_int_equal(parse_long(400, "\xce\x90", "x"), 0);
 	/* U+FB03 (3 bytes) folds to "ffi"; U+0149 (2 bytes) to three bytes: longer than it was */
 	assert_int_equal(parse_long(400, "\xc5\x89", "x"), -1);
+	/* the bound is on what is given, too, even if U+017F folds to the shorter "s" */
+	assert_int_equal(parse_long(511, "\xc5\xbf", "x"), -1);
+	assert_int_equal(parse_long(509, "\xc5\xbf", "x"), 0);
 	memset(label, 'a', 64);
 	label[64] = '\0';
 	assert_int_equal(parse_long(3, "a", label), -1);

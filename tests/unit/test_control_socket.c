@@ -111,6 +111,24 @@ static void test_no_daemon(void **state)
 	assert_non_null(strstr(error, "is the daemon running"));
 }
 
+/* A daemon that stopped meanwhile: an error, and no SIGPIPE. */
+static void test_daemon_gone(void **state)
+{
+	struct control_client *client = fixture_client();
+	struct json *request = json_new_object();
+	const char *error = NULL;
+
+	control_stop(&fixture_server);
+	json_set_string(request, "cmd", "bare");
+	for (int i = 0; i < 2; i++) {
+		assert_null(control_ask(client, request, &error));
+		assert_non_null(strstr(error, "closed the connection"));
+	}
+	json_free(&request);
+	control_close(&client);
+	assert_int_equal(fixture_start(state), 0);
+}
+
 /* 0 = served, 1 = refused: what a process of that user and group sees. */
 static int ask_as(uid_t uid, gid_t gid, gid_t more)
 {
@@ -169,6 +187,7 @@ int main(void)
 		FIXTURE_TEST(test_path),
 		FIXTURE_TEST(test_stale),
 		FIXTURE_TEST(test_no_daemon),
+		FIXTURE_TEST(test_daemon_gone),
 		FIXTURE_TEST(test_peers),
 	};
 
