@@ -131,6 +131,8 @@ enum step job_settle(struct job *job);
 void settle_forget(struct worker *worker, struct box *box, const struct holdq_message *message);
 
 /* trouble.c */
+/* A reply for the log, to stand between quotes. */
+void release_text(const struct reply *reply, char *text_r, size_t size);
 void trouble_found(struct worker *worker, const struct answer *answer);
 void trouble_over(struct worker *worker);
 /* An answer that may be the listener's fault: trouble with the third different one. */

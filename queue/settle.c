@@ -157,7 +157,7 @@ static void log_recipient(const struct settling *s, enum log_level level, const 
 		return;
 	release_name(s->job->worker->release, s->job->box->mailbox, mailbox, sizeof mailbox);
 	log_value(to, sizeof to, held->address);
-	log_value(text, sizeof text, answer->reply.text);
+	release_text(&answer->reply, text, sizeof text);
 	(level == LOG_LEVEL_ERROR            ? log_error
 		: level == LOG_LEVEL_WARNING ? log_warning
 					     : log_info)("release",
@@ -177,7 +177,7 @@ static void log_delivered(const struct settling *s, const struct holdq_held_reci
 	release_name(s->job->worker->release, s->job->box->mailbox, mailbox, sizeof mailbox);
 	log_value(rcpt, sizeof rcpt, held->address);
 	log_value(to, sizeof to, target->address);
-	log_value(text, sizeof text, target->answer.reply.text);
+	release_text(&target->answer.reply, text, sizeof text);
 	log_info("release", "delivered id=%s mailbox=%s rcpt=%s to=%s held=%.3fs reply=\"%s\"",
 		envelope->id, mailbox, rcpt, to, (double)(s->wall_us - envelope->arrived_us) / 1e6,
 		text);

@@ -5,6 +5,15 @@
 #include "lib/log.h"
 #include "queue/release_core.h"
 
+void release_text(const struct reply *reply, char *text_r, size_t size)
+{
+	size_t n = 0;
+
+	for (const char *p = reply->text; *p != '\0' && n + 1 < size; p++)
+		text_r[n++] = *p == '"' ? '\'' : *p;
+	text_r[n] = '\0';
+}
+
 void trouble_found(struct worker *worker, const struct answer *answer)
 {
 	struct release *release = worker->release;
@@ -21,7 +30,7 @@ void trouble_found(struct worker *worker, const struct answer *answer)
 	worker->probe = false;
 	release_due(release, release->relay.next_us);
 	pthread_mutex_unlock(&release->lock);
-	log_value(text, sizeof text, answer->reply.text);
+	release_text(&answer->reply, text, sizeof text);
 	(began ? log_error : log_warning)("release",
 		"the listener %s, everything for it waits listener=%s stage=\"%s\" reply=\"%s\" "
 		"next_try=%.1fs",

@@ -3,3 +3,17 @@ check_PROGRAMS += tests/unit/test_holdq
 tests_unit_test_holdq_SOURCES = tests/unit/test_holdq.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h
 tests_unit_test_holdq_LDADD = queue/libqueue.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_reply tests/unit/test_outcome tests/unit/test_notice \
+	tests/unit/test_smtp tests/unit/test_release
+tests_unit_test_reply_SOURCES = tests/unit/test_reply.c tests/unit/unit.h
+tests_unit_test_reply_LDADD = queue/libqueue.a $(TEST_LIBS)
+tests_unit_test_outcome_SOURCES = tests/unit/test_outcome.c tests/unit/unit.h
+tests_unit_test_outcome_LDADD = queue/libqueue.a $(TEST_LIBS)
+tests_unit_test_notice_SOURCES = tests/unit/test_notice.c tests/unit/unit.h
+tests_unit_test_notice_LDADD = queue/libqueue.a $(TEST_LIBS)
+tests_unit_test_smtp_SOURCES = tests/unit/test_smtp.c tests/unit/smtp_server.c \
+	tests/unit/smtp_server.h tests/unit/unit.h
+tests_unit_test_smtp_LDADD = queue/libqueue.a $(TEST_LIBS)
+tests_unit_test_release_SOURCES = tests/unit/test_release.c tests/unit/smtp_server.c \
+	tests/unit/smtp_server.h tests/unit/fake_holdq.c tests/unit/fake_holdq.h tests/unit/unit.h
+tests_unit_test_release_LDADD = queue/libqueue.a $(TEST_LIBS)
