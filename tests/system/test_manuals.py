@@ -104,6 +104,30 @@ def test_every_option_of_the_daemon():
         assert "Fl -" + option in text, option
 
 
+def log_formats():
+    """Every format of a log line, its pieces joined: [(subsystem, format)]."""
+    found = []
+    for folder in ("lib", "directory", "queue", "milter"):
+        for name in sorted(os.listdir(os.path.join(SOURCE, folder))):
+            if not name.endswith(".c"):
+                continue
+            with open(os.path.join(SOURCE, folder, name)) as source:
+                text = re.sub(r'(?<!\\)"\s*(PRI[a-z]\d+\s*)?"', "", source.read())
+            found += re.findall(r'\(\s*"([a-z]+)",\s*"((?:[^"\\]|\\.)*)"', text)
+    return found
+
+
+def test_every_log_line_of_the_page():
+    lines = re.findall(r'(?m)^\.It Li "(\w+): (.*)"$', page("restante-milter.8"))
+    assert len(lines) >= 7
+    formats = log_formats()
+    for subsystem, line in lines:
+        words = re.match(r"[^=]*?(?=\S+=)", line).group(0).strip()
+        keys = re.findall(r"(\S+)=", line)
+        assert any(subsystem == where and form.startswith(words) and all(
+            re.search(r"(^| )%s=" % key, form) for key in keys) for where, form in formats), line
+
+
 def test_every_attribute_of_the_schema():
     with open(os.path.join(SOURCE, "ldap-schema", "restante.schema")) as schema:
         names = re.findall(r"NAME '(restante\w+)'", schema.read())
