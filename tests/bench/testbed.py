@@ -53,14 +53,14 @@ class BenchSlapd(Slapd):
 
     def modifier(self):
         """An ldapmodify that stays: a change and an empty line in, "modify complete" out."""
-        return subprocess.Popen(["stdbuf", "-oL", "ldapmodify", "-v", *self._bind("root")],
+        return subprocess.Popen(["stdbuf", "-oL", "ldapmodify", "-v", *self.bind("root")],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True, bufsize=1)
 
     def watcher(self, base, *attributes):
         """An ldapsearch that prints each version of an entry as it comes (RFC 4533)."""
         command = ["stdbuf", "-oL", "ldapsearch", "-LLL", "-o", "ldif-wrap=no",
-                   *self._bind("root"), "-b", base, "-s", "base", "-E", "!sync=rp",
+                   *self.bind("root"), "-b", base, "-s", "base", "-E", "!sync=rp",
                    "(objectClass=*)", *attributes]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                 text=True, bufsize=1)

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -34,12 +35,12 @@ class Timeline:
         for line in text.rstrip("\n").splitlines():
             print("           | " + line, flush=True)
 
-    def restante(self, lab, *arguments, show=True):
+    def restante(self, lab, *arguments):
         """Runs the command and shows it as one would type it, and what it said."""
         self.say("$ restante " + " ".join(arguments))
-        done = lab.milter.cli(*arguments, check=False)
-        if show or done.returncode != 0:
-            self.more((done.stdout + done.stderr).decode(errors="replace"))
+        done = subprocess.run([lab.milter.cli_binary, "-c", lab.milter.conf] + list(arguments),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        self.more(done.stdout.decode(errors="replace"))
         if done.returncode != 0:
             raise LabError("restante %s: exit %d" % (arguments[0], done.returncode))
         return done

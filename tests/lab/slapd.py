@@ -103,7 +103,8 @@ class Slapd(Server):
 
     # --- as a client --------------------------------------------------------------------------
 
-    def _bind(self, who):
+    def bind(self, who):
+        """Options of ldap-utils for one of IDENTITIES, "root" by ldapi, or None: anonymous."""
         if who is None:
             return ["-x", "-H", self.uri]
         if who == "root":
@@ -120,7 +121,7 @@ class Slapd(Server):
 
     def modify(self, ldif, who="operator", check=True):
         """Applies change records; the exit status is the LDAP result code."""
-        return run(["ldapmodify"] + self._bind(who), stdin=ldif.encode(), check=check)
+        return run(["ldapmodify"] + self.bind(who), stdin=ldif.encode(), check=check)
 
     def replace(self, dn, who="operator", check=True, **attributes):
         """replace(dn, restanteState="holding"); a value of None removes the attribute."""
@@ -134,7 +135,7 @@ class Slapd(Server):
 
     def search(self, search_filter="(objectClass=*)", attributes=("*", "+"), base=BASE,
                scope="sub", who="operator", check=True):
-        done = run(["ldapsearch", "-LLL", "-o", "ldif-wrap=no"] + self._bind(who) +
+        done = run(["ldapsearch", "-LLL", "-o", "ldif-wrap=no"] + self.bind(who) +
                    ["-b", base, "-s", scope, search_filter] + list(attributes), check=False)
         if check and done.returncode not in (0, 32):
             raise LabError("ldapsearch %s: %s" % (search_filter, done.stderr.decode()))

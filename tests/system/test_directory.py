@@ -3,12 +3,13 @@
 import os
 import re
 import shlex
+import subprocess
 import threading
 
 import pytest
 
 from lab.lab import SOURCE
-from lab.process import run
+from lab.process import run, wait_for
 from lab.slapd import BASE, FEDERATION, IDENTITIES, PEOPLE, SCHEMA_DIR, localise
 
 SHIPPED = os.path.join(SOURCE, "ldap-schema")
@@ -133,7 +134,7 @@ def test_writers_at_once_never_both_get_an_address(directory):
     def race(uid):
         records = "".join("dn: uid=%s,%s\nchangetype: modify\nadd: mailLocalAddress\n"
                           "mailLocalAddress: %s\n\n" % (uid, PEOPLE, p) for p in prizes)
-        run(["ldapmodify", "-c"] + directory._bind("operator"), stdin=records.encode(),
+        run(["ldapmodify", "-c"] + directory.bind("operator"), stdin=records.encode(),
             check=False)
 
     threads = [threading.Thread(target=race, args=(uid,)) for uid in uids]
@@ -219,13 +220,37 @@ def test_what_a_front_door_sees(with_move):
     """Mailboxes, backends, the federation, its own entry; not moves, nodes, people or secrets."""
     seen = names(with_move.search(who="front1"))
     assert {"uid=anna", "cn=S1", "cn=S3", "cn=restante", "cn=front1"} <= seen
-    assert not seen & {"cn=m1", "cn=front2", "cn=control", "cn=administrators", "ou=people"}
+    assert not seen & {"cn=m1", "cn=front2", "cn=control", "cn=administrators"}
+    # of others no more than the name
+    assert with_move.read(PEOPLE, who="front1") == {}
     anna = with_move.read("uid=anna," + PEOPLE, who="front1")
     assert {"maillocaladdress", "mailroutingaddress", "restantesystem", "entryuuid", "entrycsn",
             "objectclass"} <= set(anna)
     assert not {"sn", "telephonenumber", "userpassword"} & set(anna)
     assert "userpassword" not in with_move.read(FRONT1, who="front1")
     assert "contextcsn" in with_move.read(BASE, who="front1")
+
+
+def test_a_front_door_is_told_that_a_mailbox_is_gone(with_move, tmp_path):
+    """slapd keeps such a message back from whom a rule hides the entry without its attributes."""
+    dn = with_move.add_mailbox("leaver")
+    heard = tmp_path / "heard"
+
+    def hears(text, times=1):
+        wait_for(lambda: heard.read_text().count(text) >= times, 10, text)
+    with open(heard, "w") as out:
+        follower = subprocess.Popen(
+            ["stdbuf", "-oL", "ldapsearch", "-L"] + with_move.bind("front1") +
+            ["-b", BASE, "-E", "sync=rp", "(mailLocalAddress=leaver@example.org)", "cn"],
+            stdout=out, stderr=subprocess.STDOUT)
+    try:
+        hears("cn: leaver")
+        hears("SyncInfo Received")
+        with_move.modify("dn: %s\nchangetype: delete\n" % dn)
+        hears("dn: uid=leaver", 2)
+    finally:
+        follower.kill()
+        follower.wait()
 
 
 def test_what_a_daemon_sees(with_move):
@@ -272,7 +297,7 @@ def test_a_swap_asserts_state_and_csn(with_move):
             "mailRoutingAddress: bert@s2.lab\n" % BERT).encode()
 
     def attempt(assertion):
-        return run(["ldapmodify"] + with_move._bind("control") + ["-e", "!assert=" + assertion],
+        return run(["ldapmodify"] + with_move.bind("control") + ["-e", "!assert=" + assertion],
                    stdin=swap, check=False).returncode
     assert attempt("(&(restanteState=holding)(entryCSN=%s))" % csn) == 122
     with_move.replace(BERT, restanteState="holding", who="control")
