@@ -121,7 +121,7 @@ static const struct config_key milter_keys[] = {
 	{ KEY(milter, release_ca_file, STRING, ""), .check = config_check_file, .reloadable = true,
 	  .derived = "the system's",
 	  .help = "certificates (PEM) for release_tls = verify" },
-	{ KEY(milter, release_workers, NUMBER, "8"), .min = 1, .max = 64,
+	{ KEY(milter, release_workers, NUMBER, "8"), .min = 1, .max = 64, .reloadable = true,
 	  .help = "mailboxes released in parallel" },
 	{ KEY(milter, release_expire, DURATION, "5d"), .min = SECONDS(1), .max = DAYS(365),
 	  .reloadable = true,
