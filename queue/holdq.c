@@ -249,6 +249,7 @@ static void release(struct holdq *queue)
 	bdb_env_close(&queue->env);
 	pthread_mutex_destroy(&queue->lock);
 	pthread_mutex_destroy(&queue->space_lock);
+	pthread_mutex_destroy(&queue->observer_lock);
 	pthread_cond_destroy(&queue->work);
 	pthread_cond_destroy(&queue->chore);
 	mem_free(&queue->garbage);
@@ -279,6 +280,7 @@ struct holdq *holdq_open(const struct holdq_options *options, const char **error
 	queue->last = &queue->first;
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_mutex_init(&queue->space_lock, NULL);
+	pthread_mutex_init(&queue->observer_lock, NULL);
 	clock_cond_init(&queue->work);
 	clock_cond_init(&queue->chore);
 	queue->enough = 1;
@@ -327,8 +329,8 @@ void holdq_configure(struct holdq *queue, const struct holdq_options *options)
 
 void holdq_observe(struct holdq *queue, holdq_observer observer, void *context)
 {
-	pthread_mutex_lock(&queue->lock);
+	pthread_mutex_lock(&queue->observer_lock);
 	queue->observer = observer;
 	queue->observer_context = context;
-	pthread_mutex_unlock(&queue->lock);
+	pthread_mutex_unlock(&queue->observer_lock);
 }

@@ -157,6 +157,7 @@ enum holdq_result holdq_rehome(
 
 /* Called after a commit that gave this mailbox mail; from the writer's thread, must be quick. */
 typedef void (*holdq_observer)(void *context, const uint8_t *mailbox);
+/* Once it returns, the earlier observer is not called any more (NULL: nobody is). */
 void holdq_observe(struct holdq *queue, holdq_observer observer, void *context);
 
 struct holdq_totals {

@@ -83,12 +83,14 @@ struct holdq {
 	bool chores_stopping;
 	struct limits limits;
 	struct holdq_totals totals;
-	holdq_observer observer;
-	void *observer_context;
 	uint64_t *garbage; /* content ids whose chunks are to be deleted */
 	size_t garbage_count, garbage_cap;
 	uint64_t unchecked;  /* bytes stored since the last checkpoint */
 	bool reserve_wanted; /* it was given up, and not made again yet */
+
+	pthread_mutex_t observer_lock; /* held during its calls */
+	holdq_observer observer;
+	void *observer_context;
 
 	uint64_t id_limit;        /* writer only: ids below this are noted as used */
 	uint32_t days[DAY_SLOTS]; /* writer only: days that have digests, at day % DAY_SLOTS */

@@ -98,12 +98,12 @@ static void batch_publish(struct batch *batch)
 	queue->unchecked += grown;
 	if (queue->unchecked >= CHECKPOINT_BYTES)
 		pthread_cond_signal(&queue->chore);
-	holdq_observer observer = queue->observer;
-	void *context = queue->observer_context;
 	pthread_mutex_unlock(&queue->lock);
 	hand_over_garbage(batch);
-	for (size_t i = 0; i < batch->news_count && observer != NULL; i++)
-		observer(context, batch->news[i]);
+	pthread_mutex_lock(&queue->observer_lock);
+	for (size_t i = 0; i < batch->news_count && queue->observer != NULL; i++)
+		queue->observer(queue->observer_context, batch->news[i]);
+	pthread_mutex_unlock(&queue->observer_lock);
 }
 
 /* --- a batch, and what becomes of it when it fails ----------------------------------------------
