@@ -52,7 +52,12 @@ static void complain(struct cli *cli, int code, const char *text)
 	json_set_bool(object, "ok", false);
 	json_set_string(object, "error", text);
 	json_set_int(object, "exit", code);
-	cli_give(cli, object);
+	if (cli->list == NULL) {
+		cli_give(cli, object);
+		return;
+	}
+	json_set_string(object, "address", cli->subject);
+	json_add(cli->list, object);
 }
 
 int cli_fail(struct cli *cli, enum cli_exit code, const char *format, ...)

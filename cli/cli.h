@@ -33,6 +33,10 @@ struct cli {
 	struct ldap_session *session; /* on write_uri */
 	struct control_client *control;
 	const struct verb *verb; /* the one that runs */
+	/* With --json: where complaints go while a list is being made, so that there is one
+	 * document. */
+	struct json *list;
+	const char *subject; /* the address that such a complaint is about */
 };
 
 struct verb {

@@ -17,10 +17,12 @@ static int refuse_state(struct cli *cli, const char *address, const struct mailb
 		address, mailbox->state_text, mailbox->dn);
 }
 
-static void give(struct json *all, const char *address, const struct mailbox *mailbox, bool changed)
+static void give(
+	struct json *list, const char *address, const struct mailbox *mailbox, bool changed)
 {
 	struct json *object = json_new_object();
 
+	json_set_bool(object, "ok", true);
 	json_set_string(object, "address", address);
 	json_set_string(object, "dn", mailbox->dn);
 	json_set_string(object, "state", route_state_name(mailbox->state));
@@ -28,11 +30,11 @@ static void give(struct json *all, const char *address, const struct mailbox *ma
 	json_set_string(object, "physical", mailbox->physical);
 	json_set_string(object, "csn", mailbox->csn);
 	json_set_bool(object, "changed", changed);
-	json_add(all, object);
+	json_add(list, object);
 }
 
-static int turn_found(struct cli *cli, const char *address, struct mailbox *mailbox,
-	const struct turn *turn, struct json *all)
+static int turn_found(
+	struct cli *cli, const char *address, struct mailbox *mailbox, const struct turn *turn)
 {
 	const char *error;
 	bool changes = mailbox->state == turn->from;
@@ -47,11 +49,11 @@ static int turn_found(struct cli *cli, const char *address, struct mailbox *mail
 	}
 	cli_say(cli, changes ? turn->done : turn->already, address, mailbox->physical,
 		mailbox->system);
-	give(all, address, mailbox, changes);
+	give(cli->list, address, mailbox, changes);
 	return CLI_DONE;
 }
 
-static int turn_one(struct cli *cli, const char *address, const struct turn *turn, struct json *all)
+static int turn_one(struct cli *cli, const char *address, const struct turn *turn)
 {
 	struct mailbox *mailbox;
 	const char *error;
@@ -60,7 +62,7 @@ static int turn_one(struct cli *cli, const char *address, const struct turn *tur
 
 	if (result != LDAP_DONE)
 		return cli_fail_ldap(cli, result, address, error);
-	int code = turn_found(cli, address, mailbox, turn, all);
+	int code = turn_found(cli, address, mailbox, turn);
 	mailbox_free(&mailbox);
 	return code;
 }
@@ -76,15 +78,13 @@ static int run(struct cli *cli, int argc, char **argv, const struct turn *turn)
 	int code = cli_need_directory(cli);
 	if (code != CLI_DONE)
 		return code;
-	struct json *all = json_new_array();
+	cli->list = json_new_array();
 	for (int i = optind; i < argc && worst != CLI_DIRECTORY; i++) {
-		code = turn_one(cli, argv[i], turn, all);
+		cli->subject = argv[i];
+		code = turn_one(cli, argv[i], turn);
 		worst = code != CLI_DONE ? code : worst;
 	}
-	if (json_count(all) > 0)
-		cli_give(cli, all);
-	else
-		json_free(&all);
+	cli_give(cli, cli->list);
 	return worst;
 }
 

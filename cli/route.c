@@ -62,8 +62,12 @@ int verb_route(struct cli *cli, int argc, char **argv)
 		return letter == 'h' ? CLI_DONE : CLI_USAGE;
 	if (optind == argc)
 		return cli_usage(cli, "no address given");
-	struct json *all = json_new_array();
-	for (int i = optind; i < argc && worst != CLI_MILTER && worst != CLI_CONFIG; i++) {
+	code = cli_need_control(cli);
+	if (code != CLI_DONE)
+		return code;
+	cli->list = json_new_array();
+	for (int i = optind; i < argc && worst != CLI_MILTER; i++) {
+		cli->subject = argv[i];
 		struct json *request = cli_request("route");
 		json_set_string(request, "address", argv[i]);
 		struct json *reply = cli_ask(cli, request, &code);
@@ -72,11 +76,8 @@ int verb_route(struct cli *cli, int argc, char **argv)
 			continue;
 		}
 		say_route(cli, argv[i], reply);
-		json_add(all, reply);
+		json_add(cli->list, reply);
 	}
-	if (json_count(all) > 0)
-		cli_give(cli, all);
-	else
-		json_free(&all);
+	cli_give(cli, cli->list);
 	return worst;
 }

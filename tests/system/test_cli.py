@@ -200,6 +200,9 @@ def test_hold_several_tells_each_and_the_worst(restante, slapd, box):
     done = restante("hold", "nobody@example.org", address, code=NOTFOUND)
     assert b"nobody@example.org" in done.stderr and b"is held" in done.stdout
     assert state_of(slapd, dn) == "holding"
+    first, second = restante.json("unhold", "nobody@example.org", address, code=NOTFOUND)
+    assert (first["ok"], first["address"], first["exit"]) == (False, "nobody@example.org", 3)
+    assert second["ok"] and second["state"] == "active"
 
 
 def test_hold_refuses_what_is_not_its_to_change(restante, slapd, box):
@@ -622,6 +625,8 @@ def test_route(restante):
         assert [r["verdict"] for r in restante.json("route", "anna@example.org", "y@z")] == [
             "rewrite", "nobody"]
         assert "no address" in restante.error("route", "bad", code=USAGE)
+        assert [r["ok"] for r in restante.json("route", "bad", "anna@b", code=USAGE)] == [
+            False, True]
 
 
 def test_queue(restante):
