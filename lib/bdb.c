@@ -20,11 +20,13 @@ struct bdb_table {
 struct bdb_txn {
 	DB_TXN *txn;
 	struct bdb_env *env;
+	int doomed; /* why it can only be aborted: a cursor lost a deadlock as it was closed */
 };
 
 struct bdb_cursor {
 	DBC *cursor;
 	struct bdb_table *table;
+	struct bdb_txn *txn;
 	uint32_t flags;
 };
 
@@ -148,7 +150,7 @@ enum bdb_result bdb_begin(struct bdb_env *env, unsigned flags, struct bdb_txn **
 		env->db, NULL, &txn, flags & BDB_NOSYNC ? DB_TXN_WRITE_NOSYNC : 0);
 	if (code != 0)
 		return bdb_outcome(env, code, "begin of a transaction", NULL);
-	*txn_r = mem_alloc(sizeof(**txn_r));
+	*txn_r = mem_zalloc(sizeof(**txn_r));
 	(*txn_r)->txn = txn;
 	(*txn_r)->env = env;
 	return BDB_OK;
@@ -157,7 +159,11 @@ enum bdb_result bdb_begin(struct bdb_env *env, unsigned flags, struct bdb_txn **
 enum bdb_result bdb_commit(struct bdb_txn **txn)
 {
 	bdb_begin_call();
-	int code = (*txn)->txn->commit((*txn)->txn, 0);
+	int code = (*txn)->doomed;
+	if (code != 0)
+		(*txn)->txn->abort((*txn)->txn);
+	else
+		code = (*txn)->txn->commit((*txn)->txn, 0);
 	enum bdb_result result = bdb_outcome((*txn)->env, code, "commit", NULL);
 	mem_free(txn);
 	return result;
@@ -325,6 +331,7 @@ enum bdb_result bdb_cursor_open(
 	*cursor_r = mem_alloc(sizeof(**cursor_r));
 	(*cursor_r)->cursor = cursor;
 	(*cursor_r)->table = table;
+	(*cursor_r)->txn = txn;
 	(*cursor_r)->flags = flags & BDB_CURSOR_WRITE ? DB_RMW : 0;
 	return BDB_OK;
 }
@@ -333,7 +340,11 @@ void bdb_cursor_close(struct bdb_cursor **cursor)
 {
 	if (*cursor == NULL)
 		return;
-	(*cursor)->cursor->close((*cursor)->cursor);
+	struct bdb_cursor *c = *cursor;
+	/* What a cursor deleted goes from its page only now, which may need locks. */
+	int code = c->cursor->close(c->cursor);
+	if (code != 0 && c->txn != NULL && c->txn->doomed == 0)
+		c->txn->doomed = code;
 	mem_free(cursor);
 }
 

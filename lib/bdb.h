@@ -1,8 +1,9 @@
 /*
  * The seam that hides Berkeley DB: nobody else includes db.h. One environment belongs to one
  * process (decision 5): opened private (no shared regions), guarded by a lock file, and recovered
- * at every start. Disk space for the pages a write adds is reserved before it, so a full disk fails that
- * write (BDB_FULL) and nothing later. All functions are thread-safe; a transaction and a cursor belong to one thread.
+ * at every start. Disk space for the pages a write adds is reserved before it, so a full disk fails
+ * that write (BDB_FULL) and nothing later. All functions are thread-safe; a transaction and a
+ * cursor belong to one thread.
  */
 #ifndef RESTANTE_LIB_BDB_H
 #define RESTANTE_LIB_BDB_H
@@ -15,12 +16,12 @@
 
 enum bdb_result {
 	BDB_OK = 0,
-	BDB_NOTFOUND,  /* nothing there; nothing wrong */
-	BDB_EXISTS,    /* BDB_NEW_ONLY and the key is there */
-	BDB_RETRY,     /* deadlock: abort the transaction and do all of it again */
-	BDB_FULL,      /* no space on the disk: abort; the environment is still usable */
-	BDB_BROKEN,    /* the environment is unusable until the process starts again (recovery) */
-	BDB_FAILED,    /* this operation failed, bdb_reason() says why */
+	BDB_NOTFOUND, /* nothing there; nothing wrong */
+	BDB_EXISTS,   /* BDB_NEW_ONLY and the key is there */
+	BDB_RETRY,    /* deadlock: abort the transaction and do all of it again */
+	BDB_FULL,     /* no space on the disk: abort; the environment is still usable */
+	BDB_BROKEN,   /* the environment is unusable until the process starts again (recovery) */
+	BDB_FAILED,   /* this operation failed, bdb_reason() says why */
 };
 
 struct bdb_env;
@@ -47,7 +48,8 @@ const char *bdb_reason(void);
 
 /* All commits so far, unsynced ones included, are on disk when it returns OK. */
 enum bdb_result bdb_log_sync(struct bdb_env *env);
-/* Checkpoint once more than kbytes of log were written since the last (0: now); old log files go. */
+/* Checkpoint once more than kbytes of log were written since the last (0: now); old log files go.
+ */
 enum bdb_result bdb_checkpoint(struct bdb_env *env, uint32_t kbytes);
 
 #define BDB_DUPLICATES 1 /* several sorted values for a key */
@@ -83,8 +85,8 @@ enum bdb_result bdb_del_pair(struct bdb_table *table, struct bdb_txn *txn, const
 	size_t key_len, const void *value, size_t value_len);
 
 #define BDB_CURSOR_WRITE 1 /* will delete: take write locks at once */
-enum bdb_result bdb_cursor_open(struct bdb_table *table, struct bdb_txn *txn, unsigned flags,
-	struct bdb_cursor **cursor_r);
+enum bdb_result bdb_cursor_open(
+	struct bdb_table *table, struct bdb_txn *txn, unsigned flags, struct bdb_cursor **cursor_r);
 void bdb_cursor_close(struct bdb_cursor **cursor);
 
 struct bdb_item {
@@ -95,8 +97,8 @@ struct bdb_item {
 }; /* valid until the cursor's next move */
 
 /* The first pair with a key not smaller than the given one (key_len 0: the first of all). */
-enum bdb_result bdb_cursor_seek(struct bdb_cursor *cursor, const void *key, size_t key_len,
-	struct bdb_item *item_r);
+enum bdb_result bdb_cursor_seek(
+	struct bdb_cursor *cursor, const void *key, size_t key_len, struct bdb_item *item_r);
 enum bdb_result bdb_cursor_next(struct bdb_cursor *cursor, struct bdb_item *item_r);
 enum bdb_result bdb_cursor_last(struct bdb_cursor *cursor, struct bdb_item *item_r);
 enum bdb_result bdb_cursor_del(struct bdb_cursor *cursor);

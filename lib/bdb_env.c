@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,10 +61,10 @@ static void on_engine_error(const DB_ENV *env, const char *prefix, const char *t
 static void on_engine_event(DB_ENV *env, uint32_t event, void *info)
 {
 	(void)info;
-	const struct bdb_env *self = env->app_private;
+	struct bdb_env *self = env->app_private;
 
-	if (event == DB_EVENT_PANIC)
-		log_error("bdb", "environment unusable until the next start dir=%s", self->dir);
+	if (event == DB_EVENT_PANIC && !atomic_exchange(&self->broken, true))
+		log_error("bdb", "unusable until the next start dir=%s: %s", self->dir, engine);
 }
 
 enum bdb_result bdb_outcome(

@@ -11,6 +11,7 @@ struct bdb_env {
 	DB_ENV *db;
 	char *dir;
 	int lock_fd;
+	_Atomic bool broken; /* said once */
 };
 
 /*

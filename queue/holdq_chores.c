@@ -156,7 +156,10 @@ void *holdq_chores(void *context)
 
 	pthread_mutex_lock(&queue->lock);
 	while (!queue->chores_stopping) {
-		if (!queue->broken && one_chore(queue, &checked_us))
+		queue->chore_busy = true;
+		bool done = !queue->broken && one_chore(queue, &checked_us);
+		queue->chore_busy = false;
+		if (done)
 			continue;
 		int waited = clock_cond_wait_until(
 			&queue->chore, &queue->lock, clock_mono_us() + RESERVE_INTERVAL);

@@ -85,6 +85,7 @@ struct holdq {
 	struct holdq_totals totals;
 	uint64_t *garbage; /* content ids whose chunks are to be deleted */
 	size_t garbage_count, garbage_cap;
+	bool chore_busy;
 	uint64_t unchecked;  /* bytes stored since the last checkpoint */
 	bool reserve_wanted; /* it was given up, and not made again yet */
 

@@ -17,3 +17,12 @@ tests_unit_test_smtp_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_release_SOURCES = tests/unit/test_release.c tests/unit/smtp_server.c \
 	tests/unit/smtp_server.h tests/unit/fake_holdq.c tests/unit/fake_holdq.h tests/unit/unit.h
 tests_unit_test_release_LDADD = queue/libqueue.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_holdq_open
+tests_unit_test_holdq_open_SOURCES = tests/unit/test_holdq_open.c tests/unit/holdq_lab.c \
+	tests/unit/holdq_lab.h
+tests_unit_test_holdq_open_LDADD = queue/libqueue.a $(TEST_LIBS)
+# tests/unit/test_holdq_crash 300: a long run
+check_PROGRAMS += tests/unit/test_holdq_crash
+tests_unit_test_holdq_crash_SOURCES = tests/unit/test_holdq_crash.c tests/unit/holdq_lab.c \
+	tests/unit/holdq_lab.h
+tests_unit_test_holdq_crash_LDADD = queue/libqueue.a $(TEST_LIBS)
