@@ -34,7 +34,7 @@ struct consumer {
 	const char *phase;
 	int64_t since_us;
 	char last_error[1024];
-	int64_t last_logged_us;
+	int64_t last_logged_us, last_behind_us;
 	struct feed_counts counts;
 	uint64_t connects;
 };
@@ -82,6 +82,17 @@ static void tell_error(struct consumer *consumer, const char *uri, const char *e
 		log_error("directory", "%s", text);
 }
 
+static void tell_behind(struct consumer *consumer, const char *uri, bool used)
+{
+	int64_t now = clock_mono_us();
+
+	if (consumer->last_behind_us != 0 && now - consumer->last_behind_us < LOG_AGAIN_US)
+		return;
+	consumer->last_behind_us = now;
+	log_warning("directory", "provider is behind provider=%s used=%s", uri,
+		used ? "yes, there is no other" : "no");
+}
+
 /* --- one connection ------------------------------------------------------------------------- */
 
 static struct feed make_feed(struct consumer *consumer, struct ldap_session *session)
@@ -91,6 +102,7 @@ static struct feed make_feed(struct consumer *consumer, struct ldap_session *ses
 		.base = consumer->options.base,
 		.node = consumer->node,
 		.full = consumer->full,
+		.alone = consumer->provider_count == 1,
 		.stop = &consumer->hangup,
 		.counts = &consumer->counts,
 		.phase = set_phase,
@@ -142,8 +154,7 @@ static enum attempt try_provider(struct consumer *consumer, const char *uri, boo
 	else if (follow(consumer, &feed, uri))
 		attempt = ATTEMPT_SERVED;
 	if (behind)
-		log_warning("directory", "provider is behind provider=%s used=%s", uri,
-			attempt == ATTEMPT_BEHIND ? "no" : "yes");
+		tell_behind(consumer, uri, attempt != ATTEMPT_BEHIND);
 	feed_free(&feed);
 	ldap_session_close(&session);
 	return attempt;

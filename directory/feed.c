@@ -17,7 +17,7 @@
 
 #define LOOK_AROUND_US (200 * CLOCK_MS) /* how soon a stop is noticed */
 #define TICK_US        CLOCK_SECOND
-#define WITHHELD_US    (30 * CLOCK_SECOND)  /* then another refresh is tried */
+#define LAGGARD_US     (30 * CLOCK_SECOND)  /* that long a provider that is behind is used */
 #define SILENCE_US     (300 * CLOCK_SECOND) /* within a refresh */
 
 int feed_fail(struct feed *feed, const char *format, ...)
@@ -189,7 +189,20 @@ static int begin(struct feed *feed)
 
 /* --- the loop ------------------------------------------------------------------------------- */
 
-/* Whether the connection must be given up for a better one. */
+/* Whether the connection is given up for a better one, or for another refresh. */
+static bool must_look_elsewhere(struct feed *feed, int64_t now)
+{
+	bool withheld = replica_withheld(feed->replica);
+	bool caught_up = withheld && !feed->behind;
+	bool waited = now - feed->began_us > LAGGARD_US;
+
+	if (!caught_up && !(waited && (withheld || (feed->behind && !feed->alone))))
+		return false;
+	feed_fail(feed, withheld ? "another refresh is due after one that was not believed"
+				 : "looking for a provider that is not behind");
+	return true;
+}
+
 static bool must_end(struct feed *feed, enum feed_end *end_r)
 {
 	int64_t now = clock_mono_us();
@@ -203,12 +216,7 @@ static bool must_end(struct feed *feed, enum feed_end *end_r)
 		feed_fail(feed, "no answer to the search for five minutes");
 		return true;
 	}
-	if (feed->refresh != NULL || !replica_withheld(feed->replica))
-		return false;
-	if (feed->behind && now - feed->began_us < WITHHELD_US)
-		return false;
-	feed_fail(feed, "another refresh is due after one that was not believed");
-	return true;
+	return feed->refresh == NULL && must_look_elsewhere(feed, now);
 }
 
 static void tick(struct feed *feed)

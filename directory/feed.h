@@ -27,6 +27,7 @@ struct feed {
 	struct ldap_session *session;
 	const char *base, *node;
 	bool full;         /* send no cookie */
+	bool alone;        /* there is no other provider */
 	atomic_bool *stop; /* end soon */
 	struct feed_counts *counts;
 	void (*phase)(void *context, const char *phase); /* "refresh", "persist" */

@@ -56,8 +56,7 @@ static void judge_node_at_start(struct replica *replica)
 {
 	const struct record *node = replica->known.node;
 
-	if (node != NULL && replica->meta.refused == 0 &&
-		vector_covers(&replica->meta.vector, node->mark))
+	if (node != NULL && vector_covers(&replica->meta.vector, node->mark))
 		memcpy(replica->durable_mark, node->mark, sizeof(replica->durable_mark));
 }
 

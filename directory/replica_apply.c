@@ -93,8 +93,7 @@ static bool node_waits(struct replica *replica)
 
 	pthread_rwlock_rdlock(&replica->lock);
 	facts = replica_facts(replica);
-	waits = facts.node != NODE_ABSENT && !facts.durable && facts.loaded && facts.refused == 0 &&
-		!replica->withheld &&
+	waits = facts.node != NODE_ABSENT && !facts.durable && facts.loaded &&
 		vector_covers(&replica->meta.vector, replica->known.node->mark);
 	pthread_rwlock_unlock(&replica->lock);
 	return waits;

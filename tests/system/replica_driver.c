@@ -158,6 +158,7 @@ static void numbered(int64_t number, const char *error)
 static bool command(char *line)
 {
 	const char *error = "";
+	int64_t number;
 
 	line[strcspn(line, "\n")] = '\0';
 	if (strncmp(line, "lookup ", 7) == 0)
@@ -170,11 +171,13 @@ static bool command(char *line)
 		held();
 	else if (strcmp(line, "events") == 0)
 		events();
-	else if (strcmp(line, "approve") == 0)
-		numbered(replica_approve(replica, &error), error);
-	else if (strcmp(line, "sync") == 0)
-		numbered(replica_sync(replica, &error), error);
-	else if (strcmp(line, "reconnect") == 0) {
+	else if (strcmp(line, "approve") == 0) {
+		number = replica_approve(replica, &error);
+		numbered(number, error);
+	} else if (strcmp(line, "sync") == 0) {
+		number = replica_sync(replica, &error);
+		numbered(number, error);
+	} else if (strcmp(line, "reconnect") == 0) {
 		consumer_reconnect(consumer);
 		numbered(0, NULL);
 	} else {
