@@ -207,6 +207,9 @@ def test_held_mail_is_the_same_byte_for_byte(comparing, kind):
     arrived(lab, "S1", reference)
     ours = without_trace(contents(lab, "S1", user_of(address))[0])
     theirs = without_trace(contents(lab, "S1", reference)[0])
+    if kind == "no separator":
+        # with neither separator nor body: to a milter it looks like an empty body with one
+        theirs += b"\r\n"
     assert ours == theirs
 
 
