@@ -172,7 +172,6 @@ TRICKY = {
     "dots": b"Subject: dots\r\n\r\n.\r\n..\r\n...x\r\n.end\r\n",
     "no header": b"\r\nno header at all\r\n",
     "no body": b"Subject: nothing\r\n\r\n",
-    "no separator": b"Subject: nothing\r\n",
     "empty lines": b"Subject: e\r\n\r\n\r\n\r\n\r\n",
     "received": b"Received: from a by b; Thu, 1 Jan 2026 00:00:00 +0000\r\nSubject: r\r\n\r\nr\r\n",
     "long line": b"Subject: l\r\n\r\n" + b"x" * 5000 + b"\r\nend\r\n",
@@ -211,6 +210,16 @@ def test_held_mail_is_the_same_byte_for_byte(comparing, kind):
         # with neither separator nor body: to a milter it looks like an empty body with one
         theirs += b"\r\n"
     assert ours == theirs
+
+
+def test_a_header_that_does_not_end_gets_its_empty_line(lab):
+    """An MTA tells a milter of a message without the line between header and body just what it
+    tells of one with an empty body: the one difference that no milter can know of."""
+    address = fresh(lab, state="holding")
+    send(lab, address, content=b"Subject: nothing\r\n")
+    lab.milter.cli("unhold", address)
+    arrived(lab, "S1", user_of(address))
+    assert without_trace(contents(lab, "S1", user_of(address))[0]) == b"Subject: nothing\r\n\r\n"
 
 
 def test_a_signature_verifies_after_hold_and_release(lab):
