@@ -8,6 +8,7 @@ that a message came with are compared like all the rest.
 import os
 import re
 import smtplib
+import threading
 import time
 
 from .mail import Refused, Smtp
@@ -67,6 +68,7 @@ def sender_of(number):
 
 
 def by_sender(lab, system, user):
+    """{number of the message: [what arrived, without the trace]} of one mailbox."""
     found = {}
     imap = lab.imap(system, user)
     for _, content in imap.contents():
@@ -77,23 +79,30 @@ def by_sender(lab, system, user):
     return found
 
 
+# The ways of the messages, one after the other: most are held, some with a straight copy.
+WAYS = (("straight",), ("held",), ("straight", "held"), ("held",))
+RECIPIENT = {"straight": STRAIGHT, "held": HELD}
+PLACE = {"straight": ("S1", "straight"), "held": ("S2", "held"), "reference": ("S1", "reference")}
+MAILBOXES = list(PLACE.values()) + [("S1", "held"), ("S2", "straight")]
+THREADS = 4
+
+
 class Sender:
     """Keeps a connection for as long as it lasts."""
 
     def __init__(self, port):
         self.port, self.connection = port, None
 
-    def send(self, number, recipient, content):
+    def send(self, number, recipients, content):
         """None, or the refusal."""
         for _ in range(2):
             try:
                 if self.connection is None:
                     self.connection = Smtp(self.port)
-                self.connection.send(sender_of(number), [recipient], content)
+                self.connection.send(sender_of(number), recipients, content)
                 return None
             except Refused as refusal:
-                self.connection.quit()
-                self.connection = None
+                self.close()
                 return "%d %s" % (refusal.code, refusal.text)
             except (OSError, smtplib.SMTPException):
                 self.connection = None
@@ -102,6 +111,7 @@ class Sender:
     def close(self):
         if self.connection:
             self.connection.quit()
+            self.connection = None
 
 
 class Comparison:
@@ -109,9 +119,10 @@ class Comparison:
         self.equal = {"straight": 0, "held": 0}
         self.different = []  # (name, way, why)
         self.refused = []    # (name, reply): by the MTA, both ways
+        self.sent = self.delivered = self.lost = self.duplicated = self.misrouted = 0
 
     def same(self):
-        return not self.different and sum(self.equal.values()) > 0
+        return not self.different and min(self.equal.values()) > 0
 
 
 def add_mailboxes(lab):
@@ -122,23 +133,35 @@ def add_mailboxes(lab):
                  10, "the milter to know " + address)
 
 
-def send_all(lab, messages, comparison):
-    """Every message three ways; the numbers of those that were accepted."""
-    ways = {"reference": (Sender(lab.null_port), REFERENCE),
-            "straight": (Sender(lab.postfix.port), STRAIGHT),
-            "held": (Sender(lab.postfix.port), HELD)}
-    accepted = []
-    for number, (name, content) in enumerate(messages):
-        replies = {way: sender.send(number, recipient, content)
-                   for way, (sender, recipient) in ways.items()}
-        if all(replies.values()):
-            comparison.refused.append((name, replies["reference"]))
-        elif any(replies.values()):
-            comparison.different.append((name, "refused", str(replies)))
+def send_some(lab, messages, numbers, comparison, accepted):
+    """Each message by restante and by the do-nothing milter; the numbers of those that were
+    accepted, with their ways."""
+    ours, theirs = Sender(lab.postfix.port), Sender(lab.null_port)
+    for number in numbers:
+        name, content = messages[number]
+        ways = WAYS[number % len(WAYS)]
+        reply = ours.send(number, [RECIPIENT[way] for way in ways], content)
+        reference = theirs.send(number, [REFERENCE], content)
+        if reply and reference:
+            comparison.refused.append((name, reference))
+        elif reply or reference:
+            comparison.different.append((name, "refused", "%s, by the do-nothing milter %s" % (
+                reply or "accepted", reference or "accepted")))
         else:
-            accepted.append(number)
-    for sender, _ in ways.values():
-        sender.close()
+            accepted[number] = ways
+    ours.close()
+    theirs.close()
+
+
+def send_all(lab, messages, comparison):
+    accepted = {}
+    threads = [threading.Thread(target=send_some, args=(
+        lab, messages, range(first, len(messages), THREADS), comparison, accepted))
+        for first in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     return accepted
 
 
@@ -147,7 +170,7 @@ def compare(lab, timeline, directory):
     comparison = Comparison()
     add_mailboxes(lab)
     timeline.restante(lab, "hold", HELD)
-    timeline.say("sending %d messages of %s three ways: held, straight, and by the do-nothing "
+    timeline.say("sending %d messages of %s: held, straight, or both; and each by the do-nothing "
                  "milter" % (len(messages), directory))
     accepted = send_all(lab, messages, comparison)
     timeline.say("%d messages of the corpus wait" % lab.milter.held())
@@ -162,15 +185,23 @@ def compare(lab, timeline, directory):
 
 
 def judge(lab, messages, accepted, comparison):
-    reference = by_sender(lab, "S1", "reference")
-    ways = {"straight": by_sender(lab, "S1", "straight"), "held": by_sender(lab, "S2", "held")}
-    for number in accepted:
-        for way, found in ways.items():
-            wanted, got = reference.get(number, []), found.get(number, [])
+    arrived = {place: by_sender(lab, *place) for place in MAILBOXES}
+    reference = arrived[PLACE["reference"]]
+    for number, ways in sorted(accepted.items()):
+        for way in ways:
+            wanted, got = reference.get(number, []), arrived[PLACE[way]].get(number, [])
+            comparison.sent += 1
+            comparison.delivered += bool(got)
+            comparison.lost += not got
+            comparison.duplicated += max(0, len(got) - 1)
             if len(got) == 1 and got == wanted:
                 comparison.equal[way] += 1
             else:
                 comparison.different.append((messages[number][0], way, difference(wanted, got)))
+    comparison.misrouted = sum(
+        len(copies) for place in arrived if place != PLACE["reference"]
+        for number, copies in arrived[place].items()
+        if place not in [PLACE[way] for way in accepted.get(number, ())])
 
 
 def difference(wanted, got):

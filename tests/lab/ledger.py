@@ -109,11 +109,14 @@ class Ledger:
         with self._lock:
             return [r for r in self.records if r.acknowledged is not None]
 
-    def settle(self, lab):
-        """Reads every mailbox of every backend over IMAP, and says what became of each message."""
+    def settle(self, lab, besides=()):
+        """Reads every mailbox of every backend over IMAP, and says what became of each message.
+        besides: (system, user) of mailboxes that somebody else looks after."""
         copies = collections.defaultdict(list)  # Message-ID -> [(system, user, uid)]
         for system, backend in lab.backends.items():
             for user in users(backend):
+                if (system, user) in besides:
+                    continue
                 imap = lab.imap(system, user)
                 for uid, msgid in imap.message_ids():
                     copies[msgid].append((system, user, uid))
@@ -137,10 +140,14 @@ def users(backend):
     return sorted(u for u in os.listdir(root) if os.path.isdir(os.path.join(root, u)))
 
 
-def last_line(outcome):
-    extra = sum(len(where) - 1 for _, where in outcome.duplicated)
-    return "ledger: sent %d, delivered %d, lost %d, duplicated %d, misrouted %d" % (
-        outcome.sent, outcome.delivered, len(outcome.lost), extra, len(outcome.misrouted))
+def last_line(outcome, corpus=None):
+    """corpus: further counts of the same kind."""
+    counts = [outcome.sent, outcome.delivered, len(outcome.lost),
+              sum(len(where) - 1 for _, where in outcome.duplicated), len(outcome.misrouted)]
+    if corpus is not None:
+        more = [corpus.sent, corpus.delivered, corpus.lost, corpus.duplicated, corpus.misrouted]
+        counts = [sum(pair) for pair in zip(counts, more)]
+    return "ledger: sent %d, delivered %d, lost %d, duplicated %d, misrouted %d" % tuple(counts)
 
 
 def clean(outcome):

@@ -226,6 +226,8 @@ def verdict(show, outcome, compared):
         reasons.append("no held message was released into S2")
     if compared is not None and not compared.same():
         reasons.append("messages of the corpus differ")
+    if compared is not None and (compared.lost or compared.duplicated or compared.misrouted):
+        reasons.append("the ledger of the corpus does not balance")
     return reasons
 
 
@@ -248,7 +250,7 @@ def main():
         show.run()
         if options.corpus:
             compared = corpora.compare(lab, timeline, options.corpus)
-        outcome = show.ledger.settle(lab)
+        outcome = show.ledger.settle(lab, corpora.MAILBOXES if compared else ())
         explain(outcome, timeline.say)
         reasons = verdict(show, outcome, compared)
         for reason in reasons:
@@ -270,7 +272,7 @@ def main():
         if lab:
             lab.abandon()
         return 130
-    print(last_line(outcome), flush=True)
+    print(last_line(outcome, compared), flush=True)
     return 1 if reasons else 0
 
 
