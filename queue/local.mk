@@ -19,3 +19,7 @@ queue_libqueue_a_SOURCES = \
 	queue/reply.c queue/reply.h \
 	queue/retry.c queue/retry.h \
 	queue/smtp.c queue/smtp_mail.c queue/smtp.h queue/smtp_session.h
+
+noinst_PROGRAMS += tests/system/release_driver
+tests_system_release_driver_SOURCES = tests/system/release_driver.c
+tests_system_release_driver_LDADD = queue/libqueue.a $(LIB_LIBS)

@@ -20,6 +20,8 @@ def path_and_params(argument):
 
 
 class _Session(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True  # replies to pipelined commands must not wait for an ACK
+
     def handle(self):
         sink = self.server.sink
         self.say(sink.replies.get("greeting", "220 sink ready"))
@@ -43,6 +45,8 @@ class _Session(socketserver.StreamRequestHandler):
                 if answer.startswith("2"):
                     message.recipients.append(recipient)
                 self.say(answer)
+            elif verb == "DATA" and not (message and message.recipients):
+                self.say("554 5.5.1 no valid recipients")
             elif verb == "DATA":
                 self.say("354 go on")
                 message.content = self.body()
@@ -66,8 +70,10 @@ class _Session(socketserver.StreamRequestHandler):
         lines = []
         while True:
             line = self.rfile.readline()
-            if line in (b".\r\n", b""):
+            if line == b".\r\n":
                 return b"".join(lines)
+            if not line:
+                raise ConnectionAbortedError  # cut off: not a message
             lines.append(line[1:] if line.startswith(b".") else line)
 
 
