@@ -34,7 +34,9 @@ enum holdq_result holdq_store_result(struct holdq *queue, enum bdb_result result
 	switch (result) {
 	case BDB_OK: return HOLDQ_OK;
 	case BDB_NOTFOUND: return holdq_refuse(HOLDQ_GONE, "no such record");
-	case BDB_FULL: return holdq_refuse(HOLDQ_FULL, "disk full: %s", bdb_reason());
+	case BDB_FULL:
+		holdq_space_gone(queue);
+		return holdq_refuse(HOLDQ_FULL, "disk full: %s", bdb_reason());
 	case BDB_BROKEN:
 		queue->broken = true;
 		return holdq_refuse(HOLDQ_BROKEN, "%s", bdb_reason());

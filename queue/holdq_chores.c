@@ -11,7 +11,7 @@
 
 #define CHECKPOINT_BYTES    (32U << 20)
 #define CHECKPOINT_INTERVAL (60 * CLOCK_SECOND)
-#define RESERVE_INTERVAL    (10 * CLOCK_SECOND)
+#define CHORE_INTERVAL      (10 * CLOCK_SECOND)
 #define MAX_TRIES           100
 
 static void note(struct holdq *queue, uint64_t content)
@@ -60,7 +60,7 @@ static enum bdb_result delete_chunk(struct holdq *queue, uint64_t content)
 	return result;
 }
 
-static void delete_chunks(struct holdq *queue, uint64_t content)
+static enum bdb_result delete_chunks(struct holdq *queue, uint64_t content)
 {
 	enum bdb_result result;
 	int tries = 0;
@@ -69,9 +69,24 @@ static void delete_chunks(struct holdq *queue, uint64_t content)
 		result = delete_chunk(queue, content);
 		tries = result == BDB_RETRY ? tries + 1 : 0;
 	} while (result == BDB_OK || (result == BDB_RETRY && tries < MAX_TRIES));
-	if (result != BDB_NOTFOUND)
+	return result;
+}
+
+/* Called with the lock, which it lets go. What a full disk keeps from going goes later. */
+static void remove_garbage(struct holdq *queue)
+{
+	uint64_t content = queue->garbage[--queue->garbage_count];
+
+	pthread_mutex_unlock(&queue->lock);
+	enum bdb_result result = delete_chunks(queue, content);
+	pthread_mutex_lock(&queue->lock);
+	if (result == BDB_FULL || result == BDB_RETRY) {
+		note(queue, content);
+		queue->garbage_after_us = clock_mono_us() + CHORE_INTERVAL;
+	} else if (result != BDB_NOTFOUND) {
 		log_warning("queue", "chunks stay until the next start content=%llu: %s",
 			(unsigned long long)content, bdb_reason());
+	}
 }
 
 static bool is_large(struct holdq *queue, uint64_t content, enum bdb_result *result_r)
@@ -132,20 +147,18 @@ static bool one_chore(struct holdq *queue, int64_t *checked_us)
 {
 	int64_t now = clock_mono_us();
 
-	if (queue->garbage_count > 0) {
-		uint64_t content = queue->garbage[--queue->garbage_count];
-		pthread_mutex_unlock(&queue->lock);
-		delete_chunks(queue, content);
+	if (queue->garbage_count > 0 && now >= queue->garbage_after_us) {
+		remove_garbage(queue);
 	} else if (queue->unchecked >= CHECKPOINT_BYTES ||
 		   now >= *checked_us + CHECKPOINT_INTERVAL) {
 		queue->unchecked = 0;
 		*checked_us = now;
 		pthread_mutex_unlock(&queue->lock);
 		checkpoint(queue);
+		pthread_mutex_lock(&queue->lock);
 	} else {
 		return false;
 	}
-	pthread_mutex_lock(&queue->lock);
 	return true;
 }
 
@@ -162,7 +175,7 @@ void *holdq_chores(void *context)
 		if (done)
 			continue;
 		int waited = clock_cond_wait_until(
-			&queue->chore, &queue->lock, clock_mono_us() + RESERVE_INTERVAL);
+			&queue->chore, &queue->lock, clock_mono_us() + CHORE_INTERVAL);
 		if (waited == ETIMEDOUT && queue->reserve_wanted)
 			restore_reserve(queue);
 	}

@@ -86,8 +86,9 @@ struct holdq {
 	uint64_t *garbage; /* content ids whose chunks are to be deleted */
 	size_t garbage_count, garbage_cap;
 	bool chore_busy;
-	uint64_t unchecked;  /* bytes stored since the last checkpoint */
-	bool reserve_wanted; /* it was given up, and not made again yet */
+	int64_t garbage_after_us; /* monotonic: the disk was full, try again then */
+	uint64_t unchecked;       /* bytes stored since the last checkpoint */
+	bool reserve_wanted;      /* it was given up, and not made again yet */
 
 	pthread_mutex_t observer_lock; /* held during its calls */
 	holdq_observer observer;
@@ -151,6 +152,8 @@ enum bdb_result counts_read(struct holdq *queue, struct bdb_txn *txn, const uint
 
 /* HOLDQ_OK, or FULL where that many more bytes do not fit on the disk. */
 enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t bytes);
+/* The store said that the disk is full: so it is until the next look. */
+void holdq_space_gone(struct holdq *queue);
 /* The reserve is a file that is given up so that messages can be removed from a full disk. */
 bool holdq_reserve_make(struct holdq *queue); /* false: no space for it now */
 bool holdq_reserve_drop(const char *dir);

@@ -46,6 +46,14 @@ static uint64_t free_after(struct holdq *queue, uint64_t bytes)
 	return left;
 }
 
+void holdq_space_gone(struct holdq *queue)
+{
+	pthread_mutex_lock(&queue->space_lock);
+	queue->space_free = 0;
+	queue->space_checked_us = clock_mono_us();
+	pthread_mutex_unlock(&queue->space_lock);
+}
+
 enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t bytes)
 {
 	uint64_t left = free_after(queue, bytes);

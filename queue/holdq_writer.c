@@ -130,6 +130,8 @@ static void fail_all(struct batch *batch, struct op *first)
 	pthread_mutex_lock(&batch->queue->lock);
 	batch->queue->totals.refused += refused;
 	pthread_mutex_unlock(&batch->queue->lock);
+	if (batch->trouble == BDB_FULL)
+		holdq_space_gone(batch->queue);
 	if (batch->trouble == BDB_BROKEN)
 		batch->queue->broken = true;
 	log_warning("queue", "transaction failed: %s", batch->reason);

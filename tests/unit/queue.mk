@@ -26,3 +26,7 @@ check_PROGRAMS += tests/unit/test_holdq_crash
 tests_unit_test_holdq_crash_SOURCES = tests/unit/test_holdq_crash.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h
 tests_unit_test_holdq_crash_LDADD = queue/libqueue.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_holdq_full
+tests_unit_test_holdq_full_SOURCES = tests/unit/test_holdq_full.c tests/unit/holdq_lab.c \
+	tests/unit/holdq_lab.h
+tests_unit_test_holdq_full_LDADD = queue/libqueue.a $(TEST_LIBS)
