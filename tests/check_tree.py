@@ -16,7 +16,7 @@ ARROWS = {
 # The header of a foreign library, and the files that alone may include it.
 SEAMS = {
     r"db\.h": r"lib/bdb[a-z_]*\.[ch]",
-    r"(ldap|lber|ldap_schema)\.h": r"(lib/ldap_[a-z_]*\.[ch]|directory/.*)",
+    r"(ldap|lber|ldap_schema)\.h": r"(lib/ldap_[a-z_]*\.[ch]|(directory|tests/bench)/.*)",
     r"libmilter/.*": r"(milter|tests/bench|tests/unit)/.*",
     r"jansson\.h": r"lib/json\.c",
     r"confuse\.h": r"lib/config[a-z_]*\.c",

@@ -5,13 +5,18 @@
 #	{"row":"store-2k-8","what":"...","unit":"x","median":2.31,"low":2.2,"high":2.4,"rounds":15,
 #	 "ours":"6,120 msg/s","peer":"2,650 msg/s","goal":">= 2.0"}
 # median, low, high: the figure that the goal is about and its 95% interval; goal: ">= N" or "<= N".
-bench_programs = tests/bench/peer_milter tests/bench/bench_store
+bench_programs = tests/bench/peer_milter tests/bench/bench_store tests/bench/bench_replica
 
 tests_bench_peer_milter_SOURCES = tests/bench/peer_milter.c
 tests_bench_peer_milter_LDADD = $(MILTER_LIBS)
 
 tests_bench_bench_store_SOURCES = tests/bench/bench_store.c
 tests_bench_bench_store_LDADD = queue/libqueue.a $(LIB_LIBS)
+
+tests_bench_bench_replica_SOURCES = tests/bench/bench_replica.c tests/bench/bench_peer_sync.c \
+	tests/bench/bench_peer_sync.h
+tests_bench_bench_replica_CPPFLAGS = $(AM_CPPFLAGS) -DBENCH_SOURCE='"$(abs_top_srcdir)"'
+tests_bench_bench_replica_LDADD = directory/libdirectory.a $(LIB_LIBS)
 
 EXTRA_PROGRAMS += $(bench_programs)
 
