@@ -262,8 +262,10 @@ static void written(struct node *n, const struct node_changes *c)
 	n->heartbeat_at = clock_mono_us() + n->front->config->milter.heartbeat;
 	pthread_mutex_lock(&n->lock);
 	n->shown.heartbeat_us = now;
-	if (n->ready > n->acked)
+	if (n->ready > n->acked) {
+		n->shown.acked = n->ready;
 		n->shown.acked_us = now;
+	}
 	if (n->have_report)
 		n->shown.drained = n->report.epoch;
 	pthread_mutex_unlock(&n->lock);
