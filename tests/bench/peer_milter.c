@@ -20,7 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BODY_KEEP 65535 /* what a milter is shown at once */
+#define UNUSED_EVENTS (SMFIP_NOEOH | SMFIP_NOUNKNOWN | SMFIP_NODATA)
+#define WITHOUT_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR)
+#define BODY_KEEP     65535 /* what a milter is shown at once */
 
 struct peer_rcpt {
 	char *path;
@@ -75,13 +77,13 @@ static void drop_message(SMFICTX *ctx)
 static sfsistat peer_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 {
 	(void)ctx, (void)host, (void)address;
-	return SMFIS_CONTINUE;
+	return SMFIS_NOREPLY;
 }
 
 static sfsistat peer_helo(SMFICTX *ctx, char *name)
 {
 	(void)ctx, (void)name;
-	return SMFIS_CONTINUE;
+	return SMFIS_NOREPLY;
 }
 
 static sfsistat peer_envfrom(SMFICTX *ctx, char **argv)
@@ -93,7 +95,7 @@ static sfsistat peer_envfrom(SMFICTX *ctx, char **argv)
 		return SMFIS_TEMPFAIL;
 	message->last = &message->first;
 	smfi_setpriv(ctx, message);
-	return SMFIS_CONTINUE;
+	return SMFIS_NOREPLY;
 }
 
 static sfsistat peer_envrcpt(SMFICTX *ctx, char **argv)
@@ -114,7 +116,7 @@ static sfsistat peer_envrcpt(SMFICTX *ctx, char **argv)
 static sfsistat peer_header(SMFICTX *ctx, char *name, char *value)
 {
 	(void)ctx, (void)name, (void)value;
-	return SMFIS_CONTINUE;
+	return SMFIS_NOREPLY;
 }
 
 static sfsistat peer_body(SMFICTX *ctx, unsigned char *data, size_t len)
@@ -186,6 +188,8 @@ static sfsistat peer_negotiate(SMFICTX *ctx, unsigned long actions, unsigned lon
 	static const char *const names[] = { "{daemon_name}", "i", "{auth_authen}", "i", "i" };
 
 	(void)unused2, (void)unused3;
+	if ((protocol & WITHOUT_REPLY) != WITHOUT_REPLY)
+		return SMFIS_REJECT; /* libmilter would log each reply that is none */
 	*actions_r = actions & (SMFIF_ADDRCPT | SMFIF_DELRCPT | SMFIF_ADDRCPT_PAR);
 	*protocol_r = protocol &
 		      (SMFIP_NOEOH | SMFIP_NOUNKNOWN | SMFIP_NODATA | SMFIP_SKIP | SMFIP_NR_CONN |

@@ -10,7 +10,7 @@ import time
 
 import figures
 import tree
-from rounds import progress
+from rounds import alternate, column
 from lab.process import wait_for
 
 
@@ -56,36 +56,51 @@ class Versions:
         self._process.wait()
 
 
+class Swaps:
+    """The mailbox goes to and fro between two systems."""
+
+    ADDRESS = "swap@" + tree.DOMAIN
+    DN = tree.dn_of("swap")
+
+    def __init__(self, bed):
+        self.bed, self.at = bed, "S1"
+
+    def once(self, versions):
+        """Milliseconds from the hold's CSN to the swap's, and of the whole command."""
+        target = "S2" if self.at == "S1" else "S1"
+        old, new = f"swap@{tree.host_of(self.at)}", f"swap@{tree.host_of(target)}"
+        began = time.monotonic()
+        self.bed.milters["a"].cli("swap", self.ADDRESS, "--system", target, "--to", new, "--wait")
+        took = time.monotonic() - began
+        now = self.bed.slapd.read(self.DN, who="root")
+        if now["mailroutingaddress"] != [new]:
+            raise RuntimeError(f"the swap left {now}")
+        self.at = target
+        held = wait_for(lambda: versions.last("holding", old), 5, "the hold to be pushed")
+        return {"csn": (csn_seconds(now["entrycsn"][0]) - csn_seconds(held)) * 1000,
+                "whole": took * 1000}
+
+    def row(self, name, what, count, goal):
+        versions = Versions(self.bed.slapd, self.DN)
+        try:
+            samples = alternate({"swap": lambda: self.once(versions)}, count, label=name)["swap"]
+        finally:
+            versions.close()
+        return figures.Row(
+            name, "from the hold's CSN to the swap's CSN, two front doors, " + what,
+            column(samples, "csn"), unit="ms", goal=goal, digits=1,
+            ours=figures.spread(column(samples, "whole"), "ms the whole command"))
+
+
 def swap(bed, options):
     """`restante swap --wait` does hold, fence, drain and swap in turn."""
-    milter, address, dn = bed.milters["a"], "swap@" + tree.DOMAIN, tree.dn_of("swap")
-    versions = Versions(bed.slapd, dn)
-    count = 5 if options.quick else max(20, options.rounds)
-    at, values, whole = "S1", [], []
-    try:
-        time.sleep(3)  # after a start the fence waits late_commit (2 s) for connections of before
-        for number in range(count + 1):
-            target = "S2" if at == "S1" else "S1"
-            old, new = f"swap@{tree.host_of(at)}", f"swap@{tree.host_of(target)}"
-            began = time.monotonic()
-            milter.cli("swap", address, "--system", target, "--to", new, "--wait")
-            took = time.monotonic() - began
-            now = bed.slapd.read(dn, who="root")
-            if now["mailroutingaddress"] != [new]:
-                raise RuntimeError(f"the swap left {now}")
-            swapped = now["entrycsn"][0]
-            held = wait_for(lambda one=old: versions.last("holding", one), 5,
-                            "the hold to be pushed")
-            if number:  # the first one starts what sleeps
-                values.append((csn_seconds(swapped) - csn_seconds(held)) * 1000)
-                whole.append(took * 1000)
-            at = target
-            progress(f"swap {number} of {count}: {(csn_seconds(swapped) - csn_seconds(held)) * 1e3:.1f} ms")
-    finally:
-        versions.close()
-    return [figures.Row("swap", "from the hold's CSN to the swap's CSN, two front doors, idle", values,
-                        unit="ms", goal="<= 100", digits=1,
-                        ours=figures.spread(whole, "ms the whole command"))]
+    swaps, count = Swaps(bed), 5 if options.quick else max(20, options.rounds)
+    bed.set_state([tree.SYSTEM_OFF_LINE], None)
+    time.sleep(3)  # after a start the fence waits late_commit (2 s) for connections of before
+    rows = [swaps.row("swap", "idle", count, "<= 100")]
+    bed.set_state([tree.SYSTEM_OFF_LINE], "holding")
+    bed.wait_verdict("1f@" + tree.DOMAIN, "hold")
+    return rows + [swaps.row("swap-system", "idle, a system is off line", max(3, count // 3), None)]
 
 
 class Asker:

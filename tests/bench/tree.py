@@ -10,9 +10,10 @@ import sys
 
 BASE = "dc=example,dc=org"
 DOMAIN = "example.org"
-SYSTEMS = ("S1", "S2", "S3", "S4")
+SYSTEMS = ("S1", "S2", "S3")
 OPERATOR = f"cn=operator,ou=services,cn=restante,{BASE}"
 PASSWORD = "bench"
+SYSTEM_OFF_LINE = f"cn=S3,ou=systems,cn=restante,{BASE}"  # by the sample tree
 
 FRAME = """dn: {base}
 objectClass: organization
