@@ -1,12 +1,13 @@
 """The ledger: every message that was acknowledged to its client, and what became of it.
 
-A mailbox lives in one place after the other. A copy is in its right place when a decision that sent
-it there was allowed at that time: mail begun before the fence had passed may be in the place that
-the mailbox left, mail acknowledged after the hold began in the one that it joined. Nothing may
-arrive in the old mailbox after the swap.
+A mailbox lives in one place after the other. A copy is in its right place when it was sent there
+while the mailbox lived there (until the fence of its next move had passed), or was held at any time
+before that stay ended: held mail goes where the mailbox lives when it is released, and another hold
+may come first. Nothing may arrive in a mailbox after the swap away from it.
 """
 
 import collections
+import math
 import os
 import threading
 import time
@@ -37,18 +38,12 @@ class Stay:
     def __init__(self, place, since):
         self.place = place
         self.since = since      # the hold before it began; 0 for the first place
-        self.until = None       # the fence that ended it had passed
-        self.uid_next = None    # of the mailbox when it ended: what comes later is late
+        self.until = math.inf   # the fence that ended it had passed
+        self.uid_next = math.inf  # of the mailbox when it ended: what comes later is late
 
-    def allows(self, record, copy):
-        system, user, uid = copy
-        if (system, user) != self.place:
-            return False
-        if record.acknowledged is not None and record.acknowledged < self.since:
-            return False
-        if self.until is not None and record.attempts[0] > self.until:
-            return False
-        return self.uid_next is None or uid < self.uid_next
+
+# The milter hears of the end of a hold a moment after it was written.
+HOLD_ECHO = 1.0
 
 
 class Home:
@@ -56,7 +51,7 @@ class Home:
 
     def __init__(self, system, user):
         self.stays = [Stay((system, user), 0.0)]
-        self.held = None
+        self.holds = []  # [since, until]
 
     @property
     def place(self):
@@ -64,23 +59,36 @@ class Home:
 
     def hold(self):
         """To be called just before the hold is written."""
-        if self.held is None:
-            self.held = time.monotonic()
+        self.holds.append([time.monotonic(), math.inf])
+        return self.holds[-1][0]
 
     def unhold(self):
-        self.held = None
+        """To be called as soon as the hold is ended."""
+        self.holds[-1][1] = time.monotonic()
 
     def swapped(self, lab, place):
         """To be called as soon as the swap is done."""
-        now = time.monotonic()
+        self.unhold()
+        held, now = self.holds[-1]
         old = self.stays[-1]
-        old.until = now
         imap = lab.imap(*old.place)
-        old.uid_next = imap.uid_next()
+        old.until, old.uid_next = now, imap.uid_next()
         imap.close()
-        self.stays.append(Stay(place, self.held))
-        self.held = None
+        self.stays.append(Stay(place, held))
         return now
+
+    def allows(self, record, copy):
+        system, user, uid = copy
+        began, ended = record.attempts[0], record.acknowledged or math.inf
+        for stay in self.stays:
+            if stay.place != (system, user) or uid >= stay.uid_next:
+                continue
+            if began <= stay.until and ended >= stay.since:
+                return True
+            if any(since < stay.until and began <= until + HOLD_ECHO and ended >= since
+                   for since, until in self.holds):
+                return True
+        return False
 
 
 Outcome = collections.namedtuple("Outcome", "sent delivered lost duplicated misrouted strangers")
@@ -129,7 +137,7 @@ class Ledger:
             lost=[r for r in sent if not copies[r.msgid]],
             duplicated=[(r, copies[r.msgid]) for r in self.records if len(copies[r.msgid]) > 1],
             misrouted=[(r, copy) for r in self.records for copy in copies[r.msgid]
-                       if not any(s.allows(r, copy) for s in self.homes[r.target].stays)],
+                       if not self.homes[r.target].allows(r, copy)],
             strangers=[(msgid, where) for msgid, where in copies.items()
                        if where and msgid not in known])
 

@@ -147,8 +147,7 @@ class Show:
         self.settle()
 
     def hold(self):
-        self.home.hold()
-        self.held = self.home.held
+        self.held = self.home.hold()
         self.timeline.restante(self.lab, "hold", MOVED)
 
     def watch(self):

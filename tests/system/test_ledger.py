@@ -16,13 +16,14 @@ def record(attempts, acknowledged):
 def moved():
     """Held at 10, fenced and swapped at 20, when the next UID on S1 was 100."""
     home = Home("S1", "a")
+    home.holds = [[10.0, 20.0]]
     home.stays[0].until, home.stays[0].uid_next = 20.0, 100
     home.stays.append(Stay(("S2", "a"), 10.0))
     return home
 
 
 def right_place(made, copy):
-    return any(stay.allows(made, copy) for stay in moved().stays)
+    return moved().allows(made, copy)
 
 
 def test_the_right_place_depends_on_the_time():
@@ -34,6 +35,17 @@ def test_the_right_place_depends_on_the_time():
 
 def test_nothing_arrives_in_the_old_mailbox_after_the_swap():
     assert not right_place(record([12.0], 13.0), ("S1", "a", 100))
+
+
+def test_held_mail_may_see_another_hold_before_it_is_released():
+    """To S2 at 20, held again at 21 and back to S1 at 30."""
+    home = moved()
+    home.stays[1].until, home.stays[1].uid_next = 30.0, 50
+    home.stays.append(Stay(("S1", "a"), 21.0))
+    home.holds.append([21.0, 30.0])
+    assert home.allows(record([12.0], 13.0), ("S1", "a", 100))
+    assert not home.allows(record([5.0], 6.0), ("S1", "a", 100))
+    assert not home.allows(record([32.0], 33.0), ("S2", "a", 60))
 
 
 def test_another_mailbox_is_never_the_right_place():
