@@ -181,9 +181,9 @@ static const struct {
 	{ "privileges", start_privileges, FRONT_EXIT_CONFIG },
 	{ "log", start_log, FRONT_EXIT_CONFIG },
 	{ "pid file", start_pid_file, FRONT_EXIT_UNAVAILABLE },
+	{ "trackers", start_trackers, FRONT_EXIT_SOFTWARE },
 	{ "replica", start_replica, FRONT_EXIT_UNAVAILABLE },
 	{ "hold queue", start_queue, FRONT_EXIT_UNAVAILABLE },
-	{ "trackers", start_trackers, FRONT_EXIT_SOFTWARE },
 	{ "consumer", start_consumer, FRONT_EXIT_UNAVAILABLE },
 	{ "node agent", start_node, FRONT_EXIT_SOFTWARE },
 	{ "control socket", start_control, FRONT_EXIT_UNAVAILABLE },
@@ -234,8 +234,10 @@ static void close_stores(struct front *f)
 				      "and are recovered at the next start");
 		return;
 	}
-	holdq_close(&f->queue);
-	replica_close(&f->replica);
+	if (f->queue != NULL)
+		holdq_close(&f->queue);
+	if (f->replica != NULL)
+		replica_close(&f->replica);
 }
 
 /* Whatever was opened, in reverse order; also after a start that failed. */
@@ -315,6 +317,16 @@ _Noreturn static void serve_events(struct front *f)
 	}
 }
 
+/* Only where nothing runs that could still look at it. */
+static void free_front(struct front *f)
+{
+	lateness_free(&f->lateness);
+	decisions_free(&f->decisions);
+	config_free(&f->config);
+	pthread_mutex_destroy(&f->config_lock);
+	mem_free(&f);
+}
+
 int front_run(const struct front_options *options)
 {
 	struct front *f = mem_zalloc(sizeof *f);
@@ -326,15 +338,18 @@ int front_run(const struct front_options *options)
 	f->config = config_load(options->config_path, &error);
 	if (f->config == NULL) {
 		log_error("milter", "%s", error);
+		free_front(f);
 		return FRONT_EXIT_CONFIG;
 	}
 	if (events_open() < 0) {
 		log_error("milter", "no pipe: %s", strerror(errno));
+		free_front(f);
 		return FRONT_EXIT_SOFTWARE;
 	}
 	enum front_exit result = start_all(f);
 	if (result != FRONT_EXIT_OK) {
 		stop_all(f);
+		free_front(f);
 		return result;
 	}
 	events_take_signals();
