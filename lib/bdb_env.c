@@ -19,6 +19,7 @@
 #define LOG_BUFFER       (1U << 20)
 #define GIGABYTE         (UINT64_C(1) << 30)
 #define MAX_LOCKS        1000000 /* a limit, not memory taken: table_clear locks every page */
+#define LOCK_TABLE       16384   /* its hash table; the default, sized for the limit, takes 80 MB */
 #define MAX_TRANSACTIONS 10000
 
 static _Thread_local char reason[640];
@@ -174,6 +175,8 @@ static int set_locks(DB_ENV *db)
 		code = db->set_lk_max_locks(db, MAX_LOCKS);
 	if (code == 0)
 		code = db->set_lk_max_objects(db, MAX_LOCKS);
+	if (code == 0)
+		code = db->set_lk_tablesize(db, LOCK_TABLE);
 	if (code == 0)
 		code = db->set_lk_max_lockers(db, 2 * MAX_TRANSACTIONS);
 	if (code == 0)
