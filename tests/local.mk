@@ -9,7 +9,11 @@ include tests/unit/cli.mk
 endif
 include tests/bench/local.mk
 TESTS += $(check_PROGRAMS)
-EXTRA_DIST += tests/lab tests/system tests/check.py tests/check_tree.py
+EXTRA_DIST += tests/check.py tests/check_tree.py
 
+# By kind, not by folder: a folder named in EXTRA_DIST would bring along what was built in it.
 dist-hook:
-	find $(distdir)/tests -name __pycache__ -prune -exec rm -rf {} +
+	cd $(srcdir) && find tests/lab tests/system -name '*.py' -o -name '*.sh' | \
+	while read -r file; do \
+		mkdir -p "$(abs_builddir)/$(distdir)/$${file%/*}" && cp -p "$$file" "$(abs_builddir)/$(distdir)/$$file" || exit 1; \
+	done
