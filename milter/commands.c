@@ -35,7 +35,6 @@ static void add_mailbox(struct front *front, const struct route_facts *facts, st
 	json_set_string(o, "mailbox_state", route_state_name(facts->mailbox_state));
 	json_set_string(o, "system", facts->system);
 	json_set_string(o, "system_state", route_state_name(facts->system_state));
-	json_set_string(o, "physical", facts->physical);
 	json_set_string(o, "mailbox", commands_uuid(uuid, facts->uuid));
 	replica_mailbox_name(front->replica, facts->uuid, name, sizeof name);
 	json_set_string(o, "name", name);
@@ -84,6 +83,8 @@ static void command_route(void *context, const struct json *request, struct cont
 	add_reply(route.verdict, o);
 	add_facts(&route.facts, o);
 	if (route.facts.match != MATCH_NONE)
+		json_set_string(o, "physical", route.facts.physical);
+	if (route.facts.match != MATCH_NONE && route.facts.match != MATCH_POSTMASTER)
 		add_mailbox(context, &route.facts, o);
 	control_ok(reply, o);
 }

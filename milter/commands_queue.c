@@ -95,7 +95,9 @@ static enum scope get_scope(struct front *f, const struct json *request,
 		return SCOPE_FAULT;
 	}
 	front_route(f, &address, &route);
-	if (route.facts.match == MATCH_NONE || route.facts.claims > 1) {
+	/* postmaster's fallback is an address, not a mailbox */
+	if (route.facts.match == MATCH_NONE || route.facts.match == MATCH_POSTMASTER ||
+		route.facts.claims > 1) {
 		control_fail(reply, "notfound", "%s: %s", text,
 			route.facts.claims > 1 ? "several mailboxes claim it"
 					       : "no mailbox has this address");

@@ -48,6 +48,9 @@ static void lookup(
 	struct route_facts facts;
 
 	replica_lookup(front->replica, address, &facts);
+	/* Not a deadlock or a full disk, which pass: recovery is what helps. */
+	if (facts.trouble)
+		front_broken(front, "replica", "it cannot be read");
 	/* `<postmaster>` and other names without a domain belong to the MTA's own host. */
 	if (!address->has_domain)
 		facts.federated = false;

@@ -1,118 +1,5 @@
 /* A transaction from MAIL to the answer at end of message, on faked stores and a faked MTA. */
-#include "tests/unit/unit.h"
-
-#include "lib/log.h"
-#include "lib/mem.h"
-#include "milter/connection.h"
-#include "tests/unit/milter_fakes.h"
-
-#define BIG (200 * 1024)
-
-/* The MTA: what it was told, in order. */
-struct told {
-	struct str changes;
-	bool refuse;
-};
-
-static int told_delete(void *context, const char *argument)
-{
-	struct told *told = context;
-
-	str_printf(&told->changes, "-%s\n", argument);
-	return told->refuse ? -1 : 0;
-}
-
-static int told_add(void *context, const char *address, const char *params)
-{
-	struct told *told = context;
-
-	str_printf(&told->changes, "+%s %s\n", address, params ? params : "");
-	return 0;
-}
-
-static const char *told_id(void *context)
-{
-	(void)context;
-	return "4hQ";
-}
-
-struct bed {
-	struct front *front;
-	struct connection *connection;
-	struct told told;
-};
-
-static int setup(void **state)
-{
-	struct bed *bed = mem_zalloc(sizeof *bed);
-
-	fake_reset();
-	fake_add("a@fed.test", "a@s1.test", STATE_ACTIVE);
-	fake_add("alias@fed.test", "a@s1.test", STATE_ACTIVE);
-	fake_add("h@fed.test", "h@s1.test", STATE_HOLDING);
-	fake_add("d@fed.test", "d@s1.test", STATE_DEFERRED);
-	fake_add("b@fed.test", "b@s2.test", STATE_ACTIVE);
-	log_set_level(LOG_LEVEL_ERROR);
-	bed->front = fake_front();
-	bed->connection = connection_new(bed->front);
-	bed->connection->leading_space = true;
-	*state = bed;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bed *bed = *state;
-	int64_t age;
-
-	connection_free(&bed->connection);
-	assert_int_equal(decisions_count(bed->front->decisions, &age), 0);
-	assert_int_equal(bed->front->transactions, 0);
-	assert_int_equal(bed->front->connections, 0);
-	assert_int_equal(fake.drafts, fake.drafts_freed);
-	fake_front_free(&bed->front);
-	str_free(&bed->told.changes);
-	mem_free(&bed);
-	fake_reset();
-	return 0;
-}
-
-static void mail(struct bed *bed, const char *sender)
-{
-	char *arguments[] = { (char *)sender, (char *)"SIZE=99", (char *)"BODY=8BITMIME",
-		(char *)"ENVID=x", NULL };
-
-	connection_event(bed->connection);
-	connection_mail(bed->connection, arguments, NULL);
-}
-
-static enum reply rcpt(struct bed *bed, const char *path)
-{
-	char *arguments[] = { (char *)path, NULL };
-
-	return connection_rcpt(bed->connection, arguments);
-}
-
-static void small_content(struct bed *bed)
-{
-	connection_header(bed->connection, "Message-ID", " <1@x>");
-	connection_header(bed->connection, "Subject", " two\n lines");
-	connection_header(bed->connection, "X-None", "");
-	assert_true(connection_body(bed->connection, "body\r\n", 6));
-}
-
-static enum reply eom(struct bed *bed)
-{
-	struct mta mta = { &bed->told, told_delete, told_add, told_id };
-
-	str_reset(&bed->told.changes);
-	return connection_eom(bed->connection, &mta);
-}
-
-static void expect_told(const struct bed *bed, const char *text)
-{
-	assert_string_equal(str_cstr(&bed->told.changes), text);
-}
+#include "tests/unit/milter_bed.h"
 
 /* --- RCPT ----------------------------------------------------------------------------------------
  */
@@ -428,133 +315,6 @@ static void trap_13_reentry(void **state)
 	expect_told(bed, "");
 }
 
-/* --- large messages ------------------------------------------------------------------------------
- */
-
-static bool big_body(struct bed *bed, size_t bytes)
-{
-	static char chunk[CONTENT_CHUNK];
-	bool more = true;
-
-	memset(chunk, 'x', sizeof chunk);
-	for (; bytes && more; bytes -= bytes < sizeof chunk ? bytes : sizeof chunk)
-		more = connection_body(
-			bed->connection, chunk, bytes < sizeof chunk ? bytes : sizeof chunk);
-	return more;
-}
-
-static void a_large_message_is_captured(void **state)
-{
-	struct bed *bed = *state;
-	uint8_t first[32];
-
-	for (int round = 0; round < 2; round++) {
-		mail(bed, "<s@x>");
-		rcpt(bed, "<a@fed.test>");
-		rcpt(bed, "<h@fed.test>");
-		connection_header(bed->connection, "Message-ID", " <1@x>");
-		connection_header(bed->connection, "X-Round", round ? " 1" : " 0");
-		assert_true(big_body(bed, BIG));
-		assert_int_equal(bed->connection->content.state, CONTENT_DRAFT);
-		assert_int_equal(eom(bed), REPLY_NONE);
-		assert_int_equal(fake.content.len, 19 + 12 + 2 + BIG);
-		if (round == 0)
-			memcpy(first, fake.repeat, sizeof first);
-	}
-	assert_memory_equal(first, fake.repeat, sizeof first);
-}
-
-static void a_large_message_for_nobody_held_is_skipped(void **state)
-{
-	struct bed *bed = *state;
-
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	assert_false(big_body(bed, BIG));
-	assert_int_equal(eom(bed), REPLY_NONE);
-	assert_int_equal(fake.drafts, 0);
-}
-
-static void a_large_message_in_flight_as_the_flag_flips(void **state)
-{
-	struct bed *bed = *state;
-
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	assert_false(big_body(bed, BIG));
-	fake.mailboxes[0].state = STATE_HOLDING;
-	assert_int_equal(eom(bed), REPLY_FLIPPED);
-	expect_told(bed, "");
-	/* the client sends it again */
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	assert_true(big_body(bed, BIG));
-	assert_int_equal(eom(bed), REPLY_NONE);
-	assert_int_equal(fake.commits, 1);
-}
-
-static void a_message_that_just_fits_is_held_as_the_flag_flips(void **state)
-{
-	struct bed *bed = *state;
-
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	assert_true(big_body(bed, CONTENT_CHUNK - 1));
-	fake.mailboxes[0].state = STATE_HOLDING;
-	assert_int_equal(eom(bed), REPLY_NONE);
-	assert_int_equal(fake.content.len, CONTENT_CHUNK - 1 + 2);
-}
-
-static void huge_headers(void **state)
-{
-	struct bed *bed = *state;
-	char value[30001];
-
-	memset(value, 'h', sizeof value - 1);
-	value[sizeof value - 1] = '\0';
-	for (int held = 0; held < 2; held++) {
-		mail(bed, "<s@x>");
-		rcpt(bed, held ? "<h@fed.test>" : "<a@fed.test>");
-		for (int i = 0; i < 20; i++)
-			connection_header(bed->connection, "X", value);
-		connection_body(bed->connection, "body\r\n", 6);
-		assert_true(bed->connection->content.kept.cap <= 2 * CONTENT_KEPT_MAX);
-		assert_int_equal(eom(bed), REPLY_NONE);
-	}
-	assert_int_equal(fake.content.len, 20 * 30004 + 2 + 6);
-}
-
-static void the_disk_fills_while_a_large_message_comes(void **state)
-{
-	struct bed *bed = *state;
-
-	mail(bed, "<s@x>");
-	rcpt(bed, "<h@fed.test>");
-	fake.append = HOLDQ_FULL;
-	assert_false(big_body(bed, BIG));
-	assert_int_equal(eom(bed), REPLY_FULL);
-	expect_told(bed, "");
-}
-
-static void aborted_transactions_leave_nothing(void **state)
-{
-	struct bed *bed = *state;
-
-	mail(bed, "<s@x>");
-	rcpt(bed, "<h@fed.test>");
-	assert_true(big_body(bed, BIG));
-	connection_abort(bed->connection);
-	connection_abort(bed->connection);
-	assert_int_equal(bed->front->transactions, 0);
-	assert_int_equal(fake.drafts_freed, 1);
-	mail(bed, "<s@x>");
-	rcpt(bed, "<h@fed.test>");
-	assert_true(big_body(bed, BIG));
-	mail(bed, "<s2@x>");
-	assert_int_equal(bed->front->transactions, 1);
-	assert_int_equal(bed->connection->envelope.count, 0);
-}
-
 /* --- many recipients -----------------------------------------------------------------------------
  */
 
@@ -578,37 +338,28 @@ static void more_recipients_than_fit(void **state)
 	assert_int_equal(bed->connection->envelope.cap, 0);
 }
 
-#define BED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BED(the_table_at_rcpt),
-		BED(a_full_queue_at_rcpt),
-		BED(malformed_recipients),
-		BED(a_name_without_domain_is_the_mtas),
-		BED(a_stopping_front_takes_no_recipient),
-		BED(trap_1_deleted_as_it_came),
-		BED(trap_2_both_spellings_deleted_one_added),
-		BED(trap_3_source_routes),
-		BED(trap_6_deletions_come_first),
-		BED(trap_7_parameters_are_kept),
-		BED(held_as_the_mta_shows_it),
-		BED(an_mta_that_shows_no_leading_space),
-		BED(one_4xx_and_nothing_is_stored),
-		BED(decided_again),
-		BED(the_commit_fails),
-		BED(the_mta_takes_no_change),
-		BED(late_until_the_connections_next_event),
-		BED(trap_13_reentry),
-		BED(a_large_message_is_captured),
-		BED(a_large_message_for_nobody_held_is_skipped),
-		BED(a_large_message_in_flight_as_the_flag_flips),
-		BED(a_message_that_just_fits_is_held_as_the_flag_flips),
-		BED(huge_headers),
-		BED(the_disk_fills_while_a_large_message_comes),
-		BED(aborted_transactions_leave_nothing),
-		BED(more_recipients_than_fit),
+		BED_TEST(the_table_at_rcpt),
+		BED_TEST(a_full_queue_at_rcpt),
+		BED_TEST(malformed_recipients),
+		BED_TEST(a_name_without_domain_is_the_mtas),
+		BED_TEST(a_stopping_front_takes_no_recipient),
+		BED_TEST(trap_1_deleted_as_it_came),
+		BED_TEST(trap_2_both_spellings_deleted_one_added),
+		BED_TEST(trap_3_source_routes),
+		BED_TEST(trap_6_deletions_come_first),
+		BED_TEST(trap_7_parameters_are_kept),
+		BED_TEST(held_as_the_mta_shows_it),
+		BED_TEST(an_mta_that_shows_no_leading_space),
+		BED_TEST(one_4xx_and_nothing_is_stored),
+		BED_TEST(decided_again),
+		BED_TEST(the_commit_fails),
+		BED_TEST(the_mta_takes_no_change),
+		BED_TEST(late_until_the_connections_next_event),
+		BED_TEST(trap_13_reentry),
+		BED_TEST(more_recipients_than_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,143 @@
+/* Large messages: captured when somebody is held, skipped otherwise. */
+#include "tests/unit/milter_bed.h"
+
+#define BIG (200 * 1024)
+
+static bool big_body(struct bed *bed, size_t bytes)
+{
+	static char chunk[CONTENT_CHUNK];
+	bool more = true;
+
+	memset(chunk, 'x', sizeof chunk);
+	for (; bytes && more; bytes -= bytes < sizeof chunk ? bytes : sizeof chunk)
+		more = connection_body(
+			bed->connection, chunk, bytes < sizeof chunk ? bytes : sizeof chunk);
+	return more;
+}
+
+static void a_large_message_is_captured(void **state)
+{
+	struct bed *bed = *state;
+	uint8_t first[32];
+
+	for (int round = 0; round < 2; round++) {
+		mail(bed, "<s@x>");
+		rcpt(bed, "<a@fed.test>");
+		rcpt(bed, "<h@fed.test>");
+		connection_header(bed->connection, "Message-ID", " <1@x>");
+		connection_header(bed->connection, "X-Round", round ? " 1" : " 0");
+		assert_true(big_body(bed, BIG));
+		assert_int_equal(bed->connection->content.state, CONTENT_DRAFT);
+		assert_int_equal(eom(bed), REPLY_NONE);
+		assert_int_equal(fake.content.len, 19 + 12 + 2 + BIG);
+		if (round == 0)
+			memcpy(first, fake.repeat, sizeof first);
+	}
+	assert_memory_equal(first, fake.repeat, sizeof first);
+}
+
+static void a_large_message_for_nobody_held_is_skipped(void **state)
+{
+	struct bed *bed = *state;
+
+	mail(bed, "<s@x>");
+	rcpt(bed, "<a@fed.test>");
+	assert_false(big_body(bed, BIG));
+	assert_int_equal(eom(bed), REPLY_NONE);
+	assert_int_equal(fake.drafts, 0);
+}
+
+static void a_large_message_in_flight_as_the_flag_flips(void **state)
+{
+	struct bed *bed = *state;
+
+	mail(bed, "<s@x>");
+	rcpt(bed, "<a@fed.test>");
+	assert_false(big_body(bed, BIG));
+	fake.mailboxes[0].state = STATE_HOLDING;
+	assert_int_equal(eom(bed), REPLY_FLIPPED);
+	expect_told(bed, "");
+	/* the client sends it again */
+	mail(bed, "<s@x>");
+	rcpt(bed, "<a@fed.test>");
+	assert_true(big_body(bed, BIG));
+	assert_int_equal(eom(bed), REPLY_NONE);
+	assert_int_equal(fake.commits, 1);
+}
+
+static void a_message_that_just_fits_is_held_as_the_flag_flips(void **state)
+{
+	struct bed *bed = *state;
+
+	mail(bed, "<s@x>");
+	rcpt(bed, "<a@fed.test>");
+	assert_true(big_body(bed, CONTENT_CHUNK - 1));
+	fake.mailboxes[0].state = STATE_HOLDING;
+	assert_int_equal(eom(bed), REPLY_NONE);
+	assert_int_equal(fake.content.len, CONTENT_CHUNK - 1 + 2);
+}
+
+static void huge_headers(void **state)
+{
+	struct bed *bed = *state;
+	char value[30001];
+
+	memset(value, 'h', sizeof value - 1);
+	value[sizeof value - 1] = '\0';
+	for (int held = 0; held < 2; held++) {
+		mail(bed, "<s@x>");
+		rcpt(bed, held ? "<h@fed.test>" : "<a@fed.test>");
+		for (int i = 0; i < 20; i++)
+			connection_header(bed->connection, "X", value);
+		connection_body(bed->connection, "body\r\n", 6);
+		assert_true(bed->connection->content.kept.cap <= 2 * CONTENT_KEPT_MAX);
+		assert_int_equal(eom(bed), REPLY_NONE);
+	}
+	assert_int_equal(fake.content.len, 20 * 30004 + 2 + 6);
+}
+
+static void the_disk_fills_while_a_large_message_comes(void **state)
+{
+	struct bed *bed = *state;
+
+	mail(bed, "<s@x>");
+	rcpt(bed, "<h@fed.test>");
+	fake.append = HOLDQ_FULL;
+	assert_false(big_body(bed, BIG));
+	assert_int_equal(eom(bed), REPLY_FULL);
+	expect_told(bed, "");
+}
+
+static void aborted_transactions_leave_nothing(void **state)
+{
+	struct bed *bed = *state;
+
+	mail(bed, "<s@x>");
+	rcpt(bed, "<h@fed.test>");
+	assert_true(big_body(bed, BIG));
+	connection_abort(bed->connection);
+	connection_abort(bed->connection);
+	assert_int_equal(bed->front->transactions, 0);
+	assert_int_equal(fake.drafts_freed, 1);
+	mail(bed, "<s@x>");
+	rcpt(bed, "<h@fed.test>");
+	assert_true(big_body(bed, BIG));
+	mail(bed, "<s2@x>");
+	assert_int_equal(bed->front->transactions, 1);
+	assert_int_equal(bed->connection->envelope.count, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BED_TEST(a_large_message_is_captured),
+		BED_TEST(a_large_message_for_nobody_held_is_skipped),
+		BED_TEST(a_large_message_in_flight_as_the_flag_flips),
+		BED_TEST(a_message_that_just_fits_is_held_as_the_flag_flips),
+		BED_TEST(huge_headers),
+		BED_TEST(the_disk_fills_while_a_large_message_comes),
+		BED_TEST(aborted_transactions_leave_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
