@@ -260,9 +260,8 @@ static void rehome(struct job *job, const struct job_recipient *recipient)
 	pthread_mutex_lock(&release->lock);
 	struct box *box = box_find(&release->table, recipient->owner);
 	if (box != NULL)
-		release_wake_box(release, box, false);
-	else
-		release_stored(release, recipient->owner);
+		box->woken = true; /* its place may be before what was looked at already */
+	release_stored(release, recipient->owner);
 	pthread_mutex_unlock(&release->lock);
 }
 

@@ -150,22 +150,23 @@ static bool tell_if_old(struct release *release, const struct settings *settings
 	return old;
 }
 
-/* Messages come in the order of their arrival, so each is looked at once. */
-static void tell_delays(struct release *release, const struct settings *settings)
+/*
+ * Messages come in the order of their arrival, so each is looked at once. True: there may be more;
+ * not all at a time, since the mailboxes that become due wait for the same thread.
+ */
+static bool tell_delays(struct release *release, const struct settings *settings)
 {
 	uint64_t ids[TELL_AT_ONCE];
-	size_t count;
 
 	if (settings->delay_notice_us <= 0)
-		return;
-	do {
-		count = holdq_all_ids(release->queue, release->told_after, ids, TELL_AT_ONCE);
-		for (size_t i = 0; i < count && !release->stop; i++) {
-			if (!tell_if_old(release, settings, ids[i]))
-				return;
-			release->told_after = ids[i];
-		}
-	} while (count > 0 && !release->stop);
+		return false;
+	size_t count = holdq_all_ids(release->queue, release->told_after, ids, TELL_AT_ONCE);
+	for (size_t i = 0; i < count && !release->stop; i++) {
+		if (!tell_if_old(release, settings, ids[i]))
+			return false;
+		release->told_after = ids[i];
+	}
+	return count == TELL_AT_ONCE;
 }
 
 /* --- the thread
@@ -188,8 +189,8 @@ static void do_rounds(struct release *release, struct hours *hours, int64_t now_
 	}
 	if (now_us >= hours->tell_us) {
 		int64_t often = settings->delay_notice_us / 4;
-		tell_delays(release, settings);
-		hours->tell_us = now_us + (often > 0 && often < TELL_US ? often : TELL_US);
+		int64_t pause = often > 0 && often < TELL_US ? often : TELL_US;
+		hours->tell_us = tell_delays(release, settings) ? now_us : now_us + pause;
 	}
 	settings_drop(release, &settings);
 	pthread_mutex_lock(&release->lock);
@@ -214,7 +215,7 @@ void *keeper_main(void *context)
 	pthread_mutex_lock(&release->lock);
 	while (!release->stop) {
 		int64_t now = clock_mono_us();
-		if (now >= release->earliest_us || release->vanish_wake)
+		if (now >= release->earliest_us)
 			look_at_all(release, now);
 		if (now >= hours.rescan_us || now >= hours.tell_us)
 			do_rounds(release, &hours, now);

@@ -9,6 +9,7 @@
 #include "queue/release_core.h"
 
 #define TIMEOUT_US (300 * CLOCK_SECOND)
+#define VANISH_US  (200 * CLOCK_MS) /* wakes come in crowds */
 #define STOP_US    (30 * CLOCK_SECOND)
 
 /* --- options -----------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ void release_wake(struct release *release, const uint8_t *mailbox)
 	/* An address that was nobody's may have come back with any mailbox. */
 	if (!release->vanish_wake && release->table.states[BOX_RESTING] > 0) {
 		release->vanish_wake = true;
-		release_due(release, 0);
+		release_due(release, clock_mono_us() + VANISH_US);
 	}
 	pthread_mutex_unlock(&release->lock);
 }
@@ -280,9 +281,7 @@ static void retry_box(struct release *release, struct box *box)
 		box->hurry = box->woken = true;
 		return;
 	}
-	for (size_t i = 0; i < box->delay_count; i++)
-		box->delays[i].due_us = 0;
-	box->failures = 0;
+	release_hurry(box, 0);
 	box->look_us = 0;
 	box->woken = true;
 	if (box->state == BOX_PARKED)

@@ -120,6 +120,7 @@ void settings_drop(struct release *release, struct settings **settings); /* it i
 /* Makes a mailbox start over; by_name: even one that was refused. The lock is held. */
 void release_wake_box(struct release *release, struct box *box, bool by_name);
 void release_stored(struct release *release, const uint8_t *mailbox); /* new mail; lock held */
+void release_hurry(struct box *box, int64_t now_us);
 void release_due(struct release *release, int64_t due_us);            /* lock held */
 
 /* job.c */

@@ -12,6 +12,14 @@
 #define LOOK_AGAIN_MIN CLOCK_SECOND
 #define WARN_US        (3600 * CLOCK_SECOND)
 
+/* Whatever was refused may be tried at once. */
+void release_hurry(struct box *box, int64_t now_us)
+{
+	for (size_t i = 0; i < box->delay_count; i++)
+		box->delays[i].due_us = now_us;
+	box->failures = 0;
+}
+
 /* --- wakes; the lock is held -------------------------------------------------------------------
  */
 
@@ -43,23 +51,31 @@ void release_stored(struct release *release, const uint8_t *mailbox)
 		run(release, box);
 }
 
-void release_wake_box(struct release *release, struct box *box, bool by_name)
+/* Nothing keeps a resting mailbox but recipients that are nobody's and messages that stepped aside.
+ */
+static void wake_resting(struct release *release, struct box *box, bool by_name)
 {
-	switch (box->state) {
-	case BOX_RESTING:
-		if (box->vanished == 0)
-			return;
+	if (by_name) {
+		release_hurry(box, 0);
+		if (box->delay_count > 0)
+			box->due_us = 0;
+	}
+	if (box->vanished > 0) {
 		box->woken = true;
 		if (box->look_us < box->due_us)
 			box->due_us = box->look_us;
-		release_due(release, box->due_us);
-		return;
-	case BOX_DELAYED:
-		if (!by_name)
-			return;
-		break;
-	default: break;
 	}
+	release_due(release, box->due_us);
+}
+
+void release_wake_box(struct release *release, struct box *box, bool by_name)
+{
+	if (box->state == BOX_RESTING) {
+		wake_resting(release, box, by_name);
+		return;
+	}
+	if (box->state == BOX_DELAYED && !by_name)
+		return;
 	box->woken = true;
 	if (box->state != BOX_PARKED)
 		run(release, box);
@@ -89,13 +105,6 @@ static void finish_pass(struct release *release, struct box *box)
 		box_drop(&release->table, box);
 }
 
-static void hurry(struct box *box, int64_t now_us)
-{
-	for (size_t i = 0; i < box->delay_count; i++)
-		box->delays[i].due_us = now_us;
-	box->failures = 0;
-}
-
 static void finish(struct worker *worker, struct box *box, enum step step)
 {
 	struct release *release = worker->release;
@@ -103,11 +112,15 @@ static void finish(struct worker *worker, struct box *box, enum step step)
 	int64_t now = clock_mono_us();
 
 	if (box->hurry)
-		hurry(box, now);
+		release_hurry(box, now);
 	if (step == STEP_PARK) {
 		put_aside(release, box, BOX_PARKED, INT64_MAX);
 		release_due(release, release->relay.trouble ? release->relay.next_us : now);
 	} else if (step == STEP_BROKEN) {
+		if (!release->broken && !release->stop)
+			log_error("release",
+				"the hold queue is unusable, nothing is released until "
+				"this process starts again");
 		release->broken = true;
 		put_aside(release, box, BOX_PARKED, INT64_MAX);
 	} else if (box->woken || step == STEP_MORE || (step == STEP_END && box->stored)) {

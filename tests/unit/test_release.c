@@ -345,6 +345,33 @@ static void test_rehomed(void **state)
 	tear_down();
 }
 
+/* Filed under a mailbox whose later mail was looked at already: still found. */
+static void test_rehomed_behind(void **state)
+{
+	const struct server_rule rules[] = {
+		{ "RCPT", "bert", 0, 1, "450 4.2.1 later" },
+		{ ".", "Subject: 9", 0, 4, "451 4.3.0 later" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+
+	(void)state;
+	set_up(false, rules);
+	say("anna", ROUTE_HOLD, NULL);
+	fake_add(scene.queue, "anna", "s@o", "", "anna@x", "", "Subject: 1\r\n\r\n");
+	for (int i = 0; i < 40; i++)
+		add("bert", i == 20 ? "9" : "2");
+	go();
+	WAIT_FOR(server_count(scene.server) >= 39);
+	say("anna", ROUTE_HOLD, "bert");
+	wake("anna");
+	WAIT_FOR(fake_count(scene.queue, "anna") == 0);
+	say("anna", ROUTE_REWRITE, "bert");
+	wake("bert");
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	assert_int_equal(server_count(scene.server), 41);
+	tear_down();
+}
+
 static void test_one_place_once(void **state)
 {
 	struct str list = STR_INIT;
@@ -829,6 +856,7 @@ int main(void)
 		cmocka_unit_test(test_undecided_waits),
 		cmocka_unit_test(test_vanished_stays),
 		cmocka_unit_test(test_rehomed),
+		cmocka_unit_test(test_rehomed_behind),
 		cmocka_unit_test(test_one_place_once),
 		cmocka_unit_test(test_recipient_later),
 		cmocka_unit_test(test_message_steps_aside),

@@ -106,6 +106,34 @@ static void test_reply_lines(void **state)
 	assert_int_equal(reply_feed(&reply, "250 x\r\n", 7, &used), REPLY_BAD);
 }
 
+/* Whatever comes: within bounds, and a good reply has a code. */
+static void test_reply_random(void **state)
+{
+	static const char alphabet[] = "0123456789.-- \r\n\n\nabc\xff";
+	char data[400];
+	uint32_t x = 1;
+
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		struct reply reply = { 0 };
+		size_t at = 0, used, len = 0;
+		while (len < sizeof data) {
+			x = x * 1664525u + 1013904223u;
+			data[len++] = alphabet[(x >> 16) % (sizeof alphabet - 1)];
+		}
+		if (round % 2)
+			memcpy(data, "250-5.1.1 x\n250 ", 16);
+		enum reply_result result;
+		do {
+			result = reply_feed(&reply, data + at, len - at, &used);
+			at += used;
+			assert_true(at <= len && strlen(reply.text) <= REPLY_TEXT_MAX);
+		} while (result == REPLY_LINE);
+		if (result == REPLY_DONE)
+			assert_in_range(reply.code, 200, 599);
+	}
+}
+
 static void test_reply_status(void **state)
 {
 	char status[12];
@@ -293,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_reply_good),
 		cmocka_unit_test(test_reply_bad),
 		cmocka_unit_test(test_reply_lines),
+		cmocka_unit_test(test_reply_random),
 		cmocka_unit_test(test_reply_status),
 		cmocka_unit_test(test_ehlo),
 		cmocka_unit_test(test_params),
