@@ -9,6 +9,8 @@
 /* A read, or a write that is its own transaction, that lost a deadlock is simply done again. */
 #define MAX_TRIES   1000
 #define FIRST_GUESS 2048 /* bytes of a value: one try for most */
+/* A compaction gives way when it waits that long for a lock. */
+#define COMPACT_TIMEOUT_US 20000
 
 struct bdb_table {
 	DB *db;
@@ -132,10 +134,18 @@ enum bdb_result bdb_table_shrink(struct bdb_table *table)
 	DB_COMPACT how;
 
 	memset(&how, 0, sizeof(how));
+	how.compact_timeout = COMPACT_TIMEOUT_US;
 	bdb_begin_call();
 	int code = table->db->compact(table->db, NULL, NULL, NULL, &how, DB_FREE_SPACE, NULL);
 	bdb_room_forget(&table->room);
 	return outcome(table, code, "shrinking");
+}
+
+uint64_t bdb_table_bytes(struct bdb_table *table)
+{
+	uint64_t bytes;
+
+	return bdb_room_end(table->db, &bytes) == 0 ? bytes : 0;
 }
 
 /* --- transactions ---------------------------------------------------------------------------- */

@@ -58,8 +58,14 @@ struct bdb_table *bdb_table_open(struct bdb_env *env, const char *name, unsigned
 	uint32_t page_bytes, const char **error_r);
 void bdb_table_close(struct bdb_table **table);
 enum bdb_result bdb_table_clear(struct bdb_table *table, struct bdb_txn *txn);
-/* Gives the space of deleted values back to the file system, as far as it lies at the end. */
+/*
+ * Gives the space of deleted values back to the file system: moves what is left to the front, and
+ * cuts the file. In small transactions of its own, beside readers and writers; BDB_RETRY: another
+ * time.
+ */
 enum bdb_result bdb_table_shrink(struct bdb_table *table);
+/* Size of the table's file, what was deleted included. */
+uint64_t bdb_table_bytes(struct bdb_table *table);
 
 #define BDB_NOSYNC 1 /* this commit is not synced, whatever the environment says */
 enum bdb_result bdb_begin(struct bdb_env *env, unsigned flags, struct bdb_txn **txn_r);

@@ -29,6 +29,8 @@ int bdb_room_open(struct bdb_room *room, const struct bdb_env *env, const char *
 void bdb_room_close(struct bdb_room *room);
 /* Before a put of that many bytes: 0, or ENOSPC. */
 int bdb_room_take(struct bdb_room *room, DB *db, size_t bytes);
+/* Where the table ends, pages that are in memory only included. */
+int bdb_room_end(DB *db, uint64_t *end_r);
 void bdb_room_forget(struct bdb_room *room); /* the file became shorter */
 
 /* The Berkeley DB return code as a result; what failed goes into bdb_reason(). where: a table's

@@ -40,8 +40,7 @@ void bdb_room_forget(struct bdb_room *room)
 	pthread_mutex_unlock(&room->lock);
 }
 
-/* Where the table ends, pages that are in memory only included. */
-static int table_end(DB *db, uint64_t *end_r)
+int bdb_room_end(DB *db, uint64_t *end_r)
 {
 	db_pgno_t last;
 	uint32_t page;
@@ -77,7 +76,7 @@ static int allocate(struct bdb_room *room, uint64_t from, uint64_t to)
 static int look(struct bdb_room *room, DB *db, uint64_t wanted)
 {
 	uint64_t end;
-	int code = table_end(db, &end);
+	int code = bdb_room_end(db, &end);
 
 	if (code != 0)
 		return code;

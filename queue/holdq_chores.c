@@ -13,6 +13,10 @@
 #define CHECKPOINT_INTERVAL (60 * CLOCK_SECOND)
 #define CHORE_INTERVAL      (10 * CLOCK_SECOND)
 #define MAX_TRIES           100
+#define SHRINK_FROM         (UINT64_C(64) << 20)
+#define SHRINK_FACTOR       3 /* of the size of what is held */
+/* All of that may have to be moved, and others wait now and then meanwhile. */
+#define SHRINK_MOST (UINT64_C(256) << 20)
 
 static void note(struct holdq *queue, uint64_t content)
 {
@@ -125,6 +129,31 @@ int holdq_sweep(struct holdq *queue)
 	return result == BDB_NOTFOUND ? 0 : -1;
 }
 
+/* --- space ----------------------------------------------------------------------------------- */
+
+/* A file never becomes shorter by itself, and the disk would stay full after the release. */
+static void shrink(struct bdb_table *table, uint64_t held)
+{
+	uint64_t size = bdb_table_bytes(table);
+
+	if (size < SHRINK_FROM || size / SHRINK_FACTOR < held || held > SHRINK_MOST)
+		return;
+	enum bdb_result result = bdb_table_shrink(table);
+	if (result != BDB_OK && result != BDB_RETRY)
+		log_warning("queue", "cannot give space back: %s", bdb_reason());
+	log_debug("queue", "shrunk from=%llu to=%llu", (unsigned long long)size,
+		(unsigned long long)bdb_table_bytes(table));
+}
+
+void holdq_shrink(struct holdq *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	uint64_t held = queue->totals.bytes;
+	pthread_mutex_unlock(&queue->lock);
+	shrink(queue->content, held);
+	shrink(queue->chunks, held);
+}
+
 /* --- the thread ------------------------------------------------------------------------------ */
 
 static void checkpoint(struct holdq *queue)
@@ -154,6 +183,7 @@ static bool one_chore(struct holdq *queue, int64_t *checked_us)
 		queue->unchecked = 0;
 		*checked_us = now;
 		pthread_mutex_unlock(&queue->lock);
+		holdq_shrink(queue);
 		checkpoint(queue);
 		pthread_mutex_lock(&queue->lock);
 	} else {

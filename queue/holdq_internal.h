@@ -167,6 +167,8 @@ enum holdq_result holdq_draft_flush(struct holdq_draft *draft);
 enum holdq_result holdq_read_record(
 	struct holdq *queue, struct bdb_txn *txn, uint64_t id, struct message_record *record_r);
 void *holdq_chores(void *queue);
+/* Gives space back to the file system where much of it lies idle. */
+void holdq_shrink(struct holdq *queue);
 /* These chunks belong to no message (any more). Takes no transaction; called without the lock. */
 void holdq_discard(struct holdq *queue, uint64_t content);
 /* At start: finds the chunks without message. */

@@ -12,6 +12,13 @@
 
 #include "lib/mem.h"
 
+/* After a panic Berkeley DB gives up its memory; the sanitizer shall not count that. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libdb-5.3";
+}
+
 static int forget(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st, (void)type, (void)ftw;

@@ -30,3 +30,7 @@ check_PROGRAMS += tests/unit/test_holdq_full
 tests_unit_test_holdq_full_SOURCES = tests/unit/test_holdq_full.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h
 tests_unit_test_holdq_full_LDADD = queue/libqueue.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_holdq_memory
+tests_unit_test_holdq_memory_SOURCES = tests/unit/test_holdq_memory.c tests/unit/holdq_lab.c \
+	tests/unit/holdq_lab.h
+tests_unit_test_holdq_memory_LDADD = queue/libqueue.a $(TEST_LIBS)

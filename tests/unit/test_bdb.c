@@ -20,6 +20,13 @@
 #include "lib/bdb.h"
 #include "lib/mem.h"
 
+/* After a panic Berkeley DB gives up its memory; the sanitizer shall not count that. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libdb-5.3";
+}
+
 struct fixture {
 	char dir[64];
 	struct bdb_env *env;
