@@ -272,8 +272,10 @@ def test_slapd_restart_under_us(lab, replica):
     assert replica.verdict("bert@example.org") == "rewrite"
 
 
-def test_refresh_required(lab, replica):
-    """A server that says e-syncRefreshRequired: all is read again, and nothing is lost meanwhile."""
+@pytest.mark.parametrize("hint", ["TRUE", "FALSE"])
+def test_refresh_required(lab, replica, hint):
+    """A server that does not know our cookie any more, and says e-syncRefreshRequired or shows
+    everything at once: all is read again, and nothing is lost meanwhile."""
     replica.stop()
     delete(lab, "bert")
     lab.slapd.stop()
@@ -281,11 +283,11 @@ def test_refresh_required(lab, replica):
         text = conf.read()
     with open(lab.slapd.conf, "w") as conf:
         conf.write(text.replace("syncprov-sessionlog\t100000",
-                                "syncprov-sessionlog 2\nsyncprov-reloadhint TRUE"))
-    # our cookie's CSN is known to nobody there: all of the content was put in anew
+                                "syncprov-sessionlog 2\nsyncprov-reloadhint " + hint))
+    # no entry there is as old as our cookie: all of the content was put in anew
     dump = run(["/usr/sbin/slapcat", "-f", lab.slapd.conf]).stdout.decode()
     run(["find", os.path.join(lab.slapd.dir, "db"), "-type", "f", "-delete"])
-    newer = [line for line in dump.splitlines() if not line.startswith("contextCSN:")]
+    newer = [line for line in dump.splitlines() if not line.startswith(("contextCSN:", "entryCSN:"))]
     lab.slapd.load("\n".join(newer) + "\n")
     lab.slapd.start()
     lab.slapd.replace(lab.slapd.mailbox_dn("anna"), mailRoutingAddress="anna@s2.lab")
@@ -293,6 +295,7 @@ def test_refresh_required(lab, replica):
     replica.wait_physical("anna@example.org", "anna@s2.lab")
     replica.wait("bert to vanish", lambda: replica.lookup("bert@example.org")["vanished"])
     assert replica.view()["mailboxes"] == count(lab)
+    assert ("asks for a complete refresh" in replica.log_text()) == (hint == "TRUE")
 
 
 def test_directory_down_at_start(lab, replica):

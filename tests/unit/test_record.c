@@ -325,7 +325,7 @@ static void test_sorting(void **state)
 
 static void test_sorting_big_values(void **state)
 {
-	char dir[] = "/tmp/restante-bulk-XXXXXX", key[8], *big = calloc(1, 600000);
+	char dir[] = "/tmp/restante-bulk-XXXXXX", key[16], *big = calloc(1, 600000);
 	struct bulk *bulk;
 	struct bulk_pair pair;
 	const char *error;
