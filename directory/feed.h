@@ -18,7 +18,7 @@ enum feed_end {
 };
 
 struct feed_counts {
-	uint64_t entries, deletes, cookies, refreshes;
+	_Atomic uint64_t entries, deletes, cookies, refreshes;
 };
 
 struct feed {

@@ -14,29 +14,31 @@
 enum ldap_bind_method { LDAP_BIND_ANONYMOUS, LDAP_BIND_SIMPLE, LDAP_BIND_EXTERNAL };
 
 struct ldap_options {
-	const char *uri;           /* ldapi://, ldap://, ldaps:// */
-	const char *base;          /* the base of the federated tree, "dc=example,dc=org" */
+	const char *uri;  /* ldapi://, ldap://, ldaps:// */
+	const char *base; /* the base of the federated tree, "dc=example,dc=org" */
 	enum ldap_bind_method bind;
 	const char *bind_dn;
-	const char *password_file; /* first line; refused where others can read it or the group write it */
+	const char *password_file; /* first line; refused where others can read it or the group
+				      write it */
 	bool starttls;
 	const char *ca_file, *cert_file, *key_file;
-	int64_t timeout_us;        /* of connect and of each operation; 0 = 10 s */
+	int64_t timeout_us; /* of connect and of each operation; 0 = 10 s */
 };
 
 /* What is now unusable. The text is ldap_session_reason(). */
 enum ldap_result {
 	LDAP_DONE = 0,
-	LDAP_NO_ENTRY,         /* noSuchObject, or a search without result where one was asked for */
-	LDAP_ASSERTION,        /* the asserted state is no longer true (RFC 4528): read again */
-	LDAP_TAKEN,            /* entryAlreadyExists, typeOrValueExists or a uniqueness rule refused it */
-	LDAP_REFUSED,          /* insufficientAccess, schema, ...: an administrator must act */
-	LDAP_DOWN,             /* no server, time-out, TLS or bind trouble: open a new session */
+	LDAP_NO_ENTRY,  /* noSuchObject, or a search without result where one was asked for */
+	LDAP_ASSERTION, /* the asserted state is no longer true (RFC 4528): read again */
+	LDAP_TAKEN,     /* entryAlreadyExists, typeOrValueExists or a uniqueness rule refused it */
+	LDAP_REFUSED,   /* insufficientAccess, schema, ...: an administrator must act */
+	LDAP_DOWN,      /* no server, time-out, TLS or bind trouble: open a new session */
 };
 
 struct ldap_session;
 
-/* Connects, encrypts, binds. SIGPIPE is set to be ignored unless the process handles it. NULL with *error_r: one line, uri and remedy included. */
+/* Connects, encrypts, binds. SIGPIPE is set to be ignored unless the process handles it. NULL with
+ * *error_r: one line, uri and remedy included. */
 struct ldap_session *ldap_session_open(const struct ldap_options *options, const char **error_r);
 void ldap_session_close(struct ldap_session **session);
 const char *ldap_session_reason(const struct ldap_session *session);
@@ -58,8 +60,7 @@ struct ldap_entry {
 void ldap_entry_free(struct ldap_entry **entry);
 /* First value, NULL where there is none; names compare case-insensitively. */
 const char *ldap_entry_value(const struct ldap_entry *entry, const char *name);
-const struct ldap_attribute *ldap_entry_attribute(const struct ldap_entry *entry,
-	const char *name);
+const struct ldap_attribute *ldap_entry_attribute(const struct ldap_entry *entry, const char *name);
 
 enum ldap_scope { LDAP_BASE, LDAP_ONE, LDAP_SUB };
 
@@ -89,8 +90,8 @@ enum ldap_result ldap_session_modify(struct ldap_session *session, const char *d
 	size_t csn_size);
 enum ldap_result ldap_session_add(struct ldap_session *session, const char *dn,
 	const struct ldap_change *attributes, size_t count);
-enum ldap_result ldap_session_delete(struct ldap_session *session, const char *dn,
-	const char *assertion);
+enum ldap_result ldap_session_delete(
+	struct ldap_session *session, const char *dn, const char *assertion);
 
 /* RFC 4515 escaping of a value for a filter; RFC 4514 of a value for a DN. Append to out. */
 void ldap_filter_escape(const char *value, struct str *out);
