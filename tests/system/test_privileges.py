@@ -1,0 +1,44 @@
+"""restante-milter under an account of its own, with the folders that docs/operating.md makes."""
+
+import os
+import pwd
+import stat
+
+from helpers import arrived, hold, send, swap, user_of, wait_verdict
+from lab.lab import Lab
+
+ADDRESS = "bert@example.org"
+
+
+def give(path, user):
+    os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def test_an_account_without_privileges_does_it_all():
+    user = pwd.getpwnam("nobody")
+    # postqueue lets root alone use a configuration that is not the machine's
+    lab = Lab(start=(), milter_options={"user": "nobody", "group": "nogroup",
+                                        "queue_list": "true"})
+    try:
+        lab.make(("slapd", "s1", "s2", "milter", "postfix"))
+        for path in (lab.milter.dir, lab.milter.replica, lab.milter.queue,
+                     lab.slapd.password_file("front1")):
+            give(path, user)
+        folder = os.path.dirname(lab.milter.socket)
+        os.chown(folder, user.pw_uid, lab.postfix.owner.pw_gid)
+        os.chmod(folder, 0o750)
+        for server in lab.servers:
+            server.start()
+        with open("/proc/%d/status" % lab.milter.pid) as status:
+            facts = dict(line.split(":\t", 1) for line in status if ":\t" in line)
+        assert set(facts["Uid"].split()) == {str(user.pw_uid)}
+        assert set(facts["Gid"].split()) == {str(user.pw_gid)}
+        assert int(facts["CapEff"], 16) == 0
+        hold(lab, ADDRESS)
+        msgid = send(lab, ADDRESS)
+        swap(lab, ADDRESS)
+        wait_verdict(lab, ADDRESS, "rewrite")
+        assert arrived(lab, "S2", user_of(ADDRESS)) == [msgid]
+        assert stat.S_IMODE(os.stat(lab.milter.control).st_mode) & 0o007 == 0
+    finally:
+        lab.close()
