@@ -220,7 +220,8 @@ static void release(struct bdb_env *env)
 
 static const char *open_failed(const char *dir, int code)
 {
-	if (code == ENOSPC || code == EDQUOT)
+	/* Recovery gives some other code than the one that it told. */
+	if (code == ENOSPC || code == EDQUOT || strstr(engine, strerror(ENOSPC)) != NULL)
 		return bdb_set_reason("%s: cannot recover the databases, the disk is full: make "
 				      "room and start again",
 			dir);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -497,6 +498,44 @@ static void observer_hears(void **state)
 	holdq_observe(lab->queue, NULL, NULL);
 }
 
+/* --- on disk --------------------------------------------------------------------------------- */
+
+/* In place of the C library's, for Berkeley DB, too. */
+static _Atomic unsigned syncs;
+
+int fdatasync(int fd)
+{
+	syncs++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+	syncs++;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void acknowledged_means_synced(void **state)
+{
+	struct lab *lab = *state;
+	struct holdq_held_recipient now = { .number = 0 };
+	struct holdq_notice notice = { "a@example.net", "text", 4, "" };
+	unsigned before = syncs;
+
+	uint64_t id = lab_put_one(lab->queue, 100, 1, 1);
+	assert_int_equal(syncs, before + 1);
+	lab_put_one(lab->queue, 500000, 1, 1); /* its chunks and all: once */
+	assert_int_equal(syncs, before + 2);
+	assert_int_equal(holdq_update(lab->queue, id, &now, NULL), HOLDQ_OK);
+	assert_int_equal(syncs, before + 2);
+	assert_int_equal(holdq_update(lab->queue, id, &now, &notice), HOLDQ_OK);
+	assert_int_equal(syncs, before + 3);
+	assert_int_equal(holdq_rehome(lab->queue, id, 0, lab_mailbox(2)), HOLDQ_OK);
+	assert_int_equal(syncs, before + 4);
+	assert_int_equal(holdq_remove(lab->queue, id, (uint32_t[]){ 0 }, 1, NULL), HOLDQ_OK);
+	assert_int_equal(syncs, before + 5);
+}
+
 static void batches_are_shared(void **state)
 {
 	struct lab *lab = *state;
@@ -540,6 +579,7 @@ int main(void)
 		TEST(rehome_keeps_the_place),
 		TEST(each_mailbox),
 		TEST(observer_hears),
+		TEST(acknowledged_means_synced),
 		TEST(batches_are_shared),
 	};
 
