@@ -1,0 +1,279 @@
+/* directory/refresh.c, loader.c, doomed.c: what is believed of a refresh. */
+#define _GNU_SOURCE
+#include "tests/unit/replica_lab.h"
+
+static void test_nothing_before_the_first_load_is_complete(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh = refresh_begin(f->replica, true);
+
+	show(refresh, federation("0.1", "1"));
+	show(refresh, mailbox(1, "0.2", "a@s1.example.net", NULL, NULL));
+	assert_true(view(f).refreshing);
+	assert_false(look(f, "box1@example.org").loaded);
+	refresh_free(&refresh);
+	assert_false(view(f).loaded);
+	first_load(f, 3);
+	assert_true(view(f).loaded);
+	assert_int_equal(view(f).mailboxes, 3);
+	assert_int_equal(view(f).addresses, 3);
+	assert_physical(f, "box3@example.org", "old@s1.example.net");
+	reopen(f);
+	assert_physical(f, "box3@example.org", "old@s1.example.net");
+	assert_vector(f, cookie("0.10", NULL));
+	assert_true(view(f).node_durable);
+}
+
+static void test_no_federation_is_no_load(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh = refresh_begin(f->replica, true);
+	struct csn_vector final = cookie("0.10", NULL);
+	const char *error = NULL;
+
+	show(refresh, mailbox(1, "0.2", "a@s1.example.net", NULL, NULL));
+	assert_int_equal(refresh_end(refresh, &final, false, &error), -1);
+	assert_non_null(strstr(error, "restanteFederation"));
+	refresh_free(&refresh);
+	assert_false(view(f).loaded);
+}
+
+/* One entry in two versions, with different addresses, whichever comes first. */
+static void test_twice_in_the_first_load(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh = refresh_begin(f->replica, true);
+
+	show(refresh, federation("0.1", "1"));
+	show(refresh, mailbox(1, "0.3", "new@s1.example.net", "holding", "b@example.org"));
+	show(refresh, mailbox(1, "0.2", "old@s1.example.net", NULL, "a@example.org"));
+	show(refresh, mailbox(2, "0.2", "old@s1.example.net", NULL, "c@example.org"));
+	show(refresh, mailbox(2, "0.4", "new@s1.example.net", NULL, "d@example.org"));
+	end(&refresh, cookie("0.10", NULL), false);
+	assert_int_equal(view(f).mailboxes, 2);
+	assert_int_equal(view(f).addresses, 4);
+	assert_int_equal(look(f, "box1@example.org").claims, 1);
+	assert_int_equal(look(f, "box1@example.org").mailbox_state, STATE_HOLDING);
+	assert_physical(f, "box2@example.org", "new@s1.example.net");
+	assert_physical(f, "b@example.org", "new@s1.example.net");
+	assert_int_equal(look(f, "a@example.org").match, MATCH_NONE);
+	assert_int_equal(look(f, "c@example.org").match, MATCH_NONE);
+	assert_physical(f, "d@example.org", "new@s1.example.net");
+}
+
+static void test_a_refresh_advances_at_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+
+	first_load(f, 2);
+	refresh = refresh_begin(f->replica, false);
+	show(refresh, mailbox(1, "0.20", "new@s1.example.net", NULL, NULL));
+	refresh_presents_end(refresh);
+	refresh_free(&refresh); /* broke off before its end */
+	assert_vector(f, cookie("0.10", NULL));
+	assert_physical(f, "box2@example.org", "old@s1.example.net");
+	refresh = refresh_begin(f->replica, false);
+	show(refresh, mailbox(1, "0.20", "new@s1.example.net", NULL, NULL));
+	end(&refresh, cookie("0.20", NULL), false);
+	assert_vector(f, cookie("0.20", NULL));
+	assert_physical(f, "box1@example.org", "new@s1.example.net");
+	/* no present phase: what was not shown is still there */
+	assert_physical(f, "box2@example.org", "old@s1.example.net");
+}
+
+static void show_all_but(struct refresh *refresh, unsigned mailboxes, unsigned missing)
+{
+	for (unsigned id = 1; id <= mailboxes; id++)
+		if (id != missing)
+			show_present(refresh, id);
+	for (unsigned id = 5001; id <= 5003; id++)
+		show_present(refresh, id);
+}
+
+static void test_absence(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+
+	first_load(f, 5);
+	refresh = refresh_begin(f->replica, false);
+	show_all_but(refresh, 5, 3);
+	refresh_presents_end(refresh);
+	end(&refresh, cookie("0.20", NULL), false);
+	assert_true(look(f, "box3@example.org").vanished);
+	assert_int_equal(view(f).mailboxes, 4);
+	assert_int_equal(view(f).node, NODE_ENABLED);
+}
+
+/* A cookie was not sent: even if the server calls it a delete phase, it showed all there is. */
+static void test_absence_from_the_whole_content(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+
+	first_load(f, 5);
+	refresh = refresh_begin(f->replica, true);
+	show_all_but(refresh, 5, 2);
+	end(&refresh, cookie("0.20", NULL), false);
+	assert_true(look(f, "box2@example.org").vanished);
+}
+
+static void test_absence_is_believed_of_covered_ones_only(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+
+	first_load(f, 3);
+	/* the newest is of another server, of which the final cookie says nothing */
+	push(f, mailbox(9, "2.12", "new@s1.example.net", NULL, NULL), cookie(NULL, NULL));
+	refresh = refresh_begin(f->replica, false);
+	show_all_but(refresh, 3, 1);
+	refresh_presents_end(refresh);
+	end(&refresh, cookie("0.20", NULL), false);
+	assert_true(look(f, "box1@example.org").vanished);
+	assert_physical(f, "box9@example.org", "new@s1.example.net");
+}
+
+static void test_a_provider_behind_never_deletes(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+
+	first_load(f, 3);
+	push(f, mailbox(9, "1.12", "new@s1.example.net", NULL, NULL), cookie("1.12", NULL));
+	/* its final cookie lacks what we have of server 1, and is ahead for server 0 */
+	refresh = refresh_begin(f->replica, false);
+	show_all_but(refresh, 3, 0);
+	refresh_presents_end(refresh);
+	end(&refresh, cookie("0.20", "1.11"), false);
+	assert_physical(f, "box9@example.org", "new@s1.example.net");
+	assert_vector(f, cookie("0.10", "1.12"));
+	assert_true(replica_withheld(f->replica));
+	/* nor does what it pushes afterwards move the vector over the deletions not believed */
+	push(f, mailbox(2, "0.22", "newer@s1.example.net", NULL, NULL), cookie("0.22", NULL));
+	assert_physical(f, "box2@example.org", "newer@s1.example.net");
+	assert_vector(f, cookie("0.10", "1.12"));
+	assert_false(view(f).epoch_covered);
+	/* one known to be behind before it began */
+	refresh = refresh_begin(f->replica, false);
+	refresh_deleted(refresh, (uint8_t[16]){ 7, [15] = 1 });
+	end(&refresh, cookie("0.30", "1.30"), true);
+	assert_physical(f, "box1@example.org", "old@s1.example.net");
+	/* the good one */
+	refresh = refresh_begin(f->replica, false);
+	refresh_deleted(refresh, (uint8_t[16]){ 7, [15] = 1 });
+	end(&refresh, cookie("0.30", "1.30"), false);
+	assert_true(look(f, "box1@example.org").vanished);
+	assert_vector(f, cookie("0.30", "1.30"));
+	assert_true(view(f).epoch_covered);
+}
+
+static void test_a_final_cookie_without_csn(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+
+	first_load(f, 3);
+	refresh = refresh_begin(f->replica, false);
+	show_all_but(refresh, 3, 1);
+	refresh_presents_end(refresh);
+	end(&refresh, cookie(NULL, NULL), false);
+	assert_physical(f, "box1@example.org", "old@s1.example.net");
+	assert_vector(f, cookie("0.10", NULL));
+}
+
+static void test_mass(void **state)
+{
+	(void)state;
+	assert_false(refresh_is_mass(0, 0, 10));
+	assert_false(refresh_is_mass(10, 10, 10)); /* a handful is none */
+	assert_true(refresh_is_mass(11, 11, 10));
+	assert_true(refresh_is_mass(11, 109, 10));
+	assert_false(refresh_is_mass(11, 110, 10));
+	assert_false(refresh_is_mass(1000, 1000, 100));
+	assert_true(refresh_is_mass(11, 1000000, 0));
+}
+
+static void refuse(struct fixture *f)
+{
+	struct refresh *refresh;
+
+	first_load(f, 40);
+	refresh = refresh_begin(f->replica, false);
+	show_all_but(refresh, 20, 0);
+	refresh_presents_end(refresh);
+	end(&refresh, cookie("0.20", NULL), false);
+	assert_int_equal(view(f).refused_deletes, 20);
+}
+
+static void test_mass_disappearance(void **state)
+{
+	struct fixture *f = *state;
+	const char *error;
+
+	refuse(f);
+	assert_physical(f, "box40@example.org", "old@s1.example.net");
+	assert_vector(f, cookie("0.10", NULL));
+	assert_false(view(f).epoch_covered);
+	assert_true(view(f).node_durable);
+	/* one of them comes back by itself, one changes */
+	push(f, mailbox(40, "0.25", "back@s1.example.net", NULL, NULL), cookie("0.25", NULL));
+	assert_vector(f, cookie("0.10", NULL));
+	reopen(f);
+	assert_int_equal(view(f).refused_deletes, 20);
+	assert_true(look(f, "box1@example.org").node_enabled);
+	assert_int_equal(replica_approve(f->replica, &error), 19);
+	assert_physical(f, "box40@example.org", "back@s1.example.net");
+	assert_true(look(f, "box39@example.org").vanished);
+	assert_int_equal(view(f).mailboxes, 21);
+	assert_vector(f, cookie("0.25", NULL));
+	assert_true(view(f).epoch_covered);
+	assert_int_equal(replica_approve(f->replica, &error), -1);
+}
+
+static void test_mass_disappearance_that_heals(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+	const char *error;
+
+	refuse(f);
+	refresh = refresh_begin(f->replica, false);
+	show_all_but(refresh, 40, 7);
+	refresh_presents_end(refresh);
+	end(&refresh, cookie("0.30", NULL), false);
+	assert_int_equal(view(f).refused_deletes, 0);
+	assert_vector(f, cookie("0.30", NULL));
+	assert_int_equal(view(f).mailboxes, 39);
+	assert_int_equal(replica_approve(f->replica, &error), -1);
+}
+
+static void test_the_federation_does_not_vanish_by_absence(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+
+	first_load(f, 3);
+	refresh = refresh_begin(f->replica, true);
+	for (unsigned id = 1; id <= 3; id++)
+		show_present(refresh, id);
+	end(&refresh, cookie("0.20", NULL), false);
+	assert_true(look(f, "box1@example.org").federated);
+	assert_int_equal(view(f).refused_deletes, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { TEST(test_nothing_before_the_first_load_is_complete),
+		TEST(test_no_federation_is_no_load), TEST(test_twice_in_the_first_load),
+		TEST(test_a_refresh_advances_at_its_end), TEST(test_absence),
+		TEST(test_absence_from_the_whole_content),
+		TEST(test_absence_is_believed_of_covered_ones_only),
+		TEST(test_a_provider_behind_never_deletes), TEST(test_a_final_cookie_without_csn),
+		cmocka_unit_test(test_mass), TEST(test_mass_disappearance),
+		TEST(test_mass_disappearance_that_heals),
+		TEST(test_the_federation_does_not_vanish_by_absence) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
