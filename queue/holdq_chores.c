@@ -9,7 +9,6 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
-#define CHECKPOINT_BYTES    (32U << 20)
 #define CHECKPOINT_INTERVAL (60 * CLOCK_SECOND)
 #define CHORE_INTERVAL      (10 * CLOCK_SECOND)
 #define MAX_TRIES           100

@@ -17,8 +17,10 @@
 #include "queue/holdq.h"
 #include "queue/holdq_record.h"
 
-#define REASON_SIZE 512
-#define REPEAT_DAYS 6 /* how far back a repeat is looked for */
+#define REASON_SIZE      512
+#define CHECKPOINT_BYTES (32U << 20) /* of log, estimated; a start reads at most about that much   \
+				      */
+#define REPEAT_DAYS 6                /* how far back a repeat is looked for */
 #define DAY_SLOTS   (REPEAT_DAYS + 2)
 
 struct holdq_draft {
@@ -102,15 +104,13 @@ struct holdq {
 	pthread_t writer, chores;
 };
 
-/* --- holdq_writer.c ----------------------------------------------------------------------------
- */
+/* --- holdq_writer.c --------------------------------------------------------------------------- */
 
 void *holdq_writer(void *queue);
 /* Waits until the operation is on disk or refused; its result, the reason noted for this thread. */
 enum holdq_result holdq_submit(struct holdq *queue, struct op *op);
 
-/* --- holdq_apply.c: what an operation does within the writer's transaction ---------------------
- */
+/* --- holdq_apply.c: what an operation does within the writer's transaction -------------------- */
 
 struct batch {
 	struct holdq *queue;
@@ -147,8 +147,7 @@ void counts_remove(struct batch *batch, const uint8_t *mailbox, uint64_t id, uin
 enum bdb_result counts_read(struct holdq *queue, struct bdb_txn *txn, const uint8_t *mailbox,
 	struct holdq_mailbox *mailbox_r);
 
-/* --- holdq_limits.c ----------------------------------------------------------------------------
- */
+/* --- holdq_limits.c --------------------------------------------------------------------------- */
 
 /* HOLDQ_OK, or FULL where that many more bytes do not fit on the disk. */
 enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t bytes);
@@ -158,8 +157,7 @@ void holdq_space_gone(struct holdq *queue);
 bool holdq_reserve_make(struct holdq *queue); /* false: no space for it now */
 bool holdq_reserve_drop(const char *dir);
 
-/* --- holdq_draft.c, holdq_read.c, holdq_chores.c -------------------------------------------------
- */
+/* --- holdq_draft.c, holdq_read.c, holdq_chores.c ---------------------------------------------- */
 
 /* A large draft's last chunk. */
 enum holdq_result holdq_draft_flush(struct holdq_draft *draft);
@@ -174,8 +172,7 @@ void holdq_discard(struct holdq *queue, uint64_t content);
 /* At start: finds the chunks without message. */
 int holdq_sweep(struct holdq *queue);
 
-/* --- reasons -----------------------------------------------------------------------------------
- */
+/* --- reasons ---------------------------------------------------------------------------------- */
 
 enum holdq_result holdq_refuse(enum holdq_result result, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

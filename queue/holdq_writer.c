@@ -11,8 +11,8 @@
 #define BATCH_OPS        128
 #define BATCH_BYTES      (8U << 20) /* content of small messages */
 #define MAX_TRIES        100
+#define RECORD_LOG_BYTES 2048
 #define PATIENCE_US      50
-#define CHECKPOINT_BYTES (32U << 20)
 
 /* --- one transaction ------------------------------------------------------------------------- */
 
@@ -83,19 +83,26 @@ static void hand_over_garbage(struct batch *batch)
 		holdq_discard(batch->queue, batch->garbage[i]);
 }
 
+/* Content is logged as it comes and as it goes; records and indexes besides. */
+static uint64_t log_estimate(const struct holdq_totals *before, const struct holdq_totals *after)
+{
+	uint64_t records = after->stored - before->stored + after->removed - before->removed;
+	uint64_t content = after->bytes > before->bytes ? after->bytes - before->bytes
+							: before->bytes - after->bytes;
+
+	return content + records * RECORD_LOG_BYTES;
+}
+
 /* After the commit: what others may see. */
 static void batch_publish(struct batch *batch)
 {
 	struct holdq *queue = batch->queue;
 
 	pthread_mutex_lock(&queue->lock);
-	uint64_t grown = batch->totals.bytes > queue->totals.bytes
-				 ? batch->totals.bytes - queue->totals.bytes
-				 : 0;
+	queue->unchecked += log_estimate(&queue->totals, &batch->totals);
 	batch->totals.batches += batch->changed;
 	queue->totals = batch->totals;
 	queue->id_limit = batch->id_limit;
-	queue->unchecked += grown;
 	if (queue->unchecked >= CHECKPOINT_BYTES)
 		pthread_cond_signal(&queue->chore);
 	pthread_mutex_unlock(&queue->lock);
@@ -106,8 +113,7 @@ static void batch_publish(struct batch *batch)
 	pthread_mutex_unlock(&queue->observer_lock);
 }
 
-/* --- a batch, and what becomes of it when it fails ----------------------------------------------
- */
+/* --- a batch, and what becomes of it when it fails -------------------------------------------- */
 
 static enum holdq_result failed_result(enum bdb_result trouble)
 {
