@@ -190,13 +190,21 @@ static void wait_a_while(struct consumer *consumer, int64_t wait_us)
 	pthread_mutex_unlock(&consumer->lock);
 }
 
+/* Under the lock, or a stop that comes in between would be forgotten. */
+static void forget_hangup(struct consumer *consumer)
+{
+	pthread_mutex_lock(&consumer->lock);
+	atomic_store(&consumer->hangup, atomic_load(&consumer->stop));
+	pthread_mutex_unlock(&consumer->lock);
+}
+
 static void *run(void *context)
 {
 	struct consumer *consumer = context;
 	int64_t wait_us = WAIT_LEAST_US;
 
 	while (!atomic_load(&consumer->stop)) {
-		atomic_store(&consumer->hangup, atomic_load(&consumer->stop));
+		forget_hangup(consumer);
 		if (try_providers(consumer))
 			wait_us = WAIT_LEAST_US;
 		if (!atomic_load(&consumer->hangup)) {

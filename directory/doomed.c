@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory/refresh.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
-#define AT_ONCE 500
+#define AT_ONCE   500
+#define WINDOW_US (600 * CLOCK_SECOND) /* deletions pushed within it are judged together */
 
 void doomed_add(struct doomed_list *list, const uint8_t *uuid, const void *data, size_t len)
 {
@@ -211,6 +214,69 @@ int doomed_refuse(struct replica *replica, const struct doomed_list *list,
 	return 0;
 }
 
+bool doomed_refused(struct replica *replica, const struct doomed_list *list)
+{
+	struct str *value = &replica->store.value;
+
+	if (replica->meta.refused == 0)
+		return false;
+	for (size_t i = 0; i < list->count; i++)
+		if (bdb_get(replica->store.doomed, NULL, list->items[i].uuid, ROUTE_UUID_BYTES,
+			    value) == BDB_OK)
+			return true;
+	return false;
+}
+
+/* --- one by one ----------------------------------------------------------------------------- */
+
+static bool would_be_mass(struct replica *replica, const struct record *record)
+{
+	struct recent_deletes *recent = &replica->recent;
+	int64_t now = clock_mono_us();
+	unsigned percent;
+
+	if (record->kind != RECORD_MAILBOX)
+		return record->kind == RECORD_FEDERATION;
+	if (recent->since_us == 0 || now - recent->since_us > WINDOW_US)
+		*recent =
+			(struct recent_deletes){ .since_us = now, .all = replica->meta.mailboxes };
+	pthread_rwlock_rdlock(&replica->lock);
+	percent = replica->mass_delete_percent;
+	pthread_rwlock_unlock(&replica->lock);
+	return refresh_is_mass(recent->gone + 1, recent->all, percent);
+}
+
+static enum bdb_result put_aside(struct replica *replica, struct bdb_txn *txn,
+	const struct record *record, struct store_meta *next)
+{
+	enum bdb_result result = bdb_put(replica->store.doomed, txn, record->uuid, ROUTE_UUID_BYTES,
+		record->csn, CSN_LEN, BDB_NEW_ONLY);
+
+	if (result == BDB_EXISTS)
+		return BDB_OK;
+	if (result == BDB_OK && next->refused++ == 0)
+		next->pending = next->vector;
+	return result;
+}
+
+enum bdb_result doomed_watch(struct replica *replica, struct bdb_txn *txn,
+	const struct change *change, struct store_meta *next, bool *aside_r)
+{
+	struct store *store = &replica->store;
+	struct record *record = &store->old;
+	enum bdb_result result = store_get(store, txn, change->record.uuid, &store->value, record);
+
+	*aside_r = false;
+	if (result != BDB_OK)
+		return result == BDB_NOTFOUND ? BDB_OK : result;
+	if (change->newest[0] != '\0' && strcmp(record->csn, change->newest) > 0)
+		return BDB_OK;
+	if (!would_be_mass(replica, record))
+		return BDB_OK;
+	*aside_r = true;
+	return put_aside(replica, txn, record, next);
+}
+
 /* --- approving ------------------------------------------------------------------------------ */
 
 /* The refused ones in the version that they had then: one that changed since is not deleted. */
@@ -257,6 +323,8 @@ static int64_t approve(struct replica *replica, const char **error_r)
 	else
 		deleted = delete_all(replica, &list, &pending, error_r);
 	doomed_free(&list);
+	/* the word given is for what comes of the same cause as well, up to the next mass */
+	memset(&replica->recent, 0, sizeof(replica->recent));
 	if (deleted >= 0 && clear_refused(replica, error_r) < 0)
 		return -1;
 	return deleted;

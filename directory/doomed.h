@@ -34,4 +34,15 @@ int doomed_delete(struct replica *replica, const struct doomed_list *list,
 int doomed_refuse(struct replica *replica, const struct doomed_list *list,
 	const struct csn_vector *cookie, const char **error_r);
 
+/* Whether one of them is refused already. */
+bool doomed_refused(struct replica *replica, const struct doomed_list *list);
+
+/*
+ * Deletions pushed one by one can be a mass as well: those of the last minutes are counted.
+ * Asked before each, within its transaction: BDB_OK with *aside_r: it is put aside with the refused
+ * ones.
+ */
+enum bdb_result doomed_watch(struct replica *replica, struct bdb_txn *txn,
+	const struct change *change, struct store_meta *next, bool *aside_r);
+
 #endif

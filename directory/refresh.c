@@ -217,7 +217,7 @@ static bool is_mass(struct replica *replica, const struct doomed_list *gone)
 	pthread_rwlock_rdlock(&replica->lock);
 	percent = replica->mass_delete_percent;
 	pthread_rwlock_unlock(&replica->lock);
-	return gone->federation ||
+	return gone->federation || doomed_refused(replica, gone) ||
 	       refresh_is_mass(gone->mailboxes, replica->meta.mailboxes, percent);
 }
 

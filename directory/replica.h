@@ -38,7 +38,8 @@ void replica_configure(struct replica *replica, const struct replica_options *op
 
 /*
  * The facts about one recipient, node_enabled included; always filled, `trouble` says when the
- * store failed. No allocation, one or two B-tree look-ups for an address that is there.
+ * store failed. One or two B-tree look-ups for an address that is there; allocates for a subaddress
+ * only.
  */
 void replica_lookup(
 	struct replica *replica, const struct address *address, struct route_facts *facts_r);

@@ -1,6 +1,7 @@
 /* Changes that the directory pushed: into the tables, then into memory, then told to the observer.
  */
 #define _GNU_SOURCE
+#include "directory/doomed.h"
 #include "directory/replica_internal.h"
 
 #include <inttypes.h>
@@ -194,15 +195,28 @@ struct batch {
 	struct change *changes;
 	size_t count;
 	const struct csn_vector *vector;
+	struct recent_deletes recent; /* as it was before */
 };
 
-static enum bdb_result apply_one(
-	struct replica *replica, struct bdb_txn *txn, struct change *change)
+static enum bdb_result apply_delete(struct replica *replica, struct bdb_txn *txn,
+	struct store_meta *next, struct change *change)
 {
-	if (change->kind == CHANGE_UPSERT)
-		return store_upsert(&replica->store, txn, &change->record, &change->effect);
+	enum bdb_result result = doomed_watch(replica, txn, change, next, &change->aside);
+
+	memset(&change->effect, 0, sizeof(change->effect));
+	if (result != BDB_OK || change->aside)
+		return result;
 	return store_delete(&replica->store, txn, change->record.uuid,
 		change->newest[0] != '\0' ? change->newest : NULL, &change->effect);
+}
+
+static enum bdb_result apply_one(struct replica *replica, struct bdb_txn *txn,
+	struct store_meta *next, struct change *change)
+{
+	change->aside = false;
+	if (change->kind == CHANGE_DELETE)
+		return apply_delete(replica, txn, next, change);
+	return store_upsert(&replica->store, txn, &change->record, &change->effect);
 }
 
 static void advance(
@@ -220,10 +234,13 @@ static enum bdb_result apply_batch(
 	struct batch *batch = context;
 	enum bdb_result result = BDB_OK;
 
+	replica->recent = batch->recent;
 	for (size_t i = 0; i < batch->count && result == BDB_OK; i++) {
 		struct effect *effect = &batch->changes[i].effect;
 
-		result = apply_one(replica, txn, &batch->changes[i]);
+		result = apply_one(replica, txn, next, &batch->changes[i]);
+		if (batch->changes[i].kind == CHANGE_DELETE && effect->mailboxes < 0)
+			replica->recent.gone++;
 		next->mailboxes += (uint64_t)(int64_t)effect->mailboxes;
 		next->addresses += (uint64_t)(int64_t)effect->addresses;
 	}
@@ -241,6 +258,14 @@ static void log_shared(const struct change *change)
 			"mail is deferred: %u mailboxes claim one address address=%s dn=%s",
 			change->effect.claims, change->effect.shared,
 			log_value(text, sizeof(text), str_cstr(&change->record.dn)));
+}
+
+static void log_refused(const struct replica_facts *before, const struct replica_facts *after)
+{
+	if (before->refused == 0 && after->refused > 0)
+		log_error("directory",
+			"mass deletion refused, the entries are still routed: check the directory, "
+			"then `restante node approve`");
 }
 
 /* Memory and log lines; true: everything may have changed. */
@@ -294,6 +319,7 @@ int replica_apply(struct replica *replica, struct change *changes, size_t count,
 
 	pthread_mutex_lock(&replica->write_lock);
 	before = facts_now(replica);
+	batch.recent = replica->recent;
 	if (replica_transact(replica, apply_batch, &batch, error_r) < 0) {
 		pthread_mutex_unlock(&replica->write_lock);
 		return -1;
@@ -303,6 +329,7 @@ int replica_apply(struct replica *replica, struct change *changes, size_t count,
 	all = remember_batch(replica, &batch);
 	replica_settle(replica);
 	after = facts_now(replica);
+	log_refused(&before, &after);
 	bdb_checkpoint(replica->store.env, CHECKPOINT_BUSY);
 	pthread_mutex_unlock(&replica->write_lock);
 	notify_batch(replica, &batch, all || differ(&before, &after));

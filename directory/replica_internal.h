@@ -11,10 +11,18 @@
 #include "directory/replica.h"
 #include "directory/store.h"
 
+/* Mailboxes deleted one by one within the last minutes; belongs to the writer. */
+struct recent_deletes {
+	int64_t since_us;
+	uint64_t all; /* mailboxes there were then */
+	uint64_t gone;
+};
+
 struct replica {
 	struct store store;
 	/* Writers, one at a time; taken before `lock`, never the other way round. */
 	pthread_mutex_t write_lock;
+	struct recent_deletes recent; /* guarded by write_lock */
 	/* Guards everything below. */
 	pthread_rwlock_t lock;
 	struct store_meta meta; /* changed with write_lock held as well */
@@ -42,6 +50,7 @@ struct change {
 	char newest[CSN_LEN +
 		    1]; /* CHANGE_DELETE: not where the stored version is newer; "" = always */
 	struct effect effect;
+	bool aside; /* CHANGE_DELETE: refused, it waits for an administrator */
 };
 
 /*

@@ -346,6 +346,24 @@ def test_mass_disappearance_waits_for_approval(lab):
     replica.stop()
 
 
+def test_mass_deletion_while_we_look(lab):
+    """Pushed one by one: beyond the share each waits for the administrator."""
+    with_many(lab)
+    replica = Replica(lab).start()
+    replica.wait_loaded()
+    share = replica.view()["mailboxes"] // 10
+    delete(lab, *("m%06d" % n for n in range(MANY // 2)))
+    replica.wait_view(refused=MANY // 2 - share)
+    assert replica.verdict("m001499@example.org") == "rewrite"
+    assert replica.lookup("m000000@example.org")["vanished"]
+    replica.restart().wait_loaded()
+    assert replica.view()["refused"] == MANY // 2 - share
+    assert replica.verdict("m001499@example.org") == "rewrite"
+    assert replica.ask("approve")["result"] == MANY // 2 - share
+    assert replica.view()["mailboxes"] == count(lab)
+    replica.stop()
+
+
 def test_mass_disappearance_that_was_an_error(lab):
     with_many(lab)
     replica = Replica(lab).start()

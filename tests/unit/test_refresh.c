@@ -263,6 +263,50 @@ static void test_the_federation_does_not_vanish_by_absence(void **state)
 	assert_int_equal(view(f).refused_deletes, 3);
 }
 
+static void test_mass_deletion_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+	const char *error;
+
+	first_load(f, 50);
+	for (unsigned id = 1; id <= 15; id++)
+		push_delete(f, id, NULL);
+	assert_int_equal(view(f).mailboxes, 40);
+	assert_int_equal(view(f).refused_deletes, 5);
+	assert_true(look(f, "box10@example.org").vanished);
+	assert_physical(f, "box11@example.org", "old@s1.example.net");
+	push(f, mailbox(20, "0.25", "new@s1.example.net", NULL, NULL), cookie("0.25", NULL));
+	assert_vector(f, cookie("0.10", NULL));
+	/* said once more by a refresh it is not less of a mass */
+	refresh = refresh_begin(f->replica, false);
+	for (unsigned id = 11; id <= 15; id++) {
+		uint8_t uuid[16];
+
+		set_uuid(uuid, id);
+		refresh_deleted(refresh, uuid);
+	}
+	end(&refresh, cookie("0.30", NULL), false);
+	assert_int_equal(view(f).refused_deletes, 5);
+	assert_physical(f, "box11@example.org", "old@s1.example.net");
+	assert_int_equal(replica_approve(f->replica, &error), 5);
+	assert_int_equal(view(f).mailboxes, 35);
+	assert_vector(f, cookie("0.30", NULL));
+}
+
+static void test_the_federation_deleted(void **state)
+{
+	struct fixture *f = *state;
+	const char *error;
+
+	first_load(f, 1);
+	push_delete(f, 5001, NULL);
+	assert_true(look(f, "box1@example.org").federated);
+	assert_int_equal(view(f).refused_deletes, 1);
+	assert_int_equal(replica_approve(f->replica, &error), 1);
+	assert_false(look(f, "box1@example.org").federated);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_nothing_before_the_first_load_is_complete),
@@ -271,7 +315,8 @@ int main(void)
 		TEST(test_absence_from_the_whole_content),
 		TEST(test_absence_is_believed_of_covered_ones_only),
 		TEST(test_a_provider_behind_never_deletes), TEST(test_a_final_cookie_without_csn),
-		cmocka_unit_test(test_mass), TEST(test_mass_disappearance),
+		cmocka_unit_test(test_mass), TEST(test_mass_deletion_one_by_one),
+		TEST(test_the_federation_deleted), TEST(test_mass_disappearance),
 		TEST(test_mass_disappearance_that_heals),
 		TEST(test_the_federation_does_not_vanish_by_absence) };
 
