@@ -134,7 +134,10 @@ def memory(bed, options):
         bed.wait_verdict(to, "hold", "a")
         reset_peak(milter.pid)
         before = memory_kb(milter.pid, "VmRSS")
+        held = milter.ask("queue.stats")["bytes"]
         send(bed.fronts["restante-a"], 1, to, size=size, sessions=1, numbered=False)
+        if milter.ask("queue.stats")["bytes"] - held < size:
+            raise RuntimeError("the big message is not held")
         bed.expect(1)
         bed.set_state([dn], None)
         bed.arrived()
