@@ -4,8 +4,9 @@
  * of its own; the ratio is taken pair by pair. Then the same queue with 10,000 and with 100,000
  * messages held, again alternating.
  *
- *   bench_store [--rounds N] [--messages N] [--dir DIR] [--quick]
+ *   bench_store [--rounds N] [--messages N] [--dir DIR] [--held] [--quick]
  *
+ * --held: the last comparison alone.
  * messages: of 2 KB in a round; a quarter of them where they have 64 KB. DIR must be on the disk
  * that is to be measured (default: /var/tmp).
  */
@@ -420,10 +421,12 @@ int main(int argc, char **argv)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "messages", required_argument, NULL, 'n' },
 		{ "dir", required_argument, NULL, 'd' },
+		{ "held", no_argument, NULL, 'h' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned rounds = 15, messages = 4000, many = 100000;
+	bool held_only = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -431,14 +434,16 @@ int main(int argc, char **argv)
 		case 'r': rounds = number(optarg, 1, MAX_ROUNDS); break;
 		case 'n': messages = number(optarg, 100, 1000000); break;
 		case 'd': base = optarg; break;
+		case 'h': held_only = true; break;
 		case 'q':
 			messages = 400;
 			many = 20000;
 			break;
-		default: die("usage", "[--rounds N] [--messages N] [--dir DIR] [--quick]");
+		default: die("usage", "[--rounds N] [--messages N] [--dir DIR] [--held] [--quick]");
 		}
 	}
-	all_pairs(rounds, messages);
+	if (!held_only)
+		all_pairs(rounds, messages);
 	held_rates(rounds, messages, 10000, many);
 	return 0;
 }
