@@ -100,6 +100,7 @@ class Postfix(Server):
         self.release_port = free_port()
         self.reentry_port = free_port()
         self.plain_ports = []  # further front doors: (port, "options")
+        self.services = ""  # further services: lines of master.cf
         self.routes = {}  # domain -> LMTP port, besides the backends'
         self.milter = milter
         self.more = more
@@ -178,7 +179,7 @@ class Postfix(Server):
             "  -o smtpd_peername_lookup=no\n%s" % (port, "".join(
                 "  -o %s\n" % option for option in options)) for port, options in self.plain_ports)
         with open(os.path.join(self.conf, "master.cf"), "w") as out:
-            out.write(MASTER.format(port=self.port, listeners=listeners) +
+            out.write(MASTER.format(port=self.port, listeners=listeners) + self.services +
                       self._snippet("master.cf"))
 
     def add_front(self, *options):

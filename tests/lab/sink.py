@@ -32,7 +32,9 @@ class _Session(socketserver.StreamRequestHandler):
                 return
             verb, _, argument = line.decode("utf-8", "surrogateescape").strip().partition(" ")
             verb = verb.upper()
-            if verb in ("EHLO", "LHLO", "HELO"):
+            if verb in ("EHLO", "LHLO", "HELO") and "hello" in sink.replies:
+                self.say(sink.replies["hello"])
+            elif verb in ("EHLO", "LHLO", "HELO"):
                 for word in ("sink",) + sink.features[:-1]:
                     self.say("250-" + word)
                 self.say("250 " + sink.features[-1])
@@ -47,8 +49,13 @@ class _Session(socketserver.StreamRequestHandler):
                 self.say(answer)
             elif verb == "DATA" and not (message and message.recipients):
                 self.say("554 5.5.1 no valid recipients")
+            elif verb == "DATA" and "data" in sink.replies:
+                self.say(sink.replies["data"])
             elif verb == "DATA":
                 self.say("354 go on")
+                if "body" in sink.replies:  # some of it is read
+                    self.rfile.readline()
+                    self.say(sink.replies["body"])
                 message.content = self.body()
                 answers = [sink.reply("dot", r[0]) for r in message.recipients]
                 if all(a.startswith("2") for a in answers):
@@ -87,7 +94,8 @@ class _Server(socketserver.ThreadingTCPServer):
 
 class Sink:
     """replies: {"mail": "451 later", ("rcpt", "a@b"): "550 no", "dot": "close"}: per step, or per
-    step and address; "close" drops the connection."""
+    step and address; "close" drops the connection. Steps: greeting, hello, mail, rcpt, data, body
+    (in the middle of it), dot."""
 
     def __init__(self, lmtp=True, features=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN")):
         self.lmtp, self.features = lmtp, features

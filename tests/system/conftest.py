@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab.lab import Lab  # noqa: E402
+from lab.sink import Sink  # noqa: E402
 
 
 def pytest_configure(config):
@@ -39,3 +40,43 @@ def lab():
     """All servers, one lab for the tests of a module."""
     with Lab() as whole:
         yield whole
+
+
+WIDE = """\
+# besides the federated domains: one that the directory does not know any more
+restante_domains = example.org, example.net, xn--bcher-kva.example, stale.test
+# a thousand recipients with unknown ones among them are no attack here
+smtpd_soft_error_limit = 1001
+smtpd_hard_error_limit = 1001
+# names without a domain are of the federated one
+myorigin = example.org
+virtual_alias_domains = lists.lab
+virtual_alias_maps = inline:{ { forward@lists.lab = forwarded@example.org },
+  { mapped@s1.lab = aimed@s1.lab }, { mapped+Tag@s1.lab = aimed+Tag@s1.lab } }
+smtpd_recipient_restrictions = check_recipient_access inline:{ { barred@example.org = 554 5.7.1 no } }
+"""
+ARCHIVING = """\
+archiving unix n - y - 0 cleanup
+  -o always_bcc=archive@sink.lab
+"""
+
+
+@pytest.fixture(scope="session")
+def wide():
+    """All servers, with more than the plain lab has: mail for sink.lab goes to lab.sink, null_port
+    has the milter that does nothing, archive_port keeps a copy of each message, and Postfix knows
+    aliases, a barred recipient and a domain that is not federated any more."""
+    with Sink() as sink:
+        lab = Lab(start=(), postfix_more=WIDE)
+        try:
+            lab.make(("slapd", "s1", "s2", "milter", "null", "postfix"))
+            lab.sink = sink
+            lab.postfix.routes["sink.lab"] = sink.port
+            lab.postfix.services = ARCHIVING
+            lab.null_port = lab.postfix.add_front("smtpd_milters=unix:restante/null.sock")
+            lab.archive_port = lab.postfix.add_front("cleanup_service_name=archiving")
+            for server in lab.servers:
+                server.start()
+            yield lab
+        finally:
+            lab.close()

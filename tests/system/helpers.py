@@ -2,7 +2,7 @@
 
 import itertools
 
-from lab.mail import Smtp, compose
+from lab.mail import Refused, Smtp, compose
 from lab.process import wait_for
 
 _names = itertools.count(1)
@@ -73,3 +73,33 @@ def hold(lab, address):
 def swap(lab, address, system="S2", physical=None, *more):
     physical = physical or "%s@%s.lab" % (user_of(address), system.lower())
     lab.milter.cli("swap", address, "--system", system, "--to", physical, "--wait", "--yes", *more)
+
+
+def sunk(lab, msgid, count=1, timeout=20):
+    """What the sink of the wide lab got of this message, once it is that many."""
+    def found():
+        mark = ("Message-ID: %s\r\n" % msgid).encode()
+        return [m for m in list(lab.sink.messages) if mark in m.content]
+    wait_for(lambda: len(found()) >= count, timeout, "%d copies of %s at the sink" % (count, msgid))
+    return found()
+
+
+def to_sink(lab, state=None, **more):
+    """A mailbox whose physical address is at the sink: (access address, physical address)."""
+    physical = more.pop("physical", None) or "sunk%d@sink.lab" % next(_names)
+    return fresh(lab, state=state, physical=physical, **more), physical
+
+
+def unhold(lab, address):
+    """By the directory, as fresh() held it."""
+    dn, _ = lab.slapd.search("(mailLocalAddress=%s)" % address, ["restanteState"])[0]
+    lab.slapd.replace(dn, restanteState=None)
+
+
+def refusal(lab, recipient, **more):
+    """(step, code, enhanced status) of a message that is not taken."""
+    try:
+        send(lab, recipient, **more)
+    except Refused as refused:
+        return refused.step, refused.code, refused.text.split()[0]
+    raise AssertionError("taken: %s" % (recipient,))
