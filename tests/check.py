@@ -84,21 +84,48 @@ def unit_tests(tally, what, directory, **environment):
     tally.add(what, passed, failed, "\n".join(details))
 
 
-def system_tests(tally, long_ones):
-    report = os.path.join(BUILD, "system.xml")
-    argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            "--junitxml=" + report, "tests/system"]
+SYSTEM_RUNS = 2  # at a time: a lab waits more than it works
+
+
+def system_run(files, number, long_ones):
+    """Starts pytest on these files; (process, its report)."""
+    report = os.path.join(BUILD, "system-%d.xml" % number)
     if os.path.exists(report):
         os.unlink(report)
-    _, said = run(argv + (["--long"] if long_ones else []), RESTANTE_BUILD=BUILD,
-                  RESTANTE_LAB_LOGS=os.path.join(BUILD, "lab-logs"), PYTHONDONTWRITEBYTECODE="1")
+    argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "--junitxml=" + report] + files + (["--long"] if long_ones else [])
+    environment = dict(os.environ, RESTANTE_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1",
+                       RESTANTE_LAB_LOGS=os.path.join(BUILD, "lab-logs"))
+    said = open(os.path.join(BUILD, "system-%d.log" % number), "w+")
+    return subprocess.Popen(argv, cwd=TOP, stdout=said, stderr=subprocess.STDOUT,
+                            env=environment), report, said
+
+
+def system_counts(report):
+    """(passed, failed); what pytest did not get to report counts as one failure."""
     try:
         suite = ElementTree.parse(report).getroot().find("testsuite")
     except (OSError, ElementTree.ParseError):
-        tally.add("system tests", 0, 1, tail(said))
-        return
+        return 0, 1
     bad = sum(int(suite.get(kind)) for kind in ("failures", "errors", "skipped"))
-    tally.add("system tests", int(suite.get("tests")) - bad, bad, tail(said, 120))
+    return int(suite.get("tests")) - bad, bad
+
+
+def system_tests(tally, long_ones):
+    files = sorted(glob.glob(os.path.join(TOP, "tests/system/test_*.py")))
+    runs = [system_run(files[number::SYSTEM_RUNS], number, long_ones)
+            for number in range(SYSTEM_RUNS)]
+    passed = failed = 0
+    details = []
+    for process, report, said in runs:
+        process.wait()
+        good, bad = system_counts(report)
+        passed, failed = passed + good, failed + bad
+        if bad:
+            said.seek(0)
+            details.append(tail(said.read(), 120))
+        said.close()
+    tally.add("system tests", passed, failed, "\n".join(details))
 
 
 XR = re.compile(r"referenced manual not found: Xr (\S+) (\d)")
