@@ -30,7 +30,8 @@ struct scene {
 	pthread_mutex_t lock;
 	struct said said[NAMES];
 	atomic_uint begun, ended, unclear, looked;
-	bool outside; /* a look-up came without begin */
+	atomic_bool add_more; /* the next look-up is the moment new mail comes */
+	bool outside;         /* a look-up came without begin */
 	int max_open;
 };
 
@@ -62,6 +63,8 @@ static void on_route(void *context, const char *recipient, struct route *route_r
 	const char *owner = name;
 
 	(void)context;
+	if (atomic_exchange(&scene.add_more, false))
+		fake_add(scene.queue, "anna", "s@o", "", "anna@x", "", "Subject: 2\r\n\r\n");
 	snprintf(name, sizeof name, "%.*s", (int)strcspn(recipient, "@+"), recipient);
 	memset(route_r, 0, sizeof *route_r);
 	route_r->verdict = ROUTE_REWRITE;
@@ -290,6 +293,18 @@ static void test_held_in_the_middle(void **state)
 	tear_down();
 }
 
+static void test_new_mail_meanwhile(void **state)
+{
+	(void)state;
+	set_up(false, NULL);
+	scene.add_more = true;
+	add("anna", "1");
+	go();
+	WAIT_FOR(server_count(scene.server) == 2);
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	tear_down();
+}
+
 static void test_undecided_waits(void **state)
 {
 	(void)state;
@@ -434,6 +449,39 @@ static void test_message_steps_aside(void **state)
 	assert_int_equal(mark_of(2), 4); /* after three tries the others go ahead */
 	assert_int_equal(mark_of(3), 2);
 	assert_int_equal(totals().deferred, 5);
+	tear_down();
+}
+
+/* Twice as long each time; what stepped aside is left alone when the mailbox starts over. */
+static void test_backoff_grows(void **state)
+{
+	const struct server_rule rules[] = {
+		{ "RCPT", "anna", 0, 0, "450 4.2.1 later" },
+		{ "MAIL", "odd@o", 0, 0, "550 5.7.1 no" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+
+	(void)state;
+	set_up(false, rules);
+	scene.options.retry_max_us = 3600 * CLOCK_SECOND;
+	uint64_t id = add("anna", "1");
+	go();
+	WAIT_FOR(fake_attempts(scene.queue, id) >= 3);
+	clock_sleep_us(600 * CLOCK_MS);
+	assert_true(fake_attempts(scene.queue, id) <= 6); /* 20, 40, 80, 160, 320 ms */
+	release_stop(&scene.release);
+	scene.options.retry_min_us = 3600 * CLOCK_SECOND;
+	say("old", ROUTE_NOBODY, NULL);
+	fake_add(scene.queue, "bert", "s@o", "", "old@x", "", "Subject: 1\r\n\r\n");
+	id = fake_add(scene.queue, "bert", "odd@o", "", "bert@x", "", "Subject: 1\r\n\r\n");
+	go();
+	WAIT_FOR(fake_attempts(scene.queue, id) == 1);
+	unsigned looked = scene.looked;
+	wake("other");
+	WAIT_FOR(scene.looked > looked);
+	assert_int_equal(fake_attempts(scene.queue, id), 1);
+	wake("bert");
+	WAIT_FOR(fake_attempts(scene.queue, id) == 2);
 	tear_down();
 }
 
@@ -589,6 +637,27 @@ static void test_listener_down(void **state)
 	scene.options.listener = "nonsense";
 	assert_null(release_start(NULL, &scene.options, NULL, &error));
 	assert_non_null(error);
+}
+
+static void test_no_storm(void **state)
+{
+	const struct server_rule rules[] = {
+		{ "CONNECT", NULL, 0, 0, "554 5.3.2 no service" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+	char name[8];
+
+	(void)state;
+	set_up(false, rules);
+	scene.options.retry_min_us = scene.options.retry_max_us = 100 * CLOCK_MS;
+	for (int n = 0; n < 50; n++) {
+		snprintf(name, sizeof name, "n%d", n);
+		add(name, "1");
+	}
+	go();
+	clock_sleep_us(600 * CLOCK_MS);
+	assert_in_range(server_connections(scene.server), 1, 4 + 7);
+	tear_down();
 }
 
 /* Trouble does not count towards expiry, refusals around it do. */
@@ -765,6 +834,10 @@ static void test_delay_notice(void **state)
 	assert_non_null(strstr(notice, "Action: delayed\r\n"));
 	clock_sleep_us(200 * CLOCK_MS);
 	assert_int_equal(fake_notices(scene.queue), 1); /* once */
+	release_stop(&scene.release);
+	go();
+	clock_sleep_us(200 * CLOCK_MS);
+	assert_int_equal(fake_notices(scene.queue), 1); /* that was written down */
 	assert_int_equal(fake_count(scene.queue, "anna"), 3);
 	tear_down();
 }
@@ -854,6 +927,9 @@ int main(void)
 		cmocka_unit_test(test_held_until_woken),
 		cmocka_unit_test(test_held_in_the_middle),
 		cmocka_unit_test(test_undecided_waits),
+		cmocka_unit_test(test_no_storm),
+		cmocka_unit_test(test_backoff_grows),
+		cmocka_unit_test(test_new_mail_meanwhile),
 		cmocka_unit_test(test_vanished_stays),
 		cmocka_unit_test(test_rehomed),
 		cmocka_unit_test(test_rehomed_behind),
