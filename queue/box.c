@@ -160,8 +160,7 @@ struct box *box_next(const struct box_table *table, const struct box *box)
 	return bucket < table->bucket_count ? table->buckets[bucket] : NULL;
 }
 
-/* --- messages that step aside
- * ---------------------------------------------------------------------- */
+/* --- messages that step aside ------------------------------------------------------------- */
 
 /* Where the id is, or would be. */
 static size_t delay_place(const struct box *box, uint64_t id)

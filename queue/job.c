@@ -9,8 +9,7 @@
 #include "queue/received.h"
 #include "queue/release_core.h"
 
-/* --- where it goes -----------------------------------------------------------------------------
- */
+/* --- where it goes ----------------------------------------------------------------------- */
 
 static bool is_zero(const uint8_t *uuid)
 {
@@ -84,8 +83,7 @@ static void route_all(struct job *job)
 		route_one(job, &job->recipients[i]);
 }
 
-/* --- the session -------------------------------------------------------------------------------
- */
+/* --- the session ------------------------------------------------------------------------- */
 
 static bool permitted(struct worker *worker)
 {
@@ -141,8 +139,7 @@ static enum step connect_session(struct worker *worker, struct box *box)
 	return STEP_PARK;
 }
 
-/* --- the transaction -----------------------------------------------------------------------------
- */
+/* --- the transaction --------------------------------------------------------------------- */
 
 static int read_content(void *context, uint64_t offset, void *buffer, size_t size, size_t *len_r)
 {
@@ -245,8 +242,7 @@ static enum step send_job(struct job *job)
 	return STEP_NEXT;
 }
 
-/* --- what else the look-up said ------------------------------------------------------------------
- */
+/* --- what else the look-up said ---------------------------------------------------------- */
 
 static void rehome(struct job *job, const struct job_recipient *recipient)
 {
@@ -302,8 +298,7 @@ static enum step conclude(struct job *job)
 	return step;
 }
 
-/* --- a message -----------------------------------------------------------------------------------
- */
+/* --- a message --------------------------------------------------------------------------- */
 
 static void select_recipients(struct job *job)
 {

@@ -12,8 +12,7 @@
 #define PAUSE_US     (10 * CLOCK_MS) /* between two looks at all mailboxes */
 #define TELL_AT_ONCE 64
 
-/* --- mailboxes -----------------------------------------------------------------------------------
- */
+/* --- mailboxes --------------------------------------------------------------------------- */
 
 static int know_mailbox(void *context, const struct holdq_mailbox *mailbox)
 {
@@ -62,8 +61,7 @@ static void look_at_all(struct release *release, int64_t now_us)
 		release->earliest_us = release->relay.next_us;
 }
 
-/* --- delay notices
- * --------------------------------------------------------------------------------- */
+/* --- delay notices ------------------------------------------------------------------------ */
 
 static bool may_tell(const struct holdq_message *message, const struct holdq_held_recipient *held)
 {
@@ -169,8 +167,7 @@ static bool tell_delays(struct release *release, const struct settings *settings
 	return count == TELL_AT_ONCE;
 }
 
-/* --- the thread
- * ------------------------------------------------------------------------------------ */
+/* --- the thread --------------------------------------------------------------------------- */
 
 struct hours {
 	int64_t rescan_us, tell_us;

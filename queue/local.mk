@@ -8,7 +8,8 @@ queue_libqueue_a_SOURCES = \
 	queue/dot.c queue/dot.h \
 	queue/ehlo.c queue/ehlo.h \
 	queue/endpoint.c queue/endpoint.h \
-	queue/job.c queue/settle.c queue/trouble.c queue/worker.c queue/keeper.c queue/report.c \
+	queue/job.c queue/keeper.c queue/leave.c queue/leave.h queue/report.c queue/settle.c \
+	queue/trouble.c queue/worker.c \
 	queue/link.c queue/link.h \
 	queue/notice.c queue/notice.h \
 	queue/outcome.c queue/outcome.h \

@@ -43,8 +43,7 @@ static bool has_8bit(const char *data, size_t len)
 	return false;
 }
 
-/* --- words
- * ----------------------------------------------------------------------------------------- */
+/* --- words -------------------------------------------------------------------------------- */
 
 /* One UTF-8 character; its length, 1 with the byte itself where it is none. */
 static size_t take_utf8(const char *text, unsigned long *code_r)
@@ -133,8 +132,7 @@ static void put_diagnostic(struct str *out, const char *text)
 	}
 }
 
-/* --- parts
- * ----------------------------------------------------------------------------------------- */
+/* --- parts -------------------------------------------------------------------------------- */
 
 static void put_header(struct str *out, const struct notice *notice, const char *boundary)
 {

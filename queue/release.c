@@ -12,8 +12,7 @@
 #define VANISH_US  (200 * CLOCK_MS) /* wakes come in crowds */
 #define STOP_US    (30 * CLOCK_SECOND)
 
-/* --- options -----------------------------------------------------------------------------------
- */
+/* --- options ----------------------------------------------------------------------------- */
 
 static void settings_free(struct settings *settings)
 {
@@ -98,8 +97,7 @@ void settings_drop(struct release *release, struct settings **settings)
 	*settings = NULL;
 }
 
-/* --- start and stop ------------------------------------------------------------------------------
- */
+/* --- start and stop ---------------------------------------------------------------------- */
 
 static void stored(void *context, const uint8_t *mailbox)
 {
@@ -232,8 +230,7 @@ void release_stop(struct release **release_p)
 	*release_p = NULL;
 }
 
-/* --- changes -------------------------------------------------------------------------------------
- */
+/* --- changes ----------------------------------------------------------------------------- */
 
 void release_configure(struct release *release, const struct release_options *options)
 {
@@ -304,8 +301,7 @@ void release_retry_now(struct release *release, const uint8_t *mailbox)
 	pthread_mutex_unlock(&release->lock);
 }
 
-/* --- state ---------------------------------------------------------------------------------------
- */
+/* --- state ------------------------------------------------------------------------------- */
 
 bool release_busy(struct release *release)
 {

@@ -1,151 +1,22 @@
 /* What the answers of a transaction mean for the held recipients: removed, returned or kept. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "queue/params.h"
+#include "queue/leave.h"
 #include "queue/release_core.h"
 #include "queue/retry.h"
-
-/* Recipients that leave the queue together, with the notice about them. */
-struct leaving {
-	uint32_t *numbers;
-	struct notice_recipient *told;
-	char (*statuses)[12];
-	size_t count, told_count;
-};
 
 struct settling {
 	struct job *job;
 	struct leaving done, failed;
-	enum notice_kind success; /* what a delivery is called in a notice */
 	bool delay_mailbox, delay_message, again;
 	bool suspect, sound; /* of the listener: an odd answer; a clear one */
 	int64_t now_us, wall_us;
 };
 
-/* --- leaving -------------------------------------------------------------------------------------
- */
-
-static void leaving_init(struct leaving *leaving, size_t most)
-{
-	leaving->numbers = mem_zalloc(most * sizeof *leaving->numbers);
-	leaving->told = mem_zalloc(most * sizeof *leaving->told);
-	leaving->statuses = mem_zalloc(most * sizeof *leaving->statuses);
-	leaving->count = leaving->told_count = 0;
-}
-
-static void leaving_clear(struct leaving *leaving)
-{
-	mem_free(&leaving->numbers);
-	mem_free(&leaving->told);
-	mem_free(&leaving->statuses);
-}
-
-static void leave(struct settling *s, struct leaving *leaving, enum notice_kind kind,
-	const struct holdq_held_recipient *held, const struct reply *reply, const char *status)
-{
-	leaving->numbers[leaving->count++] = held->number;
-	if (s->job->is_notice || (kind == s->success && s->job->dsn) ||
-		!notice_wanted(kind, s->job->message->envelope.sender, held->params))
-		return;
-	char *mine = leaving->statuses[leaving->told_count];
-	if (status != NULL)
-		snprintf(mine, sizeof *leaving->statuses, "%s", status);
-	else
-		reply_status(reply, mine, sizeof *leaving->statuses);
-	leaving->told[leaving->told_count++] = (struct notice_recipient){
-		.address = held->address,
-		.params = held->params,
-		.status = mine,
-		.diagnostic = reply->text,
-	};
-}
-
-/* Until it is done: what was delivered must not be sent once more. */
-static enum holdq_result remove_delivered(struct settling *s, const struct holdq_notice *notice)
-{
-	struct release *release = s->job->worker->release;
-	uint64_t id = s->job->message->id;
-	enum holdq_result result;
-
-	while ((result = holdq_remove(
-			release->queue, id, s->done.numbers, s->done.count, notice)) != HOLDQ_OK) {
-		if (result == HOLDQ_GONE || result == HOLDQ_BROKEN)
-			break;
-		log_error("release", "delivered but not removed yet id=%s: %s",
-			s->job->message->envelope.id, holdq_reason());
-		if (notice != NULL) {
-			notice = NULL;
-			continue;
-		}
-		if (release->stop)
-			return HOLDQ_BROKEN;
-		clock_sleep_us(CLOCK_SECOND);
-	}
-	return result == HOLDQ_GONE ? HOLDQ_OK : result;
-}
-
-static void make_notice(const struct settling *s, const struct leaving *leaving,
-	enum notice_kind kind, struct str *content, struct holdq_notice *notice_r)
-{
-	const struct report report = {
-		.release = s->job->worker->release,
-		.settings = s->job->worker->settings,
-		.message = s->job->message,
-		.kind = kind,
-		.recipients = leaving->told,
-		.count = leaving->told_count,
-	};
-
-	report_write(&report, content, notice_r);
-}
-
-static int remove_done(struct settling *s)
-{
-	struct str content = STR_INIT;
-	struct holdq_notice notice;
-
-	if (s->done.count == 0)
-		return 0;
-	if (s->done.told_count > 0)
-		make_notice(s, &s->done, s->success, &content, &notice);
-	enum holdq_result result = remove_delivered(s, s->done.told_count ? &notice : NULL);
-	str_free(&content);
-	if (result != HOLDQ_OK)
-		log_error("release",
-			"delivered but still in the queue, it will be delivered again "
-			"id=%s: %s",
-			s->job->message->envelope.id, holdq_reason());
-	return result == HOLDQ_OK ? 0 : -1;
-}
-
-/* The notice and the removal are one transaction; where that cannot be, the mail stays. */
-static int remove_failed(struct settling *s)
-{
-	struct str content = STR_INIT;
-	struct holdq_notice notice;
-
-	if (s->failed.count == 0)
-		return 0;
-	if (s->failed.told_count > 0)
-		make_notice(s, &s->failed, NOTICE_FAILED, &content, &notice);
-	enum holdq_result result = holdq_remove(s->job->worker->release->queue, s->job->message->id,
-		s->failed.numbers, s->failed.count, s->failed.told_count ? &notice : NULL);
-	str_free(&content);
-	if (result == HOLDQ_OK || result == HOLDQ_GONE)
-		return 0;
-	log_error("release", "cannot return a message, it stays id=%s: %s",
-		s->job->message->envelope.id, holdq_reason());
-	s->delay_message = true;
-	return result == HOLDQ_BROKEN ? -1 : 0;
-}
-
-/* --- one recipient
- * --------------------------------------------------------------------------------- */
+/* --- one recipient ------------------------------------------------------------------------ */
 
 static void log_recipient(const struct settling *s, enum log_level level, const char *what,
 	const struct holdq_held_recipient *held, const struct answer *answer)
@@ -186,7 +57,7 @@ static void log_delivered(const struct settling *s, const struct holdq_held_reci
 static void recipient_done(struct settling *s, const struct holdq_held_recipient *held,
 	const struct smtp_recipient *target)
 {
-	leave(s, &s->done, s->success, held, &target->answer.reply, "2.0.0");
+	leaving_add(&s->done, s->job, held, &target->answer.reply, "2.0.0");
 	atomic_fetch_add(&s->job->worker->release->delivered, 1);
 	log_delivered(s, held, target);
 }
@@ -196,7 +67,7 @@ static void recipient_failed(struct settling *s, const struct holdq_held_recipie
 {
 	struct release *release = s->job->worker->release;
 
-	leave(s, &s->failed, NOTICE_FAILED, held, &answer->reply, expired ? "4.4.7" : NULL);
+	leaving_add(&s->failed, s->job, held, &answer->reply, expired ? "4.4.7" : NULL);
 	atomic_fetch_add(expired ? &release->expired : &release->bounced, 1);
 	if (s->job->is_notice)
 		log_recipient(
@@ -340,8 +211,7 @@ static void judge_listener(const struct settling *s)
 	}
 }
 
-/* --- the message
- * ----------------------------------------------------------------------------------- */
+/* --- the message -------------------------------------------------------------------------- */
 
 static void begin(struct settling *s)
 {
@@ -349,13 +219,14 @@ static void begin(struct settling *s)
 
 	s->now_us = clock_mono_us();
 	s->wall_us = clock_wall_us();
-	s->success = job->worker->settings->smtp.endpoint.lmtp ? NOTICE_DELIVERED : NOTICE_RELAYED;
 	if (job->box->began_us == 0) {
 		job->box->began_us = s->wall_us;
 		job->box->mark_us = trouble_clock_now(s);
 	}
-	leaving_init(&s->done, job->count);
-	leaving_init(&s->failed, job->count);
+	leaving_init(&s->done,
+		job->worker->settings->smtp.endpoint.lmtp ? NOTICE_DELIVERED : NOTICE_RELAYED,
+		job->count);
+	leaving_init(&s->failed, NOTICE_FAILED, job->count);
 }
 
 static void step_aside(struct settling *s)
@@ -415,7 +286,8 @@ enum step job_settle(struct job *job)
 		if (job->recipients[i].fate == FATE_SEND)
 			settle_one(&s, &job->recipients[i]);
 	judge_listener(&s);
-	bool broken = remove_done(&s) < 0 || remove_failed(&s) < 0;
+	bool broken = leaving_delivered(&s.done, job) < 0 ||
+		      leaving_failed(&s.failed, job, &s.delay_message) < 0;
 	enum step step = broken ? STEP_BROKEN : end(&s);
 	leaving_clear(&s.done);
 	leaving_clear(&s.failed);

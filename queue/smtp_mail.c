@@ -10,8 +10,7 @@
 
 #define STAGE_PENDING STAGE_COUNT /* no answer yet */
 
-/* --- answers -----------------------------------------------------------------------------------
- */
+/* --- answers ----------------------------------------------------------------------------- */
 
 static void answer_pending(struct smtp_mail *mail, enum stage stage, const struct reply *reply)
 {
@@ -38,8 +37,7 @@ static void give_up_why(
 	give_up(smtp, mail, stage, &reply);
 }
 
-/* --- what need not be asked ----------------------------------------------------------------------
- */
+/* --- what need not be asked -------------------------------------------------------------- */
 
 static bool has_control(const char *text)
 {
@@ -116,8 +114,7 @@ static bool refuse(struct smtp *smtp, struct smtp_mail *mail)
 	return true;
 }
 
-/* --- envelope ------------------------------------------------------------------------------------
- */
+/* --- envelope ---------------------------------------------------------------------------- */
 
 enum verb { VERB_RSET, VERB_MAIL, VERB_RCPT, VERB_DATA };
 
@@ -283,8 +280,7 @@ static int envelope(struct smtp *smtp, struct smtp_mail *mail)
 	return 0;
 }
 
-/* --- content -------------------------------------------------------------------------------------
- */
+/* --- content ----------------------------------------------------------------------------- */
 
 static int read_chunk(struct smtp *smtp, struct smtp_mail *mail, uint64_t offset, size_t *len_r)
 {

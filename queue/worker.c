@@ -20,8 +20,7 @@ void release_hurry(struct box *box, int64_t now_us)
 	box->failures = 0;
 }
 
-/* --- wakes; the lock is held -------------------------------------------------------------------
- */
+/* --- wakes; the lock is held ------------------------------------------------------------- */
 
 void release_due(struct release *release, int64_t due_us)
 {
@@ -81,8 +80,7 @@ void release_wake_box(struct release *release, struct box *box, bool by_name)
 		run(release, box);
 }
 
-/* --- end of a turn -------------------------------------------------------------------------------
- */
+/* --- end of a turn ----------------------------------------------------------------------- */
 
 static void put_aside(
 	struct release *release, struct box *box, enum box_state state, int64_t due_us)
@@ -139,8 +137,7 @@ static void finish(struct worker *worker, struct box *box, enum step step)
 	}
 }
 
-/* --- a turn
- * ---------------------------------------------------------------------------------------- */
+/* --- a turn ------------------------------------------------------------------------------- */
 
 void release_name(const struct release *release, const uint8_t *mailbox, char *name_r, size_t size)
 {
@@ -228,8 +225,7 @@ static enum step run_turn(struct worker *worker, struct box *box)
 	return step;
 }
 
-/* --- the thread
- * ------------------------------------------------------------------------------------ */
+/* --- the thread --------------------------------------------------------------------------- */
 
 static void close_session(struct worker *worker)
 {

@@ -33,8 +33,7 @@ static void die(const char *what, const char *why)
 	exit(1);
 }
 
-/* --- filling -------------------------------------------------------------------------------------
- */
+/* --- filling ----------------------------------------------------------------------------- */
 
 static void uuid_of(unsigned long mailbox, uint8_t *uuid)
 {
@@ -76,8 +75,7 @@ static void put(struct holdq *queue, const struct plan *plan, unsigned long n)
 	holdq_draft_free(&draft);
 }
 
-/* --- releasing -----------------------------------------------------------------------------------
- */
+/* --- releasing --------------------------------------------------------------------------- */
 
 static uint64_t on_begin(void *context)
 {
@@ -138,8 +136,7 @@ static void release(struct holdq *queue, const struct plan *plan)
 		totals.listener_trouble, (double)took / 1e6);
 }
 
-/* --- options -------------------------------------------------------------------------------------
- */
+/* --- options ----------------------------------------------------------------------------- */
 
 static enum release_tls tls_of(const char *name)
 {

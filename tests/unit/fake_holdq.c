@@ -256,8 +256,7 @@ void fake_fail_removals(struct holdq *queue, unsigned count)
 	pthread_mutex_unlock(&queue->lock);
 }
 
-/* --- the contract ------------------------------------------------------------------------------
- */
+/* --- the contract ------------------------------------------------------------------------ */
 
 const char *holdq_reason(void)
 {

@@ -207,8 +207,7 @@ static void expect_order(const char *name, int count)
 	assert_int_equal(seen, count);
 }
 
-/* --- order, holding ------------------------------------------------------------------------------
- */
+/* --- order, holding ---------------------------------------------------------------------- */
 
 static void test_delivers_in_order(void **state)
 {
@@ -408,8 +407,7 @@ static void test_one_place_once(void **state)
 	tear_down();
 }
 
-/* --- refusals ------------------------------------------------------------------------------------
- */
+/* --- refusals ---------------------------------------------------------------------------- */
 
 static void test_recipient_later(void **state)
 {
@@ -599,8 +597,7 @@ static void test_lmtp_each(void **state)
 	tear_down();
 }
 
-/* --- trouble -------------------------------------------------------------------------------------
- */
+/* --- trouble ----------------------------------------------------------------------------- */
 
 static void test_listener_down(void **state)
 {
@@ -812,8 +809,7 @@ static void test_removal_fails(void **state)
 	tear_down();
 }
 
-/* --- notices by the clock, administration
- * ----------------------------------------------------------- */
+/* --- notices by the clock, administration ------------------------------------------------- */
 
 static void test_delay_notice(void **state)
 {
