@@ -20,8 +20,8 @@ struct release_hooks {
 	uint64_t (*begin)(void *context);
 	void (*end)(void *context, uint64_t token);
 	void (*route)(void *context, const char *recipient, struct route *route_r);
-	/* A transaction whose outcome is unknown (connection lost after the final dot): the MTA may yet queue mail
-	 * for this physical address. */
+	/* A transaction whose outcome is unknown (connection lost after the final dot): the MTA may
+	 * yet queue mail for this physical address. */
 	void (*unclear)(void *context, const char *physical);
 	/* A name of the mailbox for the log. */
 	void (*name)(void *context, const uint8_t *mailbox, char *name_r, size_t size);
@@ -30,14 +30,15 @@ struct release_hooks {
 enum release_tls { RELEASE_TLS_NONE, RELEASE_TLS_MAY, RELEASE_TLS_ENCRYPT, RELEASE_TLS_VERIFY };
 
 struct release_options {
-	const char *listener;  /* "smtp:host:port", "lmtp:host:port", "smtp:unix:/path", "lmtp:unix:/path" */
-	const char *hostname;  /* EHLO, Received, notices */
+	const char *listener; /* "smtp:host:port", "lmtp:host:port", "smtp:unix:/path",
+				 "lmtp:unix:/path" */
+	const char *hostname; /* EHLO, Received, notices */
 	enum release_tls tls;
 	const char *ca_file;
-	unsigned workers;      /* mailboxes released in parallel, 1..64 */
+	unsigned workers; /* mailboxes released in parallel, 1..64 */
 	int64_t expire_us, delay_notice_us, retry_min_us, retry_max_us;
-	int64_t timeout_us;    /* of one SMTP reply; 0 = 300 s */
-	int64_t stop_us;       /* transactions in flight get that long at a stop; 0 = 30 s */
+	int64_t timeout_us; /* of one SMTP reply; 0 = 300 s */
+	int64_t stop_us;    /* transactions in flight get that long at a stop; 0 = 30 s */
 };
 
 struct release;

@@ -4,7 +4,8 @@ tests_unit_test_holdq_SOURCES = tests/unit/test_holdq.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h
 tests_unit_test_holdq_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_reply tests/unit/test_outcome tests/unit/test_notice \
-	tests/unit/test_smtp tests/unit/test_release
+	tests/unit/test_smtp tests/unit/test_release tests/unit/test_release_refused \
+	tests/unit/test_release_trouble
 tests_unit_test_reply_SOURCES = tests/unit/test_reply.c tests/unit/unit.h
 tests_unit_test_reply_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_outcome_SOURCES = tests/unit/test_outcome.c tests/unit/unit.h
@@ -14,9 +15,14 @@ tests_unit_test_notice_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_smtp_SOURCES = tests/unit/test_smtp.c tests/unit/smtp_server.c \
 	tests/unit/smtp_server.h tests/unit/unit.h
 tests_unit_test_smtp_LDADD = queue/libqueue.a $(TEST_LIBS)
-tests_unit_test_release_SOURCES = tests/unit/test_release.c tests/unit/smtp_server.c \
+release_scene = tests/unit/release_scene.c tests/unit/release_scene.h tests/unit/smtp_server.c \
 	tests/unit/smtp_server.h tests/unit/fake_holdq.c tests/unit/fake_holdq.h tests/unit/unit.h
+tests_unit_test_release_SOURCES = tests/unit/test_release.c $(release_scene)
 tests_unit_test_release_LDADD = queue/libqueue.a $(TEST_LIBS)
+tests_unit_test_release_refused_SOURCES = tests/unit/test_release_refused.c $(release_scene)
+tests_unit_test_release_refused_LDADD = queue/libqueue.a $(TEST_LIBS)
+tests_unit_test_release_trouble_SOURCES = tests/unit/test_release_trouble.c $(release_scene)
+tests_unit_test_release_trouble_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_holdq_open
 tests_unit_test_holdq_open_SOURCES = tests/unit/test_holdq_open.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h
