@@ -122,8 +122,9 @@ def machine():
 
 def page(rows, command, commit, notes):
     """The Markdown page: docs/bench.md begins as this."""
-    parts = [f"Machine: {machine()}", f"Date: {time.strftime('%Y-%m-%d', time.gmtime())}; "
-             f"commit {commit}", f"Command: `{command}`", "", markdown(rows)]
+    parts = ["# Restante beside what one would run instead", "",
+             f"`{command}` as root, commit {commit}, {time.strftime('%Y-%m-%d', time.gmtime())}.", "",
+             f"Machine: {machine()}.", "", markdown(rows)]
     if notes:
         parts += [""] + ["- " + note for note in notes]
     return "\n".join(parts) + "\n"
