@@ -64,5 +64,6 @@ struct release_options settings_release(const struct config *config)
 		.delay_notice_us = m->delay_notice,
 		.retry_min_us = m->release_retry_min,
 		.retry_max_us = m->release_retry_max,
+		.stop_us = m->stop_timeout,
 	};
 }
