@@ -14,7 +14,7 @@ def wait_held(lab, count):
 
 
 def held_list(lab):
-    return lab.milter.cli_json("queue", "list")["messages"]
+    return lab.milter.cli_json("queue", "list")
 
 
 # --- held there -----------------------------------------------------------------------------------
