@@ -40,7 +40,11 @@ class _Session(socketserver.StreamRequestHandler):
                 self.say("250 " + sink.features[-1])
             elif verb == "MAIL":
                 message = Received(*path_and_params(argument))
-                self.say(sink.reply("mail", message.sender))
+                answer = sink.reply("mail", message.sender)
+                message = message if answer.startswith("2") else None
+                self.say(answer)
+            elif verb == "RCPT" and message is None:
+                self.say("503 5.5.1 no sender")
             elif verb == "RCPT":
                 recipient = path_and_params(argument)
                 answer = sink.reply("rcpt", recipient[0])
@@ -97,11 +101,11 @@ class Sink:
     step and address; "close" drops the connection. Steps: greeting, hello, mail, rcpt, data, body
     (in the middle of it), dot."""
 
-    def __init__(self, lmtp=True, features=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN")):
+    def __init__(self, lmtp=True, features=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN"), port=0):
         self.lmtp, self.features = lmtp, features
         self.replies = {}
         self.messages = []
-        self.server = _Server(("127.0.0.1", 0), _Session)
+        self.server = _Server(("127.0.0.1", port), _Session)
         self.server.sink = self
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
