@@ -55,6 +55,14 @@ int log_open(const char *ident, enum log_target target, const char *path, const 
 	return 0;
 }
 
+bool log_is_stderr(void)
+{
+	pthread_mutex_lock(&out.lock);
+	bool is = out.target == LOG_TARGET_STDERR;
+	pthread_mutex_unlock(&out.lock);
+	return is;
+}
+
 int log_reopen(const char **error_r)
 {
 	int fd = 0;

@@ -18,6 +18,8 @@ enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_FILE };
  * 0, or -1 with *error_r set: the target stays what it was.
  */
 int log_open(const char *ident, enum log_target target, const char *path, const char **error_r);
+/* Whether lines go to standard error. */
+bool log_is_stderr(void);
 int log_reopen(const char **error_r);
 void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);

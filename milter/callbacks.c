@@ -223,8 +223,7 @@ static const struct smfiDesc description = {
 	.xxfi_negotiate = on_negotiate,
 };
 
-int callbacks_listen(
-	struct front *the_front, const char *socket, mode_t mode, gid_t group, struct str *error_r)
+int callbacks_listen(struct front *the_front, const char *socket, mode_t mode, struct str *error_r)
 {
 	front = the_front;
 	if (socket_prepare(socket, error_r) < 0)
@@ -234,11 +233,12 @@ int callbacks_listen(
 		smfi_opensocket(false) != MI_SUCCESS) {
 		str_printf(error_r,
 			"%s: libmilter cannot listen there; is the notation "
-			"\"unix:/path\" or \"inet:port@host\", and does the folder exist?",
+			"\"unix:/path\" or \"inet:port@host\", and may user and group of "
+			"restante.conf write to the folder?",
 			socket);
 		return -1;
 	}
-	return socket_adjust(socket, mode, group, error_r);
+	return socket_adjust(socket, mode, error_r);
 }
 
 int callbacks_serve(void)

@@ -8,8 +8,7 @@
 #include "milter/front.h"
 
 /* Registers the callbacks and opens the socket. -1 with a reason in error_r. */
-int callbacks_listen(
-	struct front *front, const char *socket, mode_t mode, gid_t group, struct str *error_r);
+int callbacks_listen(struct front *front, const char *socket, mode_t mode, struct str *error_r);
 /* Serves until libmilter stops; 0, or -1 where it failed. */
 int callbacks_serve(void);
 

@@ -52,10 +52,8 @@ static int make_parent(struct start *s, const char *path, mode_t mode)
 static int start_privileges(struct start *s)
 {
 	const struct config_milter *m = &s->front->config->milter;
-	const char *socket = socket_path(m->socket);
 
 	if (privileges_find(m->user, m->group, &s->privileges, &s->error) < 0 ||
-		(socket != NULL && make_parent(s, socket, 0750) < 0) ||
 		make_parent(s, m->control_socket, 0750) < 0 ||
 		privileges_folder(&s->privileges, m->replica_dir, 0700, &s->error) < 0 ||
 		privileges_folder(&s->privileges, m->queue_dir, 0700, &s->error) < 0)
@@ -69,7 +67,11 @@ static int start_log(struct start *s)
 	const char *error;
 
 	log_set_level(log->level);
-	return log_open(IDENT, log->target, log->file, &error) < 0 ? fail(s, error) : 0;
+	if (log_open(IDENT, log->target, log->file, &error) == 0)
+		return 0;
+	str_printf(&s->error, "%s: %s; the user of milter {} must be able to write it", log->file,
+		error);
+	return -1;
 }
 
 static int start_pid_file(struct start *s)
@@ -163,8 +165,7 @@ static int start_milter(struct start *s)
 	const struct config_milter *m = &s->front->config->milter;
 	pthread_t thread;
 
-	if (callbacks_listen(
-		    s->front, m->socket, (mode_t)m->socket_mode, s->privileges.gid, &s->error) < 0)
+	if (callbacks_listen(s->front, m->socket, (mode_t)m->socket_mode, &s->error) < 0)
 		return -1;
 	if (pthread_create(&thread, NULL, serve, NULL) != 0)
 		return fail(s, "cannot start libmilter's thread");
@@ -191,6 +192,14 @@ static const struct {
 	{ "milter socket", start_milter, FRONT_EXIT_UNAVAILABLE },
 };
 
+/* Whoever typed the command looks at the terminal, not at the log. */
+static void cannot_start(const char *step, const char *reason)
+{
+	log_error("milter", "cannot start: %s: %s", step, reason);
+	if (!log_is_stderr())
+		fprintf(stderr, IDENT ": cannot start: %s: %s\n", step, reason);
+}
+
 static enum front_exit start_all(struct front *f)
 {
 	struct start s = { .front = f };
@@ -199,7 +208,7 @@ static enum front_exit start_all(struct front *f)
 	for (size_t i = 0; i < sizeof steps / sizeof *steps && result == FRONT_EXIT_OK; i++) {
 		if (steps[i].start(&s) == 0)
 			continue;
-		log_error("milter", "cannot start: %s: %s", steps[i].what, str_cstr(&s.error));
+		cannot_start(steps[i].what, str_cstr(&s.error));
 		result = steps[i].fault;
 	}
 	str_free(&s.error);

@@ -2,6 +2,7 @@
 #include "milter/socket.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -13,6 +14,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "lib/mem.h"
 
 const char *socket_path(const char *notation)
 {
@@ -37,13 +40,30 @@ static bool somebody_listens(const char *path)
 	return !dead;
 }
 
+/* Not made here: a folder of our own group would keep the MTA out without a word. */
+static int check_folder(const char *path, struct str *error_r)
+{
+	char *copy = mem_strdup(path), *folder = dirname(copy);
+	int done = access(folder, W_OK | X_OK);
+
+	if (done < 0)
+		str_printf(error_r,
+			"%s: %s; make it so that the MTA's group, and nobody else, gets in "
+			"(Postfix: install -d -o restante -g postfix -m 2750 %s)",
+			folder, strerror(errno), folder);
+	mem_free(&copy);
+	return done;
+}
+
 int socket_prepare(const char *notation, struct str *error_r)
 {
 	const char *path = socket_path(notation);
 	struct stat st;
 
-	if (path == NULL || (lstat(path, &st) < 0 && errno == ENOENT))
+	if (path == NULL)
 		return 0;
+	if (lstat(path, &st) < 0)
+		return check_folder(path, error_r);
 	if (strlen(path) >= sizeof((struct sockaddr_un *)0)->sun_path) {
 		str_printf(error_r, "%s: the path of a socket has less than 108 bytes", path);
 		return -1;
@@ -80,17 +100,13 @@ static void set_nodelay(void)
 	}
 }
 
-int socket_adjust(const char *notation, mode_t mode, gid_t group, struct str *error_r)
+int socket_adjust(const char *notation, mode_t mode, struct str *error_r)
 {
 	const char *path = socket_path(notation);
 
 	if (path == NULL) {
 		set_nodelay();
 		return 0;
-	}
-	if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) < 0) {
-		str_printf(error_r, "%s: cannot give it to its group: %s", path, strerror(errno));
-		return -1;
 	}
 	if (chmod(path, mode) < 0) {
 		str_printf(error_r, "%s: cannot set its mode: %s", path, strerror(errno));

@@ -13,8 +13,11 @@
 const char *socket_path(const char *notation);
 /* Before it is opened: removes a socket nobody listens on. -1 with a reason: it is in use. */
 int socket_prepare(const char *notation, struct str *error_r);
-/* After it was opened. group (gid_t)-1: leave it. -1 with a reason. */
-int socket_adjust(const char *notation, mode_t mode, gid_t group, struct str *error_r);
+/*
+ * After it was opened. Its group stays: in a folder with the set-group-id bit that is the folder's,
+ * the MTA's, which must not be the one that may use the control socket. -1 with a reason.
+ */
+int socket_adjust(const char *notation, mode_t mode, struct str *error_r);
 /* At the end: nobody connects any more. */
 void socket_remove(const char *notation);
 

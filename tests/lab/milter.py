@@ -53,8 +53,7 @@ class Milter(Server):
         sections["log"] = {"target": "stderr", "level": "debug"}
         sections["milter"] = {
             "node": "front1", "hostname": "front.lab", "socket": "unix:" + self.socket,
-            # the lab's smtpd runs under an account of its own, and the milter as root
-            "socket_mode": "0666", "user": "", "group": "", "control_socket": self.control,
+            "user": "", "group": "", "control_socket": self.control,
             "replica_dir": self.replica, "queue_dir": self.queue, "replica_cache": "16M",
             "queue_cache": "16M", "postmaster": "info@s1.lab", "heartbeat": "1s",
             "late_commit": "500ms", "queue_free": "1M", "release_retry_min": "200ms",

@@ -132,7 +132,7 @@ class Postfix(Server):
                 [(os.path.join(self.queue, d), 0o700, uid, 0) for d in QUEUE_DIRS] +
                 [(os.path.join(self.queue, "maildrop"), 0o1730, uid, self.group.gr_gid),
                  (os.path.join(self.queue, "public"), 0o2710, uid, self.group.gr_gid),
-                 (os.path.join(self.queue, "restante"), 0o755, 0, 0)]):
+                 (os.path.join(self.queue, "restante"), 0o2750, 0, gid)]):
             os.makedirs(path, exist_ok=True)
             os.chown(path, owner, group)
             os.chmod(path, mode)

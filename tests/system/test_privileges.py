@@ -26,7 +26,7 @@ def test_an_account_without_privileges_does_it_all():
             give(path, user)
         folder = os.path.dirname(lab.milter.socket)
         os.chown(folder, user.pw_uid, lab.postfix.owner.pw_gid)
-        os.chmod(folder, 0o750)
+        os.chmod(folder, 0o2750)
         for server in lab.servers:
             server.start()
         with open("/proc/%d/status" % lab.milter.pid) as status:
@@ -40,5 +40,9 @@ def test_an_account_without_privileges_does_it_all():
         wait_verdict(lab, ADDRESS, "rewrite")
         assert arrived(lab, "S2", user_of(ADDRESS)) == [msgid]
         assert stat.S_IMODE(os.stat(lab.milter.control).st_mode) & 0o007 == 0
+        # the MTA reaches the milter's socket by its own group, and nothing else
+        socket = os.stat(lab.milter.socket)
+        assert (socket.st_gid, stat.S_IMODE(socket.st_mode)) == (lab.postfix.owner.pw_gid, 0o660)
+        assert os.stat(lab.milter.control).st_gid == user.pw_gid
     finally:
         lab.close()
