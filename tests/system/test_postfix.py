@@ -74,6 +74,16 @@ def test_release_listener_takes_what_the_front_would_find_too_big(plain):
     assert after_trace(delivered(plain, "big")[0]) == content
 
 
+def test_a_subdomain_of_a_federated_domain_is_another_domain(plain):
+    """Backends often have one: by its own default Postfix would route it back to the milter."""
+    smtp = Smtp(plain.postfix.release_port)
+    smtp.send("someone@s1.lab", ["anna@s1.example.org"], compose("anna@s1.example.org")[1])
+    smtp.quit()
+    wait_for(lambda: plain.postfix.log_lines(
+        r"to=<anna@s1\.example\.org>.*delivers to its own backends only"), 20,
+        "the way of the lab's default")
+
+
 def test_release_listener_offers_what_a_release_needs(plain):
     smtp = Smtp(plain.postfix.release_port)
     features = smtp.connection.esmtp_features
