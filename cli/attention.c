@@ -29,24 +29,52 @@ bool attention_ready(const struct json *milter)
 	const struct json *view = json_get(milter, "view");
 
 	return json_get_bool(view, "loaded", false) && json_get_bool(view, "current", false) &&
-	       is_text(view, "node_state", "enabled");
+	       is_text(view, "node_state", "enabled") && json_get_bool(view, "node_durable", true);
 }
 
-static void look_at_view(const struct json *view, const char *name, struct json *lines)
+/* What the directory answered last to the replica, or to the writer of the node entry; NULL. */
+static const char *directory_error(const struct json *milter)
 {
+	const struct json *directory = json_get(milter, "directory");
+
+	if (!json_get_bool(directory, "connected", true))
+		return json_get_string(directory, "last_error");
+	return json_get_string(json_get(milter, "agent"), "error");
+}
+
+static void look_at_replica(const struct json *milter, bool loaded, struct json *lines)
+{
+	const char *error = directory_error(milter);
+	struct str line = STR_INIT;
+
+	str_append_z(
+		&line, loaded ? "the replica is not current: mail flows on the last known truth, "
+				"unknown addresses get 451"
+			      : "the replica was never loaded: all mail gets 451");
+	if (error != NULL)
+		str_printf(&line, "; %s", error);
+	else
+		str_append_z(&line, "; is the directory (uri and write_uri) up? The log of "
+				    "restante-milter has its answer");
+	add(lines, &line);
+}
+
+static void look_at_view(const struct json *milter, const char *name, struct json *lines)
+{
+	const struct json *view = json_get(milter, "view");
 	struct str line = STR_INIT;
 	int64_t refused = json_get_int(view, "refused_deletes", 0);
 
 	if (!json_get_bool(view, "loaded", false)) {
-		json_add_string(lines,
-			"the replica was never loaded: all mail gets 451; see the log of "
-			"restante-milter for what the directory says");
+		look_at_replica(milter, false, lines);
 		return;
 	}
 	if (!json_get_bool(view, "current", false))
+		look_at_replica(milter, true, lines);
+	if (is_text(view, "node_state", "enabled") && !json_get_bool(view, "node_durable", true))
 		json_add_string(lines,
-			"the replica is not current: mail flows on the last known truth, "
-			"unknown addresses get 451; is the directory (uri and write_uri) up?");
+			"this front door was enabled, but its replica is not level with that "
+			"yet: federated recipients get 451");
 	if (!is_text(view, "node_state", "enabled")) {
 		const char *state = json_get_string(view, "node_state");
 		str_printf(&line,
@@ -65,12 +93,52 @@ static void look_at_view(const struct json *view, const char *name, struct json 
 	}
 }
 
+static void look_at_queue(const struct json *milter, struct json *lines)
+{
+	const struct json *mailboxes = json_get(json_get(milter, "release"), "mailboxes");
+	const char *full = json_get_string(json_get(milter, "queue"), "full");
+	int64_t vanished = json_get_int(mailboxes, "vanished", 0);
+	struct str line = STR_INIT;
+
+	if (full != NULL) {
+		str_printf(&line,
+			"the hold queue takes no more (%s): mail for held mailboxes gets 452; make "
+			"space, or raise its limit in restante.conf",
+			full);
+		add(lines, &line);
+	}
+	if (vanished > 0) {
+		str_printf(&line,
+			"%" PRId64 " mailboxes with held mail vanished from the directory: it "
+			"stays held; add them again, or `restante queue delete`",
+			vanished);
+		add(lines, &line);
+	}
+}
+
+static void look_at_listing(const struct json *milter, struct json *lines)
+{
+	const struct json *drain = json_get(json_get(milter, "agent"), "drain");
+	const char *error = json_get_string(drain, "listing_error");
+	struct str line = STR_INIT;
+
+	if (error == NULL)
+		return;
+	str_printf(&line,
+		"the MTA's queue cannot be listed, no mailbox can be swapped: %s; see queue_list "
+		"in restante.conf",
+		error);
+	add(lines, &line);
+}
+
 void attention_milter(const struct json *milter, struct json *lines)
 {
 	const struct json *release = json_get(milter, "release");
 	const char *name = json_get_string(milter, "node");
 
-	look_at_view(json_get(milter, "view"), name != NULL ? name : "NAME", lines);
+	look_at_view(milter, name != NULL ? name : "NAME", lines);
+	look_at_queue(milter, lines);
+	look_at_listing(milter, lines);
 	if (json_get_bool(milter, "cut_off", false))
 		json_add_string(lines,
 			"this front door was disabled by force: it serves and releases nothing "
@@ -105,8 +173,9 @@ static void look_at_node(const struct federation_node *node, uint64_t epoch, int
 	if (beat < 0 || now_us - beat > patience_us) {
 		str_printf(&line,
 			"front door %s: last heartbeat %s: is restante-milter up there? "
-			"While it is silent no mailbox can be swapped",
-			node->name, when_age(age, sizeof(age), beat, now_us));
+			"While it is silent no mailbox can be swapped; when it is gone for good, "
+			"`restante node disable %s --force`",
+			node->name, when_age(age, sizeof(age), beat, now_us), node->name);
 		add(lines, &line);
 	} else if (node->acked < epoch) {
 		str_printf(&line,

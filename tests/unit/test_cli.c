@@ -124,6 +124,25 @@ static void milter_trouble(void **state)
 		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\"},"
 		  "\"release\":{\"listener_trouble\":true}}",
 			1, "release listener", true },
+		{ "{\"view\":{\"loaded\":false},\"directory\":{\"connected\":false,"
+		  "\"last_error\":\"ldap://x: Invalid credentials\"}}",
+			1, "451; ldap://x: Invalid credentials", false },
+		{ "{\"view\":{\"loaded\":true,\"current\":false,\"node_state\":\"enabled\"},"
+		  "\"directory\":{\"connected\":true,\"last_error\":\"an old one\"},"
+		  "\"agent\":{\"error\":\"ldap://w: down\"}}",
+			1, "451; ldap://w: down", false },
+		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\","
+		  "\"node_durable\":false}}",
+			1, "not level", false },
+		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\"},"
+		  "\"queue\":{\"full\":\"too little free space\"}}",
+			1, "takes no more (too little free space)", true },
+		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\"},"
+		  "\"release\":{\"mailboxes\":{\"vanished\":2}}}",
+			1, "2 mailboxes with held mail vanished", true },
+		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\"},"
+		  "\"agent\":{\"drain\":{\"listing_error\":\"postqueue: no\"}}}",
+			1, "cannot be listed, no mailbox can be swapped: postqueue: no", true },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
