@@ -1,2 +1,2 @@
 # docs: pages for administrators
-EXTRA_DIST += docs/control.md docs/operating.md
+dist_doc_DATA = README.md NEWS LICENSE docs/control.md docs/operating.md
