@@ -67,6 +67,7 @@ void connection_abort(struct connection *c)
 	end_transaction(c);
 }
 
+/* Or has held mail that is still to be released: the message may be a repeat of that. */
 static bool anybody_held(void *context)
 {
 	struct connection *c = context;
@@ -79,7 +80,9 @@ static bool anybody_held(void *context)
 		if (address_parse_path(envelope_argument(&c->envelope, i), &address, &error) < 0)
 			continue;
 		front_route(c->front, &address, &route);
-		held = route.verdict == ROUTE_HOLD;
+		held = route.verdict == ROUTE_HOLD ||
+		       (route.verdict == ROUTE_REWRITE &&
+			       holdq_has(c->front->queue, route.facts.uuid));
 	}
 	return held;
 }

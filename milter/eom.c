@@ -34,6 +34,8 @@ struct eom {
 	const char *reason; /* of a refusal */
 	uint64_t message;   /* number in the hold queue */
 	size_t held;
+	bool digested, repeatable;
+	uint8_t digest[DIGEST_BYTES]; /* when digested and repeatable */
 };
 
 static uint32_t keep(struct str *text, const char *value)
@@ -67,6 +69,62 @@ static void decide(struct eom *e, size_t i)
 	d->physical = keep(&e->text, route.facts.physical);
 }
 
+/* Computed once: for the look at earlier copies, and for the copy that may be held now. */
+static const uint8_t *repeat_of(struct eom *e)
+{
+	struct connection *c = e->connection;
+
+	if (!e->digested)
+		e->repeatable = content_repeat(
+			&c->content, envelope_text(&c->envelope, c->envelope.sender), e->digest);
+	e->digested = true;
+	return e->repeatable ? e->digest : NULL;
+}
+
+static void find_repeat(struct eom *e, const size_t *which, size_t count)
+{
+	struct holdq_recipient *recipients = mem_zalloc(count * sizeof *recipients);
+	bool *held = mem_zalloc(count * sizeof *held);
+
+	for (size_t i = 0; i < count; i++) {
+		struct str address = STR_INIT;
+		envelope_unbracket(e->recipients[which[i]].argument, &address);
+		recipients[i].address = str_steal(&address);
+	}
+	if (holdq_find_repeat(e->connection->front->queue, repeat_of(e), recipients, count, held) ==
+		HOLDQ_OK)
+		for (size_t i = 0; i < count; i++)
+			e->recipients[which[i]].waits = held[i];
+	for (size_t i = 0; i < count; i++)
+		mem_free(&recipients[i].address);
+	mem_free(&recipients);
+	mem_free(&held);
+}
+
+/*
+ * The mailbox is held no longer, but an earlier copy, whose client never got our 250, is still on
+ * its way out of the queue: to send this one as well would make two.
+ */
+static void find_repeats(struct eom *e)
+{
+	struct connection *c = e->connection;
+	size_t *which = NULL, count = 0;
+
+	if (c->content.state == CONTENT_LOST)
+		return;
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->decided[i].verdict != ROUTE_REWRITE ||
+			!holdq_has(c->front->queue, e->decided[i].mailbox))
+			continue;
+		if (which == NULL)
+			which = mem_grow(NULL, e->count, sizeof *which);
+		which[count++] = i;
+	}
+	if (count > 0 && repeat_of(e) != NULL)
+		find_repeat(e, which, count);
+	mem_free(&which);
+}
+
 static void make_plan(struct eom *e)
 {
 	for (size_t i = 0; i < e->count; i++)
@@ -78,6 +136,7 @@ static void make_plan(struct eom *e)
 			.physical = e->text.data + e->decided[i].physical,
 			.verdict = e->decided[i].verdict,
 		};
+	find_repeats(e);
 	plan_make(e->recipients, e->count, e->connection->reentry, e->steps, &e->plan);
 }
 
@@ -162,15 +221,12 @@ static void free_held(struct holdq_recipient *held, size_t count)
 
 static enum reply commit(struct eom *e, struct holdq_draft *draft)
 {
-	struct connection *c = e->connection;
 	struct holdq_recipient *held = held_recipients(e);
 	struct holdq_envelope envelope;
-	uint8_t digest[DIGEST_BYTES];
 
 	fill_envelope(e, &envelope);
-	bool repeatable = content_repeat(&c->content, envelope.sender, digest);
-	enum holdq_result result = holdq_commit(draft, &envelope, held, e->plan.held,
-		repeatable ? digest : NULL, &e->message, &e->held);
+	enum holdq_result result = holdq_commit(
+		draft, &envelope, held, e->plan.held, repeat_of(e), &e->message, &e->held);
 	free_held(held, e->plan.held);
 	return result == HOLDQ_OK ? REPLY_NONE : queue_fault(e, result);
 }
@@ -229,10 +285,11 @@ static void log_done(const struct eom *e)
 		snprintf(number, sizeof number, " number=%" PRIu64 " new=%zu", e->message, e->held);
 	log_info("milter",
 		"message id=%s queue_id=%s from=%s client=%s rcpts=%zu rewritten=%zu held=%zu "
-		"left=%zu%s%s",
+		"left=%zu repeated=%zu%s%s",
 		c->envelope.id, queue_id ? queue_id : "",
 		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
-		c->client_address, e->count, e->plan.added, e->plan.held, e->plan.left, number,
+		c->client_address, e->count, e->plan.added, e->plan.held, e->plan.left,
+		e->plan.repeated, number,
 		e->plan.added + e->plan.left == 0 ? " mta_copy=none" : "");
 }
 

@@ -39,7 +39,7 @@ static bool stays(const struct plan_recipient *r)
 static void simple_steps(const struct plan_recipient *r, struct plan_step *step)
 {
 	step->del = !stays(r);
-	step->add = r->verdict == ROUTE_REWRITE;
+	step->add = r->verdict == ROUTE_REWRITE && !r->waits;
 	step->hold = r->verdict == ROUTE_HOLD;
 }
 
@@ -133,5 +133,6 @@ void plan_make(const struct plan_recipient *recipients, size_t count, bool reent
 		plan_r->added += steps_r[i].add;
 		plan_r->held += steps_r[i].hold;
 		plan_r->left += stays(&recipients[i]);
+		plan_r->repeated += recipients[i].waits;
 	}
 }

@@ -16,6 +16,7 @@ struct plan_recipient {
 	const char *key;      /* normal form; "" where it is no address of ours */
 	const char *physical; /* ROUTE_REWRITE only */
 	enum route_verdict verdict;
+	bool waits; /* ROUTE_REWRITE: an earlier copy is in the hold queue and will be released */
 };
 
 struct plan_step {
@@ -27,7 +28,7 @@ struct plan_step {
 struct plan {
 	enum reply refused; /* the whole message; no step counts then */
 	size_t refused_by;  /* index of the recipient that calls for it */
-	size_t deleted, added, held, left;
+	size_t deleted, added, held, left, repeated;
 };
 
 /*

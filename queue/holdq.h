@@ -81,6 +81,15 @@ enum holdq_result holdq_commit(struct holdq_draft *draft, const struct holdq_env
 	const struct holdq_recipient *recipients, size_t count, const uint8_t *repeat,
 	uint64_t *id_r, size_t *held_r);
 
+/* Whether the mailbox has held mail, on its way to release included; cheap. */
+bool holdq_has(struct holdq *queue, const uint8_t *mailbox);
+/*
+ * For recipients that are no longer held: sets held[i] of those for which an earlier copy (same
+ * repeat) is still in the queue and will be released; the others are left alone.
+ */
+enum holdq_result holdq_find_repeat(struct holdq *queue, const uint8_t *repeat,
+	const struct holdq_recipient *recipients, size_t count, bool *held);
+
 /* --- reading ------------------------------------------------------------------------------- */
 
 struct holdq_held_recipient {

@@ -3,7 +3,6 @@
 #include "queue/holdq_internal.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "lib/clock.h"
 #include "lib/mem.h"
@@ -39,70 +38,6 @@ static enum holdq_result check_limits(struct batch *batch, const struct put *put
 	for (size_t i = 0; i < put->count && batch->limits.mailbox != 0 && result == HOLDQ_OK; i++)
 		result = check_mailbox(batch, put, put->recipients[i].mailbox);
 	return result;
-}
-
-/* --- repeats --------------------------------------------------------------------------------- */
-
-/* Marks the recipients that message id holds already. */
-static enum bdb_result mark_held(struct batch *batch, const struct put *put, uint64_t id,
-	bool *held, struct bdb_cursor *cursor)
-{
-	uint8_t key[RECIPIENT_KEY];
-	struct holdq_held_recipient there;
-	struct bdb_item item;
-	enum bdb_result result;
-
-	key_recipient(key, id, 0);
-	for (result = bdb_cursor_seek(cursor, key, sizeof(key), &item);
-		result == BDB_OK && key_u64(item.key, item.key_len, 0) == id;
-		result = bdb_cursor_next(cursor, &item)) {
-		if (recipient_decode(item.value, item.value_len, &there) != 0)
-			continue;
-		for (size_t i = 0; i < put->count; i++)
-			if (strcasecmp(put->recipients[i].address, there.address) == 0)
-				held[i] = true;
-		recipient_clear(&there);
-	}
-	(void)batch;
-	return result == BDB_NOTFOUND ? BDB_OK : result;
-}
-
-/* All messages of a day that have the digest. */
-static enum bdb_result mark_day(struct batch *batch, struct put *put, uint32_t day, bool *held,
-	struct bdb_cursor *digests, struct bdb_cursor *recipients)
-{
-	const size_t prefix = 4 + DIGEST_BYTES;
-	uint8_t key[DIGEST_KEY];
-	struct bdb_item item;
-
-	key_digest(key, day, put->repeat, 0);
-	enum bdb_result result = bdb_cursor_seek(digests, key, sizeof(key), &item);
-	while (result == BDB_OK && memcmp(item.key, key, prefix) == 0) {
-		put->id_r = key_u64(item.key, item.key_len, prefix);
-		result = mark_held(batch, put, put->id_r, held, recipients);
-		if (result == BDB_OK)
-			result = bdb_cursor_next(digests, &item);
-	}
-	return result == BDB_NOTFOUND ? BDB_OK : result;
-}
-
-/* From tomorrow (the clock may have been set back) to the day after which nobody repeats. */
-static void mark_repeats(struct batch *batch, struct put *put, bool *held)
-{
-	struct bdb_cursor *digests = NULL, *recipients = NULL;
-	struct holdq *queue = batch->queue;
-
-	enum bdb_result result = bdb_cursor_open(queue->digests, batch->txn, 0, &digests);
-	if (result == BDB_OK)
-		result = bdb_cursor_open(queue->recipients, batch->txn, 0, &recipients);
-	for (uint32_t back = 0; back < DAY_SLOTS && result == BDB_OK; back++) {
-		uint32_t day = batch->today + 1 - back;
-		if (queue->days[day % DAY_SLOTS] == day)
-			result = mark_day(batch, put, day, held, digests, recipients);
-	}
-	bdb_cursor_close(&recipients);
-	bdb_cursor_close(&digests);
-	batch_ok(batch, result);
 }
 
 /* --- the message ----------------------------------------------------------------------------- */
@@ -167,7 +102,7 @@ static void put_digest(struct batch *batch, const struct put *put)
 	if (put->repeat == NULL)
 		return;
 	key_digest(key, batch->today, put->repeat, put->id_r);
-	batch->queue->days[batch->today % DAY_SLOTS] = batch->today;
+	atomic_store(&batch->queue->days[batch->today % DAY_SLOTS], batch->today);
 	batch_ok(batch, bdb_put(batch->queue->digests, batch->txn, key, sizeof(key), NULL, 0, 0));
 }
 
@@ -229,7 +164,8 @@ enum holdq_result holdq_apply_put(struct batch *batch, struct put *put)
 
 	put->id_r = 0;
 	if (put->repeat != NULL)
-		mark_repeats(batch, put, held);
+		batch_ok(batch, holdq_mark_repeats(batch->queue, batch->txn, put->repeat,
+					put->recipients, put->count, held, &put->id_r));
 	for (size_t i = 0; i < put->count; i++)
 		repeated += held[i];
 	put->held_r = put->count - repeated;

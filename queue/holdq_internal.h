@@ -97,7 +97,7 @@ struct holdq {
 	void *observer_context;
 
 	uint64_t id_limit;        /* writer only: ids below this are noted as used */
-	uint32_t days[DAY_SLOTS]; /* writer only: days that have digests, at day % DAY_SLOTS */
+	_Atomic uint32_t days[DAY_SLOTS]; /* those that have digests, at day % DAY_SLOTS */
 	pthread_mutex_t space_lock;
 	int64_t space_checked_us;
 	uint64_t space_free;
@@ -146,6 +146,13 @@ void counts_remove(struct batch *batch, const uint8_t *mailbox, uint64_t id, uin
 /* All zeros where it has none. */
 enum bdb_result counts_read(struct holdq *queue, struct bdb_txn *txn, const uint8_t *mailbox,
 	struct holdq_mailbox *mailbox_r);
+
+/*
+ * holdq_repeat.c: sets held[i] of those recipients that messages with this digest hold; *id_r
+ * becomes the number of the last such message.
+ */
+enum bdb_result holdq_mark_repeats(struct holdq *queue, struct bdb_txn *txn, const uint8_t *repeat,
+	const struct holdq_recipient *recipients, size_t count, bool *held, uint64_t *id_r);
 
 /* --- holdq_limits.c --------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@ queue_libqueue_a_SOURCES = \
 	queue/box.c queue/box.h \
 	queue/holdq.c queue/holdq_apply.c queue/holdq_apply_put.c queue/holdq_change.c \
 	queue/holdq_chores.c queue/holdq_counts.c queue/holdq_draft.c queue/holdq_limits.c \
-	queue/holdq_read.c queue/holdq_record.c queue/holdq_writer.c \
+	queue/holdq_read.c queue/holdq_record.c queue/holdq_repeat.c queue/holdq_writer.c \
 	queue/holdq.h queue/holdq_internal.h queue/holdq_record.h \
 	queue/dot.c queue/dot.h \
 	queue/ehlo.c queue/ehlo.h \

@@ -136,6 +136,23 @@ enum holdq_result holdq_commit(struct holdq_draft *draft, const struct holdq_env
 	return HOLDQ_OK;
 }
 
+bool holdq_has(struct holdq *queue, const uint8_t *mailbox)
+{
+	(void)queue;
+	(void)mailbox;
+	return fake.waiting != NULL;
+}
+
+enum holdq_result holdq_find_repeat(struct holdq *queue, const uint8_t *repeat,
+	const struct holdq_recipient *recipients, size_t count, bool *held)
+{
+	(void)queue;
+	fake.repeatable = repeat != NULL;
+	for (size_t i = 0; i < count; i++)
+		held[i] = strcmp(recipients[i].address, fake.waiting) == 0;
+	return HOLDQ_OK;
+}
+
 /* --- the rest ----------------------------------------------------------------------------------
  */
 

@@ -31,6 +31,7 @@ extern struct fake {
 	enum holdq_result room, append, commit;
 	struct str content;  /* of the last commit */
 	struct str envelope; /* of the last commit: sender, parameters, each recipient, in lines */
+	const char *waiting; /* an earlier copy for it is in the queue; NULL = for nobody */
 	bool repeatable;
 	uint8_t repeat[32];
 	unsigned commits, drafts, drafts_freed;

@@ -183,6 +183,26 @@ static void held_as_the_mta_shows_it(void **state)
 	assert_false(fake.repeatable);
 }
 
+static void a_repeat_of_what_waits_for_release_is_not_sent_again(void **state)
+{
+	struct bed *bed = *state;
+
+	fake.waiting = "a@fed.test";
+	mail(bed, "<s@x>");
+	rcpt(bed, "<a@fed.test>");
+	rcpt(bed, "<b@fed.test>");
+	small_content(bed);
+	assert_int_equal(eom(bed), REPLY_NONE);
+	expect_told(bed, "-<a@fed.test>\n-<b@fed.test>\n+b@s2.test ORCPT=rfc822;b@fed.test\n");
+	assert_int_equal(fake.commits, 0);
+	/* without a Message-ID it is no repeat: rather twice than lost */
+	mail(bed, "<s@x>");
+	rcpt(bed, "<a@fed.test>");
+	connection_header(bed->connection, "Subject", " no id");
+	assert_int_equal(eom(bed), REPLY_NONE);
+	expect_told(bed, "-<a@fed.test>\n+a@s1.test ORCPT=rfc822;a@fed.test\n");
+}
+
 static void an_mta_that_shows_no_leading_space(void **state)
 {
 	struct bed *bed = *state;
@@ -352,6 +372,7 @@ int main(void)
 		BED_TEST(trap_6_deletions_come_first),
 		BED_TEST(trap_7_parameters_are_kept),
 		BED_TEST(held_as_the_mta_shows_it),
+		BED_TEST(a_repeat_of_what_waits_for_release_is_not_sent_again),
 		BED_TEST(an_mta_that_shows_no_leading_space),
 		BED_TEST(one_4xx_and_nothing_is_stored),
 		BED_TEST(decided_again),

@@ -200,6 +200,30 @@ static void a_released_one_is_no_repeat(void **state)
 	assert_int_not_equal(id, first);
 }
 
+static void what_waits_for_release_is_found(void **state)
+{
+	struct lab *lab = *state;
+	struct holdq_recipient who[] = { { .address = (char *)"U1@example.org" },
+		{ .address = (char *)"u2@example.org" }, { .address = (char *)"u3@example.org" } };
+	bool found[3] = { false, false, false };
+	uint64_t first;
+	size_t held;
+
+	assert_false(holdq_has(lab->queue, lab_mailbox(1)));
+	lab_put(lab->queue, 100, 1, ((unsigned[]){ 1, 2 }), 2, 5, &first, &held);
+	assert_true(holdq_has(lab->queue, lab_mailbox(1)));
+	assert_false(holdq_has(lab->queue, lab_mailbox(3)));
+	assert_int_equal(holdq_find_repeat(lab->queue, lab_digest(5), who, 3, found), HOLDQ_OK);
+	assert_true(found[0] && found[1] && !found[2]);
+	holdq_remove(lab->queue, first, (uint32_t[]){ 0 }, 1, NULL);
+	memset(found, 0, sizeof found);
+	holdq_find_repeat(lab->queue, lab_digest(5), who, 3, found);
+	assert_true(!found[0] && found[1] && !found[2]);
+	assert_false(holdq_has(lab->queue, lab_mailbox(1)));
+	holdq_find_repeat(lab->queue, lab_digest(6), who, 1, found);
+	assert_false(found[0]);
+}
+
 static void a_large_repeat_leaves_no_chunks(void **state)
 {
 	struct lab *lab = *state;
@@ -568,6 +592,7 @@ int main(void)
 		TEST(a_dropped_draft_leaves_nothing),
 		TEST(repeat_is_recognised_by_recipient),
 		TEST(a_released_one_is_no_repeat),
+		TEST(what_waits_for_release_is_found),
 		TEST(a_large_repeat_leaves_no_chunks),
 		TEST(racing_copies_are_one),
 		TEST(limit_of_all),

@@ -12,7 +12,7 @@
 static struct plan_recipient recipient(
 	const char *argument, const char *key, enum route_verdict verdict, const char *physical)
 {
-	return (struct plan_recipient){ argument, key, physical, verdict };
+	return (struct plan_recipient){ argument, key, physical, verdict, false };
 }
 
 /* The MTA's list after the changes: deletions byte by byte and first, then additions. */
@@ -44,6 +44,27 @@ static unsigned occurrences(const struct mta_list *list, const char *address)
 	for (size_t i = 0; i < list->count; i++)
 		n += strcasecmp(list->addresses[i], address) == 0;
 	return n;
+}
+
+static void what_waits_in_the_queue_is_not_added(void **state)
+{
+	struct plan_recipient r[] = {
+		recipient("<A@x>", "a@x", ROUTE_REWRITE, "a@s1"),
+		recipient("<a@x>", "a@x", ROUTE_REWRITE, "a@s1"),
+		recipient("<b@x>", "b@x", ROUTE_REWRITE, "b@s1"),
+	};
+	struct plan_step steps[MAX];
+	struct mta_list list;
+	struct plan plan;
+
+	(void)state;
+	r[0].waits = r[1].waits = true;
+	plan_make(r, 3, false, steps, &plan);
+	apply(r, 3, steps, &list);
+	assert_int_equal(list.count, 1);
+	assert_string_equal(list.addresses[0], "b@s1");
+	assert_int_equal(plan.repeated, 2);
+	assert_int_equal(plan.held, 0);
 }
 
 static void one_of_each_verdict(void **state)
@@ -189,15 +210,15 @@ static void a_follower_does_not_stand_for_another(void **state)
  */
 
 static const struct plan_recipient kinds[] = {
-	{ "<X@a>", "x@a", "p@s1", ROUTE_REWRITE },
-	{ "<x@a>", "x@a", "p@s1", ROUTE_REWRITE },
-	{ "<alias@a>", "alias@a", "P@s1", ROUTE_REWRITE },
-	{ "<q@a>", "q@a", "q@s2", ROUTE_REWRITE },
-	{ "<h@a>", "h@a", "", ROUTE_HOLD },
-	{ "<H@a>", "h@a", "", ROUTE_HOLD },
-	{ "<p@s1>", "p@s1", "", ROUTE_LEAVE },
-	{ "<P@S1>", "p@s1", "", ROUTE_LEAVE },
-	{ "<gone@a>", "gone@a", "", ROUTE_NOBODY },
+	{ "<X@a>", "x@a", "p@s1", ROUTE_REWRITE, false },
+	{ "<x@a>", "x@a", "p@s1", ROUTE_REWRITE, false },
+	{ "<alias@a>", "alias@a", "P@s1", ROUTE_REWRITE, false },
+	{ "<q@a>", "q@a", "q@s2", ROUTE_REWRITE, false },
+	{ "<h@a>", "h@a", "", ROUTE_HOLD, false },
+	{ "<H@a>", "h@a", "", ROUTE_HOLD, false },
+	{ "<p@s1>", "p@s1", "", ROUTE_LEAVE, false },
+	{ "<P@S1>", "p@s1", "", ROUTE_LEAVE, false },
+	{ "<gone@a>", "gone@a", "", ROUTE_NOBODY, false },
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
@@ -247,6 +268,7 @@ static void every_combination(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_waits_in_the_queue_is_not_added),
 		cmocka_unit_test(one_of_each_verdict),
 		cmocka_unit_test(trap_2_two_spellings),
 		cmocka_unit_test(two_addresses_of_one_mailbox),

@@ -1,0 +1,107 @@
+/* Messages that came before: their client never got our 250, and sends them again. */
+#define _GNU_SOURCE
+#include "queue/holdq_internal.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "lib/clock.h"
+
+#define MAX_TRIES 100
+
+struct search {
+	const uint8_t *repeat;
+	const struct holdq_recipient *recipients;
+	size_t count;
+	bool *held;
+	uint64_t id;
+	struct bdb_cursor *digests, *records;
+};
+
+static void mark_recipient(struct search *search, const struct bdb_item *item)
+{
+	struct holdq_held_recipient there;
+
+	if (recipient_decode(item->value, item->value_len, &there) != 0)
+		return;
+	for (size_t i = 0; i < search->count; i++)
+		if (strcasecmp(search->recipients[i].address, there.address) == 0)
+			search->held[i] = true;
+	recipient_clear(&there);
+}
+
+static enum bdb_result mark_message(struct search *search)
+{
+	uint8_t key[RECIPIENT_KEY];
+	struct bdb_item item;
+	enum bdb_result result;
+
+	key_recipient(key, search->id, 0);
+	for (result = bdb_cursor_seek(search->records, key, sizeof(key), &item);
+		result == BDB_OK && key_u64(item.key, item.key_len, 0) == search->id;
+		result = bdb_cursor_next(search->records, &item))
+		mark_recipient(search, &item);
+	return result == BDB_NOTFOUND ? BDB_OK : result;
+}
+
+/* All messages of a day that have the digest. */
+static enum bdb_result mark_day(struct search *search, uint32_t day)
+{
+	const size_t prefix = 4 + DIGEST_BYTES;
+	uint8_t key[DIGEST_KEY];
+	struct bdb_item item;
+
+	key_digest(key, day, search->repeat, 0);
+	enum bdb_result result = bdb_cursor_seek(search->digests, key, sizeof(key), &item);
+	while (result == BDB_OK && memcmp(item.key, key, prefix) == 0) {
+		search->id = key_u64(item.key, item.key_len, prefix);
+		result = mark_message(search);
+		if (result == BDB_OK)
+			result = bdb_cursor_next(search->digests, &item);
+	}
+	return result == BDB_NOTFOUND ? BDB_OK : result;
+}
+
+/* From tomorrow (the clock may have been set back) to the day after which nobody repeats. */
+enum bdb_result holdq_mark_repeats(struct holdq *queue, struct bdb_txn *txn, const uint8_t *repeat,
+	const struct holdq_recipient *recipients, size_t count, bool *held, uint64_t *id_r)
+{
+	struct search search = {
+		.repeat = repeat, .recipients = recipients, .count = count, .held = held
+	};
+	uint32_t today = (uint32_t)(clock_wall_us() / (86400 * CLOCK_SECOND));
+
+	enum bdb_result result = bdb_cursor_open(queue->digests, txn, 0, &search.digests);
+	if (result == BDB_OK)
+		result = bdb_cursor_open(queue->recipients, txn, 0, &search.records);
+	for (uint32_t back = 0; back < DAY_SLOTS && result == BDB_OK; back++) {
+		uint32_t day = today + 1 - back;
+		if (atomic_load(&queue->days[day % DAY_SLOTS]) == day)
+			result = mark_day(&search, day);
+	}
+	bdb_cursor_close(&search.records);
+	bdb_cursor_close(&search.digests);
+	*id_r = search.id;
+	return result;
+}
+
+bool holdq_has(struct holdq *queue, const uint8_t *mailbox)
+{
+	struct holdq_mailbox held;
+
+	pthread_mutex_lock(&queue->lock);
+	bool empty = queue->totals.messages == 0;
+	pthread_mutex_unlock(&queue->lock);
+	return !empty && counts_read(queue, NULL, mailbox, &held) == BDB_OK && held.recipients > 0;
+}
+
+enum holdq_result holdq_find_repeat(struct holdq *queue, const uint8_t *repeat,
+	const struct holdq_recipient *recipients, size_t count, bool *held)
+{
+	enum bdb_result result = BDB_RETRY;
+	uint64_t id;
+
+	for (int i = 0; i < MAX_TRIES && result == BDB_RETRY; i++)
+		result = holdq_mark_repeats(queue, NULL, repeat, recipients, count, held, &id);
+	return holdq_store_result(queue, result);
+}
