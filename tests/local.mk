@@ -6,6 +6,9 @@ include tests/unit/directory.mk
 include tests/unit/queue.mk
 include tests/unit/milter.mk
 include tests/unit/cli.mk
+else
+check-local:
+	@echo "make check needs cmocka: apt-get install libcmocka-dev, then configure again" >&2; exit 1
 endif
 include tests/bench/local.mk
 TESTS += $(check_PROGRAMS)
