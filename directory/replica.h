@@ -83,6 +83,8 @@ void replica_observe(struct replica *replica, replica_observer observer, void *c
  * callback non-zero stops. */
 typedef int (*replica_held_callback)(void *context, const uint8_t *uuid, const char *physical);
 int replica_each_held(struct replica *replica, replica_held_callback callback, void *context);
+/* Each mailbox, whatever its state. Both: 0, what the callback said, or -1: the store failed. */
+int replica_each_mailbox(struct replica *replica, replica_held_callback callback, void *context);
 /* The primary name of a mailbox for people (its first access address, else its DN); "" where
  * unknown. */
 void replica_mailbox_name(struct replica *replica, const uint8_t *uuid, char *name_r, size_t size);

@@ -1,4 +1,4 @@
-/* The mailboxes that are held now. */
+/* The mailboxes that are held now, and all of them. */
 #define _GNU_SOURCE
 #include <string.h>
 #include <strings.h>
@@ -142,6 +142,26 @@ int replica_each_held(struct replica *replica, replica_held_callback callback, v
 		stop = walk(replica->store.entries, take_of_held_system, &held, callback, context);
 	mem_free(&held.names);
 	record_free(&held.record);
+	return stop;
+}
+
+static bool take_mailbox(const struct bdb_item *item, void *context, char *physical_r)
+{
+	struct record *record = context;
+
+	if (record_decode(item->value, item->value_len, item->key, record) < 0 ||
+		record->kind != RECORD_MAILBOX)
+		return false;
+	strcpy(physical_r, record->physical);
+	return true;
+}
+
+int replica_each_mailbox(struct replica *replica, replica_held_callback callback, void *context)
+{
+	struct record record = { .kind = RECORD_NONE };
+	int stop = walk(replica->store.entries, take_mailbox, &record, callback, context);
+
+	record_free(&record);
 	return stop;
 }
 

@@ -91,23 +91,23 @@ static void unlink_decision(struct decisions *d, struct decision *one)
 	d->count--;
 }
 
+/* With the lock held: nobody calls back after a watch was taken off. */
+static void tell_watcher(struct decisions *d)
+{
+	if (d->watched == 0 || !passed(d, d->watched))
+		return;
+	d->watched = 0;
+	d->callback(d->context);
+}
+
 void decisions_end(struct decisions *d, uint64_t token)
 {
-	void (*callback)(void *context) = NULL;
-	void *context = NULL;
-
 	pthread_mutex_lock(&d->lock);
 	unlink_decision(d, (struct decision *)(uintptr_t)token);
 	if (d->waiting)
 		pthread_cond_broadcast(&d->ended);
-	if (d->watched && passed(d, d->watched)) {
-		callback = d->callback;
-		context = d->context;
-		d->watched = 0;
-	}
+	tell_watcher(d);
 	pthread_mutex_unlock(&d->lock);
-	if (callback != NULL)
-		callback(context);
 }
 
 uint64_t decisions_mark(struct decisions *d)
@@ -130,13 +130,11 @@ void decisions_watch(
 	struct decisions *d, uint64_t mark, void (*callback)(void *context), void *context)
 {
 	pthread_mutex_lock(&d->lock);
-	bool done = passed(d, mark);
-	d->watched = done ? 0 : mark;
+	d->watched = mark;
 	d->callback = callback;
 	d->context = context;
+	tell_watcher(d);
 	pthread_mutex_unlock(&d->lock);
-	if (done)
-		callback(context);
 }
 
 bool decisions_wait(struct decisions *d, uint64_t mark, int64_t deadline_us)

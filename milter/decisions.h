@@ -24,7 +24,8 @@ uint64_t decisions_mark(struct decisions *decisions);
 bool decisions_passed(struct decisions *decisions, uint64_t mark);
 /*
  * callback is called once, by the thread that ends the last decision begun before the mark, or at
- * once by this one. A later watch replaces an earlier one.
+ * once by this one; it must call nothing of this module. A later watch replaces an earlier one;
+ * mark 0: there is none any more.
  */
 void decisions_watch(
 	struct decisions *decisions, uint64_t mark, void (*callback)(void *context), void *context);

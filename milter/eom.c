@@ -263,14 +263,17 @@ static enum reply apply(struct eom *e)
 	return reply;
 }
 
-/* From now on the MTA may write its copy at any time. */
+/*
+ * From now on the MTA may write its copy at any time. A physical address that was not added, for
+ * it is a recipient already, gets this message all the same.
+ */
 static void expect_commit(const struct eom *e)
 {
 	struct connection *c = e->connection;
 
 	str_reset(&c->scratch);
 	for (size_t i = 0; i < e->count; i++)
-		if (e->steps[i].add)
+		if (e->recipients[i].verdict == ROUTE_REWRITE)
 			keep(&c->scratch, e->recipients[i].physical);
 	lateness_answer(c->front->lateness, &c->late, &c->scratch);
 }

@@ -57,7 +57,8 @@ struct front {
 	atomic_bool stopping;     /* new transactions are refused */
 	atomic_bool closed;       /* the databases are about to be closed: touch them no more */
 	atomic_bool cut_off;      /* disabled by force: serve nothing until wiped */
-	atomic_int node_state;    /* enum node_state, as the replica showed it last */
+	atomic_bool recorded;     /* that this front door serves is on disk (milter/nodemark.h) */
+	atomic_bool leaving;      /* `disabling`, and durably so: what is held is released */
 	atomic_bool broken;
 	atomic_bool loaded; /* the replica was usable once since the start */
 };
@@ -93,5 +94,6 @@ void front_route(struct front *front, const struct address *address, struct rout
 /* milter/front_hooks.c: what the release asks, and what the replica tells. */
 struct release_hooks front_release_hooks(struct front *front);
 void front_observe(void *front, const uint8_t *uuid); /* a replica_observer */
+void front_follow(struct front *front, const struct replica_view *view);
 
 #endif

@@ -55,8 +55,10 @@ static void lookup(
 	if (!address->has_domain)
 		facts.federated = false;
 	/* A front door that is leaving still hands over what it holds. */
-	if (releasing && atomic_load(&front->node_state) == NODE_DISABLING)
+	if (releasing && atomic_load(&front->leaving))
 		facts.node_enabled = true;
+	else if (!atomic_load(&front->recorded))
+		facts.node_enabled = false;
 	if (atomic_load(&front->cut_off))
 		facts.node_enabled = false;
 	route_decide(&facts, route_r);
@@ -111,12 +113,18 @@ struct release_hooks front_release_hooks(struct front *front)
 		.name = hook_name };
 }
 
+void front_follow(struct front *front, const struct replica_view *view)
+{
+	/* As with `enabled`: what was written before that state was must be known here. */
+	atomic_store(&front->leaving, view->node == NODE_DISABLING && view->node_durable);
+}
+
 static void follow_view(struct front *front)
 {
 	struct replica_view view;
 
 	replica_view(front->replica, &view);
-	atomic_store(&front->node_state, (int)view.node);
+	front_follow(front, &view);
 	if (view.loaded && !atomic_exchange(&front->loaded, true))
 		events_raise(EVENT_LOADED);
 }

@@ -173,6 +173,27 @@ int64_t lateness_until(struct lateness *l, const struct physical_set *set, const
 	return until;
 }
 
+static void collect(const struct lateness_slot *slot, int64_t now, struct physical_set *set,
+	const char *delimiters)
+{
+	for (; slot != NULL; slot = slot->next) {
+		const char *p = slot->physicals.data, *end = p + slot->physicals.len;
+
+		for (; slot->until_us > now && p < end; p += strlen(p) + 1)
+			physical_set_add_recipient(set, p, delimiters);
+	}
+}
+
+void lateness_collect(struct lateness *l, struct physical_set *set, const char *delimiters)
+{
+	int64_t now = clock_mono_us();
+
+	pthread_mutex_lock(&l->lock);
+	collect(l->slots, now, set, delimiters);
+	collect(l->orphans, now, set, delimiters);
+	pthread_mutex_unlock(&l->lock);
+}
+
 bool lateness_wait(struct lateness *l, const struct physical_set *set, const char *delimiters)
 {
 	int64_t until;

@@ -46,6 +46,9 @@ void lateness_unclear(struct lateness *lateness, const char *physical);
  */
 int64_t lateness_until(
 	struct lateness *lateness, const struct physical_set *set, const char *delimiters);
+/* Adds every physical address of which that may be so, in the forms of
+ * physical_set_add_recipient. */
+void lateness_collect(struct lateness *lateness, struct physical_set *set, const char *delimiters);
 /* Waits until that is none; false when lateness_interrupt was called meanwhile. */
 bool lateness_wait(
 	struct lateness *lateness, const struct physical_set *set, const char *delimiters);

@@ -21,6 +21,7 @@ milter_libfront_a_SOURCES = \
 	milter/physical.c milter/physical.h \
 	milter/plan.c milter/plan.h \
 	milter/privileges.c milter/privileges.h \
+	milter/queued.c milter/queued.h \
 	milter/rcpt.c \
 	milter/reply.c milter/reply.h \
 	milter/settings.c milter/settings.h \

@@ -35,9 +35,9 @@ struct node {
 	enum nodemark mark;
 	enum node_state state; /* last one that was said in the log */
 	bool state_said, refusal_said;
-	uint64_t acked;                 /* written */
+	uint64_t acked;                 /* written last */
 	uint64_t pending, pending_mark; /* epoch that waits for decisions; 0 = none */
-	uint64_t ready;                 /* may be written */
+	uint64_t ready;                 /* may be written, or was: acked */
 	struct drain_report report;     /* to be written, when have_report */
 	bool have_report, drain_begun;
 	uint64_t leaving_mark; /* decisions begun before `disabling` was seen; 0 = not */
@@ -61,6 +61,16 @@ static void wake_callback(void *context)
 static const char *const state_names[] = { "absent", "enabled", "disabling", "disabled",
 	"unknown" };
 
+/* What is decided and released depends on it. */
+static void tell_mark(struct node *n)
+{
+	struct release *release = atomic_load(&n->front->release);
+
+	atomic_store(&n->front->recorded, n->mark == NODEMARK_SERVING);
+	if (release != NULL)
+		release_wake(release, NULL);
+}
+
 static void set_mark(struct node *n, enum nodemark mark)
 {
 	struct str error = STR_INIT;
@@ -72,6 +82,7 @@ static void set_mark(struct node *n, enum nodemark mark)
 			nodemark_name(mark), str_cstr(&error));
 	else
 		n->mark = mark;
+	tell_mark(n);
 	str_free(&error);
 }
 
@@ -135,18 +146,28 @@ static void follow_state(struct node *n, const struct replica_view *view)
 		n->leaving_mark = decisions_mark(n->front->decisions);
 }
 
-/* It holds nothing, decides nothing that could be held, and no message of its is on its way. */
-static bool may_leave(struct node *n, const struct replica_view *view)
+/* It holds nothing, decides nothing that could be held, and no message of its is on its way to the
+ * MTA. */
+static bool holds_nothing(struct node *n, const struct replica_view *view)
 {
 	struct holdq_totals totals;
 	struct release *release = atomic_load(&n->front->release);
 
-	if (view->node != NODE_DISABLING || n->mark == NODEMARK_CUT_OFF || n->leaving_mark == 0 ||
-		!decisions_passed(n->front->decisions, n->leaving_mark) ||
+	if (view->node != NODE_DISABLING || !view->node_durable || n->mark == NODEMARK_CUT_OFF ||
+		n->leaving_mark == 0 || !decisions_passed(n->front->decisions, n->leaving_mark) ||
 		lateness_until(n->front->lateness, NULL, "") != 0)
 		return false;
 	holdq_totals(n->front->queue, &totals);
 	return totals.messages == 0 && (release == NULL || !release_busy(release));
+}
+
+/* And nothing is left in the MTA's queue: no fence waits for that once the node is `disabled`. */
+static bool may_leave(struct node *n, const struct replica_view *view)
+{
+	bool nothing = holds_nothing(n, view);
+
+	drain_leave(n->drain, nothing);
+	return nothing && drain_left(n->drain);
 }
 
 /* --- epochs ---------------------------------------------------------------------------------- */
@@ -164,14 +185,20 @@ static bool may_acknowledge(struct node *n, const struct replica_view *view)
 	       (view->node == NODE_ENABLED || view->node == NODE_DISABLING);
 }
 
+/* Not compared with what this process acknowledged before but for being just that: a directory
+ * that was restored from a backup counts on from a smaller number. */
+static bool is_news(const struct node *n, const struct replica_view *view)
+{
+	return view->epoch > view->node_acked && view->epoch != n->acked && view->epoch != n->ready;
+}
+
 /* The view was read first; now its knowledge is made durable, then decisions older than that end.
  */
 static void begin_epoch(struct node *n, const struct replica_view *view)
 {
 	const char *error;
 
-	if (n->pending || view->epoch <= n->acked || view->epoch <= n->ready ||
-		view->epoch <= view->node_acked || !may_acknowledge(n, view))
+	if (n->pending || !is_news(n, view) || !may_acknowledge(n, view))
 		return;
 	if (replica_sync(n->front->replica, &error) < 0) {
 		front_broken(n->front, "replica", error);
@@ -199,7 +226,7 @@ static void resume_drain(struct node *n, const struct replica_view *view)
 		view->epoch > view->node_acked)
 		return;
 	n->drain_begun = true;
-	n->acked = view->node_acked;
+	n->acked = n->ready = view->node_acked;
 	drain_epoch(n->drain, view->node_acked);
 }
 
@@ -240,7 +267,7 @@ static void collect_changes(struct node *n, struct node_changes *c)
 	struct holdq_totals totals;
 	char heartbeat[32];
 
-	if (n->ready > n->acked)
+	if (n->ready != n->acked)
 		node_changes_number(c, "restanteAckEpoch", n->ready);
 	if (n->have_report)
 		add_report(n, c);
@@ -262,14 +289,14 @@ static void written(struct node *n, const struct node_changes *c)
 	n->heartbeat_at = clock_mono_us() + n->front->config->milter.heartbeat;
 	pthread_mutex_lock(&n->lock);
 	n->shown.heartbeat_us = now;
-	if (n->ready > n->acked) {
+	if (n->ready != n->acked) {
 		n->shown.acked = n->ready;
 		n->shown.acked_us = now;
 	}
 	if (n->have_report)
 		n->shown.drained = n->report.epoch;
 	pthread_mutex_unlock(&n->lock);
-	if (n->ready > n->acked) {
+	if (n->ready != n->acked) {
 		n->acked = n->ready;
 		log_info("node", "acknowledged epoch=%" PRIu64, n->acked);
 	}
@@ -290,8 +317,8 @@ static void write_entry(struct node *n, const char *dn)
 		written(n, &changes);
 }
 
-/* Recorded before it is written: nobody else's `disabled` may be taken for ours, nor ours for
- * somebody else's. */
+/* Recorded before it is written, and also where the answer is lost or says that the state is
+ * another by now: our own `disabled` must not be taken for somebody else's. */
 static void leave_service(struct node *n, const char *dn)
 {
 	struct node_changes changes = { .count = 0 };
@@ -300,14 +327,10 @@ static void leave_service(struct node *n, const char *dn)
 	if (n->mark != NODEMARK_LEFT)
 		return;
 	node_changes_text(&changes, "restanteNodeState", "disabled");
-	enum ldap_result result =
-		node_entry_write(n->entry, dn, &changes, "(restanteNodeState=disabling)");
-	if (result == LDAP_DONE) {
-		n->leaving_mark = 0;
-		log_info("node", "holds nothing any more: disabled");
-	}
-	if (result == LDAP_ASSERTION)
-		set_mark(n, NODEMARK_SERVING);
+	if (node_entry_write(n->entry, dn, &changes, "(restanteNodeState=disabling)") != LDAP_DONE)
+		return;
+	n->leaving_mark = 0;
+	log_info("node", "holds nothing any more, and nothing is queued: disabled");
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -325,18 +348,19 @@ static int64_t step(struct node *n)
 	struct replica_view view;
 
 	replica_view(n->front->replica, &view);
-	atomic_store(&n->front->node_state, (int)view.node);
+	front_follow(n->front, &view);
 	follow_state(n, &view);
 	begin_epoch(n, &view);
 	end_epoch(n);
 	resume_drain(n, &view);
 	collect_report(n);
+	bool leave = may_leave(n, &view);
 	if (view.node_dn[0] == '\0')
 		return NEVER;
 	int64_t retry_at = 0;
 	if (!must_wait(n, &retry_at))
 		write_entry(n, view.node_dn);
-	if (!must_wait(n, &retry_at) && may_leave(n, &view))
+	if (!must_wait(n, &retry_at) && leave)
 		leave_service(n, view.node_dn);
 	if (must_wait(n, &retry_at))
 		return retry_at;
@@ -390,6 +414,7 @@ static void read_mark(struct node *n)
 		log_error("node", "%s", error.data);
 	if (n->mark == NODEMARK_CUT_OFF)
 		cut_off(n);
+	tell_mark(n);
 	str_free(&error);
 }
 
@@ -420,6 +445,7 @@ void node_stop(struct node **node)
 	pthread_cond_broadcast(&n->wake);
 	pthread_mutex_unlock(&n->lock);
 	pthread_join(n->thread, NULL);
+	decisions_watch(n->front->decisions, 0, NULL, NULL);
 	lateness_interrupt(n->front->lateness);
 	drain_stop(&n->drain);
 	if (n->have_report)

@@ -56,17 +56,21 @@ static void to_key(const char *text, struct address *address_r)
 	address_r->local_len = at ? (size_t)(at - address_r->key) : len;
 }
 
+static void add_member(struct physical_set *set, const char *key, const char *text)
+{
+	if (set->count == set->cap) {
+		set->cap = set->cap ? set->cap * 2 : 16;
+		set->members = mem_grow(set->members, set->cap, sizeof *set->members);
+	}
+	set->members[set->count++] = (struct member){ mem_strdup(key), mem_strdup(text) };
+}
+
 void physical_set_add(struct physical_set *set, const char *physical)
 {
 	struct address address;
 
 	to_key(physical, &address);
-	if (set->count == set->cap) {
-		set->cap = set->cap ? set->cap * 2 : 16;
-		set->members = mem_grow(set->members, set->cap, sizeof *set->members);
-	}
-	set->members[set->count++] =
-		(struct member){ mem_strdup(address.key), mem_strdup(physical) };
+	add_member(set, address.key, physical);
 }
 
 static int compare_members(const void *a, const void *b)
@@ -111,23 +115,46 @@ static bool mark_key(const struct physical_set *set, char *key, bool *marks)
 	return found != NULL;
 }
 
+/* Each key without one of its possible subaddresses, shortest first; false: no more. */
+static bool next_shorter(
+	const struct address *address, const char *delimiters, size_t *at, char *shorter_r)
+{
+	for (size_t i = *at + 1; i < address->local_len; i++) {
+		if (strchr(delimiters, address->key[i]) == NULL)
+			continue;
+		memcpy(shorter_r, address->key, i);
+		strcpy(shorter_r + i, address->key + address->local_len);
+		*at = i;
+		return true;
+	}
+	return false;
+}
+
+void physical_set_add_recipient(
+	struct physical_set *set, const char *recipient, const char *delimiters)
+{
+	struct address address;
+	char shorter[ADDRESS_MAX + 1];
+	size_t at = 0;
+
+	to_key(recipient, &address);
+	add_member(set, address.key, recipient);
+	while (next_shorter(&address, delimiters, &at, shorter))
+		add_member(set, shorter, shorter);
+}
+
 bool physical_set_mark(
 	const struct physical_set *set, const char *recipient, const char *delimiters, bool *marks)
 {
 	struct address address;
 	char shorter[ADDRESS_MAX + 1];
+	size_t at = 0;
 
 	if (set->count == 0)
 		return false;
 	to_key(recipient, &address);
 	bool any = mark_key(set, address.key, marks);
-	const char *domain = address.key + address.local_len;
-	for (size_t i = 1; i < address.local_len; i++) {
-		if (strchr(delimiters, address.key[i]) == NULL)
-			continue;
-		memcpy(shorter, address.key, i);
-		strcpy(shorter + i, domain);
+	while (next_shorter(&address, delimiters, &at, shorter))
 		any |= mark_key(set, shorter, marks);
-	}
 	return any;
 }

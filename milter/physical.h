@@ -14,6 +14,9 @@ struct physical_set;
 struct physical_set *physical_set_new(void);
 void physical_set_free(struct physical_set **set);
 void physical_set_add(struct physical_set *set, const char *physical); /* copied */
+/* The recipient, and what it is without each subaddress that it may have. */
+void physical_set_add_recipient(
+	struct physical_set *set, const char *recipient, const char *delimiters);
 void physical_set_finish(struct physical_set *set); /* before the first look-up */
 size_t physical_set_count(const struct physical_set *set);
 /* A member as it was added; each different address is there once. */

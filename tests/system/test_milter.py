@@ -238,6 +238,47 @@ def test_a_node_that_leaves_releases_what_it_holds_first():
         assert lab.milter.ask("status")["cut_off"] is False
 
 
+def test_a_node_that_leaves_waits_for_its_mtas_queue():
+    """Once it is disabled no fence waits for what is queued there."""
+    with Lab() as lab:
+        address = fresh(lab)
+        backend = lab.backends["S1"]
+        backend.stop()
+        try:
+            msgid = send(lab, address.replace("@", "+box@"))
+            wait_for(lambda: not lab.postfix.empty(), 10, "mail in the queue")
+            lab.slapd.replace(NODE, restanteNodeState="disabling")
+            wait_for(lambda: "cannot leave yet" in lab.milter.log_text(), 15, "it to say so")
+            assert lab.milter.ask("status")["agent"]["drain"]["leaving_undrained"] == 1
+            # a move waits for it, as for every other node
+            hold_by_hand(lab, address)
+            epoch = raise_epoch(lab)
+            wait_acked(lab, epoch)
+            wait_drained(lab, epoch, [user_of(address) + "@s1.lab"])
+            assert node(lab)["restantenodestate"] == ["disabling"]
+        finally:
+            backend.start()
+        lab.postfix.flush()
+        assert arrived(lab, "S1", user_of(address)) == [msgid]
+        wait_for(lambda: node(lab)["restantenodestate"] == ["disabled"], 40, "it to leave")
+        assert not node(lab).get("restanteundrained")
+
+
+def test_a_directory_that_was_restored_counts_on_from_less(lab):
+    epoch = raise_epoch(lab)
+    wait_drained(lab, epoch)
+    lab.slapd.replace(FEDERATION, who="root", restanteEpoch="1")
+    lab.slapd.replace(NODE, who="root", restanteAckEpoch="1", restanteDrainedEpoch="1",
+                      restanteUndrained=None)
+    wait_for(lambda: lab.milter.ask("status")["view"]["node_acked"] == 1, 10, "it to see that")
+    assert epoch > 2
+    assert raise_epoch(lab) == 2
+    wait_acked(lab, 2)
+    wait_drained(lab, 2)
+    address = fresh(lab)
+    swap(lab, address)
+
+
 def test_disabled_by_force_it_serves_nothing_until_it_is_wiped():
     with Lab() as lab:
         address, held = fresh(lab), fresh(lab, state="holding")

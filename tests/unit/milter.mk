@@ -16,3 +16,6 @@ tests_unit_test_content_LDADD = milter/libfront.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_front_parts
 tests_unit_test_front_parts_SOURCES = tests/unit/test_front_parts.c tests/unit/unit.h
 tests_unit_test_front_parts_LDADD = milter/libfront.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_queued
+tests_unit_test_queued_SOURCES = tests/unit/test_queued.c tests/unit/unit.h
+tests_unit_test_queued_LDADD = milter/libfront.a $(TEST_LIBS)

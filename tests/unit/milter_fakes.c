@@ -178,6 +178,7 @@ struct front *fake_front(void)
 
 	f->config = mem_zalloc(sizeof *f->config);
 	f->config->milter.reentry_daemon_name = mem_strdup("reentry");
+	f->recorded = true;
 	f->decisions = decisions_new();
 	f->lateness = lateness_new(0);
 	lateness_configure(f->lateness, 3600000000);

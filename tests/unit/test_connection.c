@@ -312,6 +312,24 @@ static void late_until_the_connections_next_event(void **state)
 /* --- the re-entry listener -----------------------------------------------------------------------
  */
 
+/* It is a recipient already, so it is not added; the message is for it all the same. */
+static void late_for_a_physical_address_that_was_there(void **state)
+{
+	struct bed *bed = *state;
+	struct physical_set *set = physical_set_new();
+
+	physical_set_add(set, "a@s1.test");
+	physical_set_finish(set);
+	mail(bed, "x@y");
+	assert_int_equal(rcpt(bed, "<a@s1.test>"), REPLY_NONE);
+	assert_int_equal(rcpt(bed, "<a@fed.test>"), REPLY_NONE);
+	small_content(bed);
+	assert_int_equal(eom(bed), REPLY_NONE);
+	expect_told(bed, "-<a@fed.test>\n");
+	assert_true(lateness_until(bed->front->lateness, set, "") != 0);
+	physical_set_free(&set);
+}
+
 static void trap_13_reentry(void **state)
 {
 	struct bed *bed = *state;
@@ -379,6 +397,7 @@ int main(void)
 		BED_TEST(the_commit_fails),
 		BED_TEST(the_mta_takes_no_change),
 		BED_TEST(late_until_the_connections_next_event),
+		BED_TEST(late_for_a_physical_address_that_was_there),
 		BED_TEST(trap_13_reentry),
 		BED_TEST(more_recipients_than_fit),
 	};

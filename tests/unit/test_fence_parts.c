@@ -60,6 +60,9 @@ static void a_watch_is_called_once(void **state)
 	uint64_t later = decisions_begin(d);
 	decisions_end(d, one);
 	assert_int_equal(calls, 2);
+	/* one that was taken off is not told any more */
+	decisions_watch(d, decisions_mark(d), count_call, &calls);
+	decisions_watch(d, 0, NULL, NULL);
 	decisions_end(d, later);
 	assert_int_equal(calls, 2);
 	decisions_free(&d);
