@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/address.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 
@@ -104,10 +105,10 @@ int cli_usage(struct cli *cli, const char *format, ...)
 
 #define OPTIONS_MAX 24
 
-static void print_help(const struct verb *verb)
+void cli_print_verb(const struct verb *verb, FILE *out)
 {
-	printf("restante %s %s\n    %s\n%s", verb->name, verb->synopsis, verb->summary,
-		verb->details);
+	fprintf(out, "restante %s%s%s\n    %s\n%s", verb->name, *verb->synopsis ? " " : "",
+		verb->synopsis, verb->summary, verb->details);
 }
 
 static const struct option common_options[] = { { "json", no_argument, NULL, 'J' },
@@ -156,7 +157,7 @@ int cli_getopt(
 			break;
 	}
 	if (letter == 'h')
-		print_help(cli->verb);
+		cli_print_verb(cli->verb, stdout);
 	return letter == '?' || letter == ':' ? complain_option(cli, argv, letter) : letter;
 }
 
@@ -179,6 +180,17 @@ int cli_duration(struct cli *cli, const char *text, int64_t *us_r)
 	}
 	cli_usage(cli, "%s is no duration, like 500ms, 5s, 10m or 2h", text);
 	return -1;
+}
+
+int cli_address(struct cli *cli, const char *text)
+{
+	struct address address;
+	const char *error;
+
+	if (address_parse(text, &address, &error) != 0)
+		return cli_fail(cli, CLI_USAGE, "%s: %s", text, error);
+	return address.has_domain ? CLI_DONE
+				  : cli_fail(cli, CLI_USAGE, "%s: address has no domain", text);
 }
 
 bool cli_confirm(struct cli *cli, bool yes, const char *question)

@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "cli/term.h"
 #include "lib/config.h"
@@ -52,6 +53,7 @@ extern const struct verb cli_verbs[]; /* ends with a NULL name */
 /* Runs the command line; the exit code. */
 int cli_main(int argc, char **argv);
 
+void cli_print_verb(const struct verb *verb, FILE *out);
 /*
  * getopt_long with the options that every verb has (--json, --quiet, --help) put behind its own.
  * Returns the option's character, -1 at the end, '?' after a complaint (return CLI_USAGE) and 'h'
@@ -61,6 +63,8 @@ int cli_getopt(
 	struct cli *cli, int argc, char **argv, const char *letters, const struct option *options);
 /* Duration like restante.conf has it ("5s", "10m", "500ms"); -1 after a complaint. */
 int cli_duration(struct cli *cli, const char *text, int64_t *us_r);
+/* CLI_DONE where it can be an access address, or CLI_USAGE after a complaint. */
+int cli_address(struct cli *cli, const char *text);
 /* A complaint about the command line: prints it with a pointer to the help; CLI_USAGE. */
 int cli_usage(struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

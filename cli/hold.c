@@ -57,12 +57,15 @@ static int turn_one(struct cli *cli, const char *address, const struct turn *tur
 {
 	struct mailbox *mailbox;
 	const char *error;
+	int code = cli_address(cli, address);
+
+	if (code != CLI_DONE)
+		return code;
 	enum ldap_result result =
 		mailbox_find(cli->session, cli->config->ldap.base, address, &mailbox, &error);
-
 	if (result != LDAP_DONE)
 		return cli_fail_ldap(cli, result, address, error);
-	int code = turn_found(cli, address, mailbox, turn);
+	code = turn_found(cli, address, mailbox, turn);
 	mailbox_free(&mailbox);
 	return code;
 }

@@ -13,15 +13,20 @@
 #define LIST_PAGE    500
 #define ALL          INT64_MAX
 
-static int need_id(struct cli *cli, int argc, char **argv, int64_t *id_r)
+static bool is_number(const char *text, int64_t *number_r)
 {
 	char *end;
 
+	errno = 0;
+	*number_r = strtoll(text, &end, 10);
+	return errno == 0 && end != text && *end == '\0' && *number_r >= 0;
+}
+
+static int need_id(struct cli *cli, int argc, char **argv, int64_t *id_r)
+{
 	if (argc - optind != 1)
 		return cli_usage(cli, "one message id is needed, %d are given", argc - optind);
-	errno = 0;
-	*id_r = strtoll(argv[optind], &end, 10);
-	if (errno != 0 || end == argv[optind] || *end != '\0' || *id_r <= 0)
+	if (!is_number(argv[optind], id_r) || *id_r == 0)
 		return cli_usage(
 			cli, "%s is no message id; `restante queue list` shows them", argv[optind]);
 	return CLI_DONE;
@@ -97,13 +102,15 @@ int verb_queue_list(struct cli *cli, int argc, char **argv)
 	bool more;
 
 	while ((letter = cli_getopt(cli, argc, argv, "l:", options)) == 'l')
-		limit = atoll(optarg) > 0 ? atoll(optarg) : ALL;
+		if (!is_number(optarg, &limit))
+			return cli_usage(cli, "--limit %s: a number is needed", optarg);
 	if (letter != -1)
 		return letter == 'h' ? CLI_DONE : CLI_USAGE;
 	if (argc - optind > 1)
 		return cli_usage(cli, "one address at most, %d are given", argc - optind);
 	struct json *items = json_new_array();
-	int code = collect(cli, optind < argc ? argv[optind] : NULL, limit, items, &more);
+	int code = collect(
+		cli, optind < argc ? argv[optind] : NULL, limit > 0 ? limit : ALL, items, &more);
 	if (code != CLI_DONE) {
 		json_free(&items);
 		return code;

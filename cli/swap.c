@@ -113,7 +113,9 @@ static int check(struct cli *cli, struct swap *swap)
 
 	if (address_check_physical(swap->physical, &error) != 0)
 		return cli_usage(cli, "--to %s: %s", swap->physical, error);
-	code = check_system(cli, swap);
+	code = cli_address(cli, swap->address);
+	if (code == CLI_DONE)
+		code = check_system(cli, swap);
 	if (code != CLI_DONE)
 		return code;
 	enum ldap_result result = mailbox_find(

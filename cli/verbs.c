@@ -87,8 +87,7 @@ static bool print_family(const char *word, FILE *out)
 	for (const struct verb *verb = cli_verbs; verb->name != NULL; verb++) {
 		if (strncmp(verb->name, word, len) != 0 || verb->name[len] != ' ')
 			continue;
-		fprintf(out, "restante %s %s\n    %s\n%s", verb->name, verb->synopsis,
-			verb->summary, verb->details);
+		cli_print_verb(verb, out);
 		any = true;
 	}
 	return any;
@@ -104,8 +103,7 @@ static int help(struct cli *cli, int argc, char **argv)
 	}
 	const struct verb *verb = find_verb(argc, argv, &words);
 	if (verb != NULL) {
-		printf("restante %s %s\n    %s\n%s", verb->name, verb->synopsis, verb->summary,
-			verb->details);
+		cli_print_verb(verb, stdout);
 		return CLI_DONE;
 	}
 	if (print_family(argv[0], stdout))
@@ -123,7 +121,7 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 		return help(cli, argc - 1, argv + 1);
 	cli->verb = find_verb(argc, argv, &words);
 	if (cli->verb == NULL && print_family(argv[0], stderr))
-		return CLI_USAGE;
+		return cli_usage(cli, "%s needs one of these words behind it", argv[0]);
 	if (cli->verb == NULL)
 		return cli_usage(cli, "no verb %s", argv[0]);
 	optind = 0; /* getopt_long starts afresh */
@@ -163,7 +161,7 @@ int cli_main(int argc, char **argv)
 		return code;
 	if (optind >= argc) {
 		print_usage(stderr);
-		return CLI_USAGE;
+		return cli_fail(&cli, CLI_USAGE, "no verb given");
 	}
 	code = run_verb(&cli, argc - optind, argv + optind);
 	control_close(&cli.control);

@@ -150,8 +150,19 @@ def test_usage(restante):
     for arguments in (["frobnicate"], ["--frob", "status"], ["hold"], ["route"], ["-c"],
                       ["swap", "a@example.org"], ["swap", "--system"], ["hold", "--wait", "a@b"],
                       ["queue", "show", "x"], ["queue", "show"], ["queue", "release"],
+                      ["queue", "list", "--limit", "x"], ["queue", "list", "--limit", "-1"],
                       ["swap", "a@b", "--system", "S1", "--to", "b@c", "--timeout", "soon"]):
         assert "restante help" in restante.error(*arguments, code=USAGE)
+    for address in ("no-domain", "a b@example.org", "@", "tab\t@example.org"):
+        assert restante.error("hold", address, code=USAGE)
+
+
+def test_an_error_of_the_command_line_is_json_too(restante):
+    for arguments in ([], ["queue"], ["node"], ["frobnicate"], ["queue", "list", "--limit", "x"],
+                      ["hold"], ["swap", "a@b", "--system", "S1", "--to", "nothing"]):
+        done = restante("--json", *arguments, code=USAGE)
+        shown = json.loads(done.stdout)
+        assert (shown["ok"], shown["exit"]) == (False, USAGE) and shown["error"], arguments
 
 
 def test_bad_configuration_is_78(restante, small):
