@@ -65,7 +65,7 @@ static void on_engine_event(DB_ENV *env, uint32_t event, void *info)
 	struct bdb_env *self = env->app_private;
 
 	if (event == DB_EVENT_PANIC && !atomic_exchange(&self->broken, true))
-		log_error("bdb", "unusable until the next start dir=%s: %s", self->dir, engine);
+		log_warning("bdb", "unusable until the next start dir=%s: %s", self->dir, engine);
 }
 
 enum bdb_result bdb_outcome(
@@ -193,6 +193,7 @@ static int open_engine(struct bdb_env *env, const struct bdb_options *options)
 		return code;
 	DB_ENV *db = env->db;
 
+	env->broken = true; /* of an open that fails its caller tells */
 	db->app_private = env;
 	db->set_errcall(db, on_engine_error);
 	db->set_event_notify(db, on_engine_event);
@@ -205,6 +206,7 @@ static int open_engine(struct bdb_env *env, const struct bdb_options *options)
 		code = db->set_flags(db, DB_TXN_WRITE_NOSYNC, 1);
 	if (code == 0)
 		code = db->open(db, env->dir, flags, 0600);
+	env->broken = code != 0;
 	return code;
 }
 

@@ -107,6 +107,14 @@ static const char *refuse_open(const char *format, ...)
 	return reason;
 }
 
+static int start_failed(struct holdq *queue, const char **error_r)
+{
+	*error_r = refuse_open("%s: cannot read the hold queue: %s: copy the directory, then put "
+			       "a sound copy of it in place",
+		queue->dir, bdb_reason());
+	return -1;
+}
+
 /* The value of a name that never changes, written where there is none. */
 static enum bdb_result meta_fixed(
 	struct holdq *queue, const char *name, const char *value, struct str *found_r)
@@ -128,8 +136,7 @@ static int check_fixed(struct holdq *queue, const char *name, const char *value,
 	enum bdb_result result = meta_fixed(queue, name, value, &found);
 
 	if (result != BDB_OK)
-		*error_r =
-			refuse_open("%s: cannot read its identity: %s", queue->dir, bdb_reason());
+		start_failed(queue, error_r);
 	else if (strcmp(str_cstr(&found), value) != 0)
 		*error_r = refuse_open(complaint, queue->dir, str_cstr(&found), value);
 	else
@@ -152,14 +159,6 @@ static int check_identity(struct holdq *queue, const char *node, const char **er
 }
 
 /* --- state at start -------------------------------------------------------------------------- */
-
-static int start_failed(struct holdq *queue, const char **error_r)
-{
-	*error_r = refuse_open("%s: cannot read the hold queue: %s: copy the directory, then put "
-			       "a sound copy of it in place",
-		queue->dir, bdb_reason());
-	return -1;
-}
 
 static enum bdb_result last_id(struct bdb_table *table, uint64_t *id_r)
 {

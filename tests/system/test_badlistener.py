@@ -156,6 +156,7 @@ def test_a_refusal_for_good_is_told_to_the_sender(wide, step):
         address, physical = to_sink(wide, "holding")
         msgid = send(wide, [(address, "NOTIFY=FAILURE")], sender="writer@sink.lab",
                      mail_params="RET=HDRS ENVID=told")
+        sink.replies[step, "writer@sink.lab" if step == "mail" else physical] = answer
         before = release(wide)["bounced"]
         unhold(wide, address)
         wait_for(lambda: release(wide)["bounced"] > before, 15, "the refusal")

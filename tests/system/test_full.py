@@ -1,0 +1,239 @@
+"""No room for held mail: by the limits of the configuration, or because the disk is full. The
+client hears 452 4.3.1 and keeps the message; what was acknowledged is there, and everybody whose
+mailbox is not held goes on."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+
+import pytest
+
+from helpers import arrived, fresh, send, settled, sunk, to_sink, unhold, user_of
+from lab.lab import Lab
+from lab.mail import Refused, Smtp, compose
+from lab.process import wait_for
+
+FULL = (452, "4.3.1")
+
+
+def answer(lab, recipients, size=600, **more):
+    """None where it was taken, else the code of the refusal, with its step."""
+    try:
+        send(lab, recipients, content=compose("x@example.org", size=size)[1], **more)
+        return None
+    except Refused as refused:
+        return refused.step, (refused.code, refused.text.split()[0])
+
+
+def fill_by_mail(lab, address, size=300000):
+    """Message-IDs of what was acknowledged before the first refusal."""
+    taken = []
+    while True:
+        msgid, content = compose(address, size=size)
+        try:
+            send(lab, address, content=content)
+        except Refused as refused:
+            assert (refused.code, refused.text.split()[0]) == FULL
+            return taken
+        taken.append(msgid)
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def limits(lab, **options):
+    lab.milter.configure(**options)
+    lab.milter.ask("reload")
+    try:
+        yield
+    finally:
+        for name in options:
+            del lab.milter.options[name]
+        lab.milter.configure()
+        lab.milter.ask("reload")
+
+
+def test_the_limit_of_one_mailbox_concerns_no_other(wide):
+    full, _ = to_sink(wide, "holding")
+    other, _ = to_sink(wide, "holding")
+    active, active_at = to_sink(wide)
+    with limits(wide, mailbox_bytes="20K"):
+        assert answer(wide, full, 30000) == ("dot", FULL)
+        assert answer(wide, full, 15000) is None
+        assert answer(wide, full, 15000) == ("dot", FULL)
+        assert answer(wide, [other, full], 15000) == ("dot", FULL)
+        assert answer(wide, other, 15000) is None
+        assert answer(wide, active, 30000) is None
+        assert wide.milter.held() == 2
+    with limits(wide, mailbox_bytes="10K"):
+        assert answer(wide, full) == ("RCPT", FULL)
+    assert answer(wide, full) is None, "the limit is gone"
+    for address in (full, other):
+        unhold(wide, address)
+    settled(wide)
+    assert [m for m in wide.sink.messages if m.recipients[0][0] == active_at]
+
+
+def test_the_limit_of_the_queue_leaves_active_mailboxes_alone(wide):
+    first, first_at = to_sink(wide, "holding")
+    second, _ = to_sink(wide, "holding")
+    active, _ = to_sink(wide)
+    with limits(wide, queue_bytes="40K"):
+        taken = fill_by_mail(wide, first, 15000)
+        assert len(taken) == 2 and wide.milter.held() == 2
+        assert answer(wide, second, 15000) == ("dot", FULL)
+        assert answer(wide, [active, second], 15000) == ("dot", FULL)
+        sunk(wide, send(wide, active))
+    with limits(wide, queue_bytes="20K"):
+        assert answer(wide, second) == ("RCPT", FULL)
+        unhold(wide, first)
+        for msgid in taken:
+            assert [m.recipients[0][0] for m in sunk(wide, msgid)] == [first_at]
+        settled(wide)
+        assert answer(wide, second, 15000) is None, "there is room again"
+    said = wide.milter.log_text().replace("\\x20", " ")
+    assert "reply=452,4.3.1 reason=the limit of the hold queue is reached" in said
+    unhold(wide, second)
+    settled(wide)
+
+
+# --- a full disk ----------------------------------------------------------------------------------
+
+class SmallDisk:
+    """A tmpfs, and a file of somebody else that fills it."""
+
+    def __init__(self, path, megabytes):
+        self.path, self.filler = path, os.path.join(path, "filler")
+        os.makedirs(path)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm" % megabytes, "restante-test",
+                        path], check=True)
+
+    def fill(self, leave=0):
+        """All but so many bytes."""
+        with open(self.filler, "ab", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(b"\0" * 65536)
+            except OSError:
+                filler.truncate(filler.tell() - leave)
+
+    def free(self):
+        os.unlink(self.filler)
+
+    def close(self):
+        subprocess.run(["umount", self.path], check=True)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A lab whose hold queue is on a small disk."""
+    directory = tempfile.mkdtemp(prefix="restante-full-", dir="/tmp")
+    disk = SmallDisk(os.path.join(directory, "disk"), 96)
+    lab = Lab(start=(), directory=directory, milter_options={
+        "queue_dir": os.path.join(disk.path, "queue"), "queue_cache": "1M"})
+    try:
+        lab.make(("slapd", "s1", "s2", "milter", "postfix"))
+        lab.disk = disk
+        for server in lab.servers:
+            server.start()
+        yield lab
+        for server in reversed(lab.servers):
+            server.stop()
+    finally:
+        for server in reversed(lab.servers):
+            server.kill()
+        disk.close()
+        lab.close()
+
+
+def test_held_mail_fills_the_disk(small):
+    """A part of it stays free, so that removal goes on; kill -9 changes nothing."""
+    address, active = held_box(small), fresh(small)
+    small.disk.fill(leave=30 << 20)
+    try:
+        taken = fill_by_mail(small, address, 300000)
+        assert len(taken) > 5 and small.milter.held() == len(taken)
+        assert answer(small, address) == ("RCPT", FULL)
+        msgid = send(small, active)
+        assert arrived(small, "S1", user_of(active)) == [msgid]
+        small.milter.kill()
+        small.milter.start()
+        assert small.milter.held() == len(taken)
+        unhold(small, address)
+        settled(small, 60)
+    finally:
+        small.disk.free()
+    assert sorted(small.message_ids("S1", user_of(address))) == sorted(taken)
+    said = small.milter.log_text().replace("\\x20", " ")
+    assert "reply=452,4.3.1 reason=too little free space on the disk of " + small.disk.path in said
+
+
+def held_box(lab):
+    """A held mailbox; the disk may have been full until a moment ago."""
+    address = fresh(lab, "holding")
+    wait_for(lambda: rcpt(lab, address) == 250, 15, "room for held mail")
+    return address
+
+
+def rcpt(lab, address):
+    smtp = begin(lab)
+    code, _ = smtp.command("RCPT TO:<%s>" % address)
+    smtp.quit()
+    return code
+
+
+def begin(lab):
+    smtp = Smtp(lab.postfix.port)
+    assert smtp.command("MAIL FROM:<a@outside.test>")[0] == 250
+    return smtp
+
+
+@pytest.mark.parametrize("size", [2000, 3000000], ids=["small", "large"])
+def test_the_disk_fills_after_rcpt(small, size):
+    """Somebody else takes the rest: 452 at the end of the message; then kill -9 on a full disk."""
+    address = held_box(small)
+    taken = [send(small, address) for _ in range(5)]
+    smtp = begin(small)
+    assert smtp.command("RCPT TO:<%s>" % address)[0] == 250
+    msgid, content = compose(address, size=size)
+    assert smtp.command("DATA")[0] == 354
+    smtp.connection.sock.sendall(content[:len(content) // 2])
+    small.disk.fill()
+    try:
+        wait_for(lambda: rcpt(small, address) == 452, 15, "the daemon to see that")
+        smtp.connection.sock.sendall(content[len(content) // 2:] + b".\r\n")
+        code, text = smtp.connection.getreply()
+        assert (code, text.decode().split()[0]) == FULL
+        smtp.quit()
+        assert small.milter.held() == 5
+        small.milter.kill()
+        small.milter.start()
+        assert small.milter.held() == 5
+        assert answer(small, address)[1] == FULL
+    finally:
+        small.disk.free()
+
+    def repeated():
+        try:
+            send(small, address, content=content)
+            return True
+        except Refused as refused:
+            assert (refused.code, refused.text.split()[0]) == FULL
+            return False
+    wait_for(repeated, 20, "room again")
+    unhold(small, address)
+    settled(small)
+    assert sorted(small.message_ids("S1", user_of(address))) == sorted(taken + [msgid])
+
+
+def test_a_full_disk_releases_what_it_holds(small):
+    address = held_box(small)
+    taken = [send(small, address) for _ in range(20)]
+    small.disk.fill()
+    try:
+        unhold(small, address)
+        settled(small, 60)
+        assert sorted(small.message_ids("S1", user_of(address))) == sorted(taken)
+    finally:
+        small.disk.free()
