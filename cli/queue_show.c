@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/when.h"
 #include "lib/clock.h"
@@ -18,6 +19,20 @@ static const char *text(const struct json *object, const char *key)
 	return value != NULL ? value : "";
 }
 
+static const char *waiting(const char *what)
+{
+	static const struct {
+		const char *what, *words;
+	} list[] = { { "due", "being released" }, { "listener", "waits for the release listener" },
+		{ "delayed", "waits for its next try" }, { "undecided", "waits for its route" },
+		{ "vanished", "held, its mailbox vanished" } };
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (strcmp(what, list[i].what) == 0)
+			return list[i].words;
+	return "held";
+}
+
 void queue_recipient_state(const struct json *recipient, struct str *out)
 {
 	int64_t attempts = json_get_int(recipient, "attempts", 0);
@@ -28,7 +43,7 @@ void queue_recipient_state(const struct json *recipient, struct str *out)
 	else if (json_get_int(recipient, "release_began_us", 0) > 0)
 		str_append_z(out, "being released");
 	else
-		str_append_z(out, "held");
+		str_append_z(out, waiting(text(recipient, "waits")));
 }
 
 /* --- list ----------------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 static struct json *recipient_json(struct front *f, const struct holdq_held_recipient *r)
 {
 	struct json *o = json_new_object();
+	struct release *release = atomic_load(&f->release);
 	char name[ADDRESS_MAX + 1], uuid[COMMANDS_UUID_TEXT];
 
 	replica_mailbox_name(f->replica, r->mailbox, name, sizeof name);
@@ -28,6 +29,8 @@ static struct json *recipient_json(struct front *f, const struct holdq_held_reci
 	json_set_string(o, "params", r->params);
 	json_set_string(o, "mailbox", name);
 	json_set_string(o, "mailbox_uuid", commands_uuid(uuid, r->mailbox));
+	if (release != NULL)
+		json_set_string(o, "waits", release_waits(release, r->mailbox));
 	json_set_int(o, "attempts", r->attempts);
 	json_set_int(o, "release_began_us", r->release_began_us);
 	json_set_int(o, "trouble_us", r->trouble_us);

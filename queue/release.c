@@ -341,6 +341,21 @@ static void count_mailboxes(struct release *release, size_t *states_r, size_t *v
 	pthread_mutex_unlock(&release->lock);
 }
 
+const char *release_waits(struct release *release, const uint8_t *mailbox)
+{
+	static const char *const names[BOX_STATES] = { "due", "due", "held", "undecided", "delayed",
+		"listener", "delayed" };
+	const char *name = "";
+
+	pthread_mutex_lock(&release->lock);
+	const struct box *box = box_find(&release->table, mailbox);
+	if (box != NULL)
+		name = box->state == BOX_RESTING && box->vanished > 0 ? "vanished"
+								      : names[box->state];
+	pthread_mutex_unlock(&release->lock);
+	return name;
+}
+
 static struct json *mailboxes_json(struct release *release)
 {
 	static const char *const names[BOX_STATES] = { "runnable", "running", "held", "undecided",

@@ -64,5 +64,8 @@ struct release_totals {
 };
 void release_totals(struct release *release, struct release_totals *totals_r);
 void release_status(struct release *release, struct json *object);
+/* What the mail of a mailbox waits for: "held", "due", "listener", "delayed", "undecided" (the
+ * route cannot be told), "vanished" (some of it is nobody's any more), "" = nothing is known. */
+const char *release_waits(struct release *release, const uint8_t *mailbox);
 
 #endif

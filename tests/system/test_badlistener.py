@@ -121,6 +121,8 @@ def test_a_listener_that_is_not_there(wide):
         said = wide.milter.cli("status", check=False).stdout.decode()
         assert str(port) in said or "listener" in said
         assert wide.milter.held() == 3
+        wait_for(lambda: [m["recipients"][0]["waits"] for m in wide.milter.cli_json(
+            "queue", "list")] == ["listener"] * 3, 10, "the queue to say what it waits for")
         with Sink(lmtp=False, port=port) as sink:
             all_there_once(wide, sink, sent)
 

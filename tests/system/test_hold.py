@@ -304,6 +304,9 @@ def test_a_vanished_mailbox_keeps_its_held_mail(lab):
     assert lab.milter.held() == before + 1
     number = [m["id"] for m in held_messages(lab) if m["recipients"][0]["address"] == address]
     assert number, msgid
+    wait_for(lambda: lab.milter.ask("queue.show", id=number[0])["recipients"][0]["waits"] ==
+             "vanished", 10, "it to be known as nobody's")
+    assert b"vanished from the directory" in lab.milter.cli("status", check=False).stdout
     lab.milter.cli("queue", "delete", str(number[0]), "--yes")
 
 

@@ -210,6 +210,9 @@ static void recipient_states(void **state)
 		const char *recipient, *expected;
 	} cases[] = { { "{\"attempts\":0,\"release_began_us\":0,\"last_reply\":\"\"}", "held" },
 		{ "{\"attempts\":0,\"release_began_us\":5}", "being released" },
+		{ "{\"waits\":\"held\"}", "held" },
+		{ "{\"waits\":\"listener\"}", "waits for the release listener" },
+		{ "{\"waits\":\"vanished\"}", "held, its mailbox vanished" },
 		{ "{\"attempts\":3,\"last_reply\":\"451 later\"}", "3 tries, last: 451 later" } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
