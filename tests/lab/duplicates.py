@@ -1,16 +1,19 @@
-"""Why a message arrived twice, from the evidence of the Postfix log and of the client.
+"""Why a message arrived twice, from the evidence of the logs and of the client.
 
 Two reasons are allowed for the messages of the lab, which all have a Message-ID (DESIGN section 4):
 its client repeated it after it had been released, or the 2xx of its release was lost (RFC 1047).
 Everything else is a fault of ours.
 """
 
+import calendar
 import re
 import time
 
 STAMP = re.compile(r"^(\w{3} [ \d]\d \d\d:\d\d:\d\d) ")
 ENTERED = re.compile(r"postfix/((?:restante-\w+/)?smtpd)\[\d+\]: (\w+): client=")
 NAMED = re.compile(r"cleanup\[\d+\]: (\w+): message-id=(<\S+>)")
+NOTED = re.compile(
+    r"^(\S+)\.(\d+)Z \S+ info: release: delivered .* reply=\"250 [^\"]*queued as (\w+)\"")
 SENT = re.compile(r"/lmtp\[\d+\]: (\w+): to=<[^>]+>.* status=sent")
 
 
@@ -53,9 +56,38 @@ def passages(log):
     return found
 
 
-def explain(record, copies, through, kills):
+def notes(log):
+    """{queue id of the MTA: seconds since 1970} of the 2xx answers that the milter's release saw."""
+    found = {}
+    for line in log.splitlines():
+        match = NOTED.search(line)
+        if match:
+            stamp = calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S"))
+            found[match[3]] = stamp + float("0." + match[2])
+    return found
+
+
+# The removal is synced right after the 2xx was seen and logged.
+SYNC = 1.0
+
+
+def lost_reply(earlier, later, kills, noted):
+    """Why the release did not know that this passage was done; None where it must have known."""
+    between = [k for k in kills if earlier.when - 1 <= k <= later.when + 1]
+    if not between:
+        return None
+    if earlier.queue_id not in noted:
+        return "released again, for a kill came before the 2xx of %s was seen" % earlier.queue_id
+    after = [k - noted[earlier.queue_id] for k in between if k >= noted[earlier.queue_id]]
+    if after and min(after) <= SYNC:
+        return "released again, for a kill came %.3f s after the 2xx of %s, before its removal" % (
+            min(after), earlier.queue_id)
+    return None
+
+
+def explain(record, copies, through, kills, noted):
     """One line per duplicate, or None where no allowed reason fits. through: the passages of this
-    message; kills: instants of kill -9, as time.time()."""
+    message; kills: instants of kill -9, as time.time(); noted: notes() of the milter's log."""
     delivered = [p for p in through if p.delivered]
     if len(delivered) != copies or not delivered[0].released:
         return None
@@ -64,9 +96,9 @@ def explain(record, copies, through, kills):
         between = through[through.index(earlier) + 1:through.index(later) + 1]
         if any(not p.released for p in between) and len(record.attempts) > 1:
             reasons.append("repeated by its client after its release")
-        elif later.released and any(earlier.when - 1 <= k <= later.when + 1 for k in kills):
-            reasons.append("released again, for a kill came before the 2xx of %s was noted" %
-                           earlier.queue_id)
-        else:
+            continue
+        reason = lost_reply(earlier, later, kills, noted) if later.released else None
+        if reason is None:
             return None
+        reasons.append(reason)
     return "%s: %s" % (record.msgid, "; ".join(reasons))

@@ -1,7 +1,7 @@
 """The judges of the lab can say no: ledger, duplicates and comparison on made-up facts."""
 
 from lab.corpus import without_trace
-from lab.duplicates import explain, passages
+from lab.duplicates import explain, notes, passages
 from lab.ledger import Home, Record, Stay
 
 MSGID = "<1@sender.test>"
@@ -74,27 +74,46 @@ def log(*steps):
 HELD, STRAIGHT, RELEASED = ("front", "held"), ("front", "sent"), ("release", "sent")
 
 
+def reason(made, copies, through, kills=(), noted=()):
+    return explain(made, copies, through, list(kills), dict(noted))
+
+
 def test_a_repeat_after_release_is_explained():
     through = log(HELD, RELEASED, HELD, RELEASED)
-    assert "after its release" in explain(record([1, 2], 3), 2, through, [])
+    assert "after its release" in reason(record([1, 2], 3), 2, through)
     through = log(HELD, RELEASED, STRAIGHT)
-    assert "after its release" in explain(record([1, 2], 3), 2, through, [])
+    assert "after its release" in reason(record([1, 2], 3), 2, through)
 
 
 def test_a_repeat_that_was_held_twice_is_not():
-    assert explain(record([1, 2], 3), 2, log(HELD, HELD, RELEASED, RELEASED), []) is None
+    assert reason(record([1, 2], 3), 2, log(HELD, HELD, RELEASED, RELEASED)) is None
 
 
 def test_two_releases_need_a_kill_between_them():
     through = log(HELD, RELEASED, RELEASED)
-    assert explain(record([1], 2), 2, through, []) is None
-    assert explain(record([1], 2), 2, through, [through[1].when - 60]) is None
-    assert "kill" in explain(record([1], 2), 2, through, [through[1].when + 1])
+    assert reason(record([1], 2), 2, through) is None
+    assert reason(record([1], 2), 2, through, [through[1].when - 60]) is None
+    assert "kill" in reason(record([1], 2), 2, through, [through[1].when + 1])
+
+
+def test_an_answer_that_was_seen_long_before_the_kill_explains_nothing():
+    through = log(HELD, RELEASED, RELEASED)
+    seen = through[1].when
+    noted = {through[1].queue_id: seen}
+    assert "0.250 s after" in reason(record([1], 2), 2, through, [seen + 0.25], noted)
+    assert reason(record([1], 2), 2, through, [seen - 0.25], noted) is None
+    assert reason(record([1], 2), 2, through, [seen + 1.5], noted) is None
+
+
+def test_answers_that_the_release_saw_are_read_from_its_log():
+    line = ("2026-11-22T07:31:43.250Z restante-milter[7] info: release: delivered id=a mailbox=b "
+            "rcpt=c to=d held=0.1s reply=\"250 2.0.0 Ok: queued as 4A1B\"\n")
+    assert notes("x\n" + line + line.replace("delivered", "refused")) == {"4A1B": 1795332703.25}
 
 
 def test_what_was_never_held_cannot_be_twice():
-    assert explain(record([1, 2], 3), 2, log(STRAIGHT, STRAIGHT), []) is None
-    assert explain(record([1], 2), 3, log(HELD, RELEASED), []) is None
+    assert reason(record([1, 2], 3), 2, log(STRAIGHT, STRAIGHT)) is None
+    assert reason(record([1], 2), 3, log(HELD, RELEASED)) is None
 
 
 def test_only_what_hops_of_the_lab_put_on_top_is_taken_off():
