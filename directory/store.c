@@ -54,17 +54,25 @@ static int expect_meta(struct store *store, const char *key, const char *wanted)
 	return result == BDB_OK ? 0 : -1;
 }
 
-static int check_meta(struct store *store, const char *base, const char **error_r)
+static int check_version(struct store *store, const char **error_r)
 {
-	if (expect_meta(store, "version", STORE_VERSION) < 0)
-		return fail(error_r, store->dir,
-			"this replica was made by another version; stop the program, remove the "
-			"directory and start again: it is loaded anew");
-	if (expect_meta(store, "base", base) < 0)
-		return fail(error_r, store->dir,
-			"this replica is of another base; set the base back, or remove the "
-			"directory and start again: it is loaded anew");
-	return 0;
+	if (expect_meta(store, "version", STORE_VERSION) == 0)
+		return 0;
+	return fail(error_r, store->dir,
+		"this replica was made by another version; stop the program, remove the "
+		"directory and start again: it is loaded anew");
+}
+
+/* One that was never loaded, as after a wrong base in the settings, may change it. */
+static int check_base(struct store *store, const char *base, bool loaded, const char **error_r)
+{
+	if (expect_meta(store, "base", base) == 0)
+		return 0;
+	if (!loaded && bdb_put(store->meta, NULL, "base", 4, base, strlen(base), 0) == BDB_OK)
+		return 0;
+	return fail(error_r, store->dir,
+		"this replica is of another base; set the base back, or remove the "
+		"directory and start again: it is loaded anew");
 }
 
 static void get_vector(struct bytes *in, struct csn_vector *vector_r)
@@ -106,8 +114,9 @@ int store_open(struct store *store, const char *dir, const char *base, uint64_t 
 	store->process = (uint64_t)clock_wall_us();
 	if ((store->env = bdb_env_open(&options, error_r)) == NULL)
 		return -1;
-	if (open_tables(store, error_r) < 0 || check_meta(store, base, error_r) < 0 ||
-		get_meta(store, meta_r, error_r) < 0)
+	if (open_tables(store, error_r) < 0 || check_version(store, error_r) < 0 ||
+		get_meta(store, meta_r, error_r) < 0 ||
+		check_base(store, base, meta_r->loaded, error_r) < 0)
 		return -1;
 	if (!meta_r->loaded && store_clear(store) != BDB_OK)
 		return fail(error_r, dir, bdb_reason());

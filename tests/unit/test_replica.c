@@ -144,8 +144,14 @@ static void test_another_base(void **state)
 	struct replica_options other = f->options;
 	const char *error = NULL;
 
+	/* while nothing was loaded the base may still be mended */
 	replica_close(&f->replica);
 	other.base = "dc=other";
+	f->replica = replica_open(&other, &error);
+	assert_non_null(f->replica);
+	reopen(f);
+	first_load(f, 1);
+	replica_close(&f->replica);
 	assert_null(replica_open(&other, &error));
 	assert_non_null(strstr(error, "another base"));
 	open_replica(f);
