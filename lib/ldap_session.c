@@ -221,6 +221,19 @@ static char *read_password(const char *path, const char **error_r)
 	return secret;
 }
 
+int ldap_options_check(const struct ldap_options *options, const char **error_r)
+{
+	char *secret;
+
+	if (options->bind != LDAP_BIND_SIMPLE)
+		return 0;
+	if ((secret = read_password(options->password_file, error_r)) == NULL)
+		return -1;
+	explicit_bzero(secret, strlen(secret));
+	mem_free(&secret);
+	return 0;
+}
+
 /* --- opening -------------------------------------------------------------------------------- */
 
 static void set_int(LDAP *handle, int option, int value)

@@ -37,6 +37,8 @@ enum ldap_result {
 
 struct ldap_session;
 
+/* Whether a simple bind could have its password. 0, or -1 with *error_r: one line with the remedy. */
+int ldap_options_check(const struct ldap_options *options, const char **error_r);
 /* Connects, encrypts, binds. SIGPIPE is set to be ignored unless the process handles it. NULL with
  * *error_r: one line, uri and remedy included. */
 struct ldap_session *ldap_session_open(const struct ldap_options *options, const char **error_r);

@@ -326,6 +326,20 @@ _Noreturn static void serve_events(struct front *f)
 	}
 }
 
+/* Loads them; what nothing can start without is there. NULL after the reason was appended. */
+static struct config *load_settings(const char *path, struct str *error_r)
+{
+	const char *error = NULL;
+	struct config *config = config_load(path, &error);
+
+	if (config != NULL && (config_require(config, "ldap", "uri", &error) < 0 ||
+				      config_require(config, "ldap", "base", &error) < 0))
+		config_free(&config);
+	if (config == NULL)
+		str_append_z(error_r, error);
+	return config;
+}
+
 /* Only where nothing runs that could still look at it. */
 static void free_front(struct front *f)
 {
@@ -339,14 +353,15 @@ static void free_front(struct front *f)
 int front_run(const struct front_options *options)
 {
 	struct front *f = mem_zalloc(sizeof *f);
-	const char *error;
+	struct str error = STR_INIT;
 
 	f->options = *options;
 	f->started_us = clock_wall_us();
 	pthread_mutex_init(&f->config_lock, NULL);
-	f->config = config_load(options->config_path, &error);
+	f->config = load_settings(options->config_path, &error);
 	if (f->config == NULL) {
-		log_error("milter", "%s", error);
+		log_error("milter", "cannot start: %s", str_cstr(&error));
+		str_free(&error);
 		free_front(f);
 		return FRONT_EXIT_CONFIG;
 	}
@@ -365,15 +380,36 @@ int front_run(const struct front_options *options)
 	serve_events(f);
 }
 
+/* With the eyes of the user that it runs as: this process has nothing else to do. */
+static int check_files(const struct config *config, const char *path, struct str *error_r)
+{
+	const struct config_milter *m = &config->milter;
+	struct ldap_options options = config_ldap_options(config, NULL);
+	struct privileges privileges;
+	const char *error;
+	int done = privileges_find(m->user, m->group, &privileges, error_r);
+
+	if (done == 0)
+		done = privileges_drop(&privileges, error_r);
+	privileges_free(&privileges);
+	if (done == 0 && (done = access(path, R_OK)) < 0)
+		str_printf(error_r, "%s: user %s must be able to read it, or it cannot be reloaded",
+			path, m->user);
+	if (done == 0 && (done = ldap_options_check(&options, &error)) < 0)
+		str_append_z(error_r, error);
+	return done;
+}
+
 int front_check(const char *config_path)
 {
-	const char *error;
-	struct config *config = config_load(config_path, &error);
+	struct str error = STR_INIT;
+	struct config *config = load_settings(config_path, &error);
+	bool good = config != NULL && check_files(config, config_path, &error) == 0;
 
-	if (config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		return FRONT_EXIT_CONFIG;
-	}
-	config_free(&config);
-	return FRONT_EXIT_OK;
+	if (!good)
+		fprintf(stderr, "%s\n", str_cstr(&error));
+	str_free(&error);
+	if (config != NULL)
+		config_free(&config);
+	return good ? FRONT_EXIT_OK : FRONT_EXIT_CONFIG;
 }

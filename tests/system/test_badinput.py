@@ -108,6 +108,20 @@ def test_an_account_that_does_not_exist(door, pattern, replacement, remedy):
     assert status == CONFIG and remedy in line
 
 
+@pytest.mark.parametrize("pairs, remedy", [
+    ([(r'  uri = "[^"]*"', "")], "ldap.uri is not set"),
+    ([(r'  base = "[^"]*"', "")], "ldap.base is not set"),
+    ([(r'user = ""', 'user = "nobody-like-that"')], "nobody-like-that"),
+    ([(r'password_file = "[^"]*"', 'password_file = "/nonexistent"')], "/nonexistent: No such file"),
+    ([(r'user = ""', 'user = "news"')], "front1.password: Permission denied"),
+])
+def test_check_finds_what_would_fail_later(door, pairs, remedy):
+    os.chmod(door.dir, 0o755)
+    os.chmod(door.slapd.dir, 0o755)
+    done = run([door.milter.binary, "-t", "-c", changed(door, *pairs)], check=False)
+    assert done.returncode == CONFIG and remedy in done.stderr.decode(), done.stderr
+
+
 # --- the hold queue -------------------------------------------------------------------------------
 
 @pytest.fixture
