@@ -76,6 +76,14 @@ static void ask_directory(struct cli *cli, struct status *status)
 		return;
 	}
 	enum ldap_result result = read_directory(cli, status);
+	if (result == LDAP_NO_ENTRY) {
+		note(status,
+			"directory: the federation is not there, or bind_dn may not see it; "
+			"correct "
+			"base, or add it as in sample.ldif: ",
+			ldap_session_reason(cli->session));
+		return;
+	}
 	if (result != LDAP_DONE) {
 		note(status, "directory: ", ldap_session_reason(cli->session));
 		return;
