@@ -121,7 +121,9 @@ static bool follow(struct consumer *consumer, struct feed *feed, const char *uri
 	if (feed->refreshed)
 		consumer->full = false;
 	if (end == FEED_RELOAD) {
-		log_warning("directory", "provider asks for a complete refresh provider=%s", uri);
+		if (!feed->reload)
+			log_warning("directory", "provider asks for a complete refresh provider=%s",
+				uri);
 		consumer->full = true;
 		return true;
 	}

@@ -192,12 +192,37 @@ static enum bdb_result refuse_part(
 	return result;
 }
 
-int doomed_refuse(struct replica *replica, const struct doomed_list *list,
+/*
+ * This front door's own entry is not kept: fences do not wait for one that has none, so it must not
+ * go on serving.
+ */
+static int delete_nodes(struct replica *replica, struct doomed_list *list, const char **error_r)
+{
+	struct doomed_list nodes = { .count = 0 };
+	size_t kept = 0;
+	int64_t deleted = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].kind != RECORD_NODE) {
+			list->items[kept++] = list->items[i];
+			continue;
+		}
+		nodes.items = mem_grow(nodes.items, nodes.count + 1, sizeof(nodes.items[0]));
+		nodes.items[nodes.count++] = list->items[i];
+	}
+	list->count = kept;
+	if (nodes.count > 0)
+		deleted = delete_all(replica, &nodes, NULL, error_r);
+	doomed_free(&nodes);
+	return deleted < 0 ? -1 : 0;
+}
+
+int doomed_refuse(struct replica *replica, struct doomed_list *list,
 	const struct csn_vector *cookie, const char **error_r)
 {
 	struct refusal part = { .list = list };
 
-	if (clear_refused(replica, error_r) < 0)
+	if (clear_refused(replica, error_r) < 0 || delete_nodes(replica, list, error_r) < 0)
 		return -1;
 	do {
 		part.from = part.to;
@@ -320,6 +345,9 @@ static int64_t approve(struct replica *replica, const char **error_r)
 	result = read_refused(replica, &list);
 	if (result != BDB_OK)
 		*error_r = replica_store_error(replica, result);
+	else if (list.count != replica->meta.refused)
+		*error_r = "the list of them is incomplete, it is made again when the directory is "
+			   "connected; try again then";
 	else
 		deleted = delete_all(replica, &list, &pending, error_r);
 	doomed_free(&list);

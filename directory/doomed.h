@@ -30,8 +30,9 @@ size_t doomed_keep_covered(struct doomed_list *list, const struct csn_vector *co
 /* Deletes them; the vector takes the cookie with the last of them. Nothing is refused any more. */
 int doomed_delete(struct replica *replica, const struct doomed_list *list,
 	const struct csn_vector *cookie, const char **error_r);
-/* Puts them aside; the vector stays, the cookie waits with them. */
-int doomed_refuse(struct replica *replica, const struct doomed_list *list,
+/* Puts them aside; the vector stays, the cookie waits with them. A node's entry is deleted, and
+ * taken out of the list. */
+int doomed_refuse(struct replica *replica, struct doomed_list *list,
 	const struct csn_vector *cookie, const char **error_r);
 
 /* Whether one of them is refused already. */

@@ -39,6 +39,7 @@ struct feed {
 	bool behind;
 	struct refresh *refresh; /* NULL in the persist phase */
 	bool refreshed;
+	bool reload;            /* what was shown is not all that we lack */
 	struct change *changes; /* waiting for one transaction */
 	size_t waiting;
 	struct csn_vector cookie; /* that goes with them */

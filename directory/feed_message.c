@@ -126,6 +126,7 @@ static int take_upsert(struct feed *feed, LDAPMessage *message, const uint8_t *u
 	if (change == NULL || build_record(feed, message, uuid, &change->record) < 0)
 		return -1;
 	change->kind = CHANGE_UPSERT;
+	change->behind = feed->behind;
 	feed->counts->entries++;
 	log_bad(&change->record);
 	if (feed->refresh != NULL)
@@ -205,7 +206,8 @@ static int end_refresh(struct feed *feed, const struct csn_vector *cookie)
 	int result = refresh_end(feed->refresh, cookie, feed->behind, &feed->error);
 
 	refresh_free(&feed->refresh);
-	if (result < 0)
+	feed->reload = result == REFRESH_INCOMPLETE;
+	if (result != 0)
 		return -1;
 	feed->refreshed = true;
 	feed->counts->refreshes++;
@@ -308,13 +310,15 @@ static enum feed_end judge_end(struct feed *feed, int code, const char *words)
 static enum feed_end take_result(struct feed *feed, LDAPMessage *message)
 {
 	LDAPControl **controls = NULL;
-	enum feed_end end = FEED_BROKEN;
+	enum feed_end end;
 	char *words = NULL;
 	int code = LDAP_DECODING_ERROR;
 
 	ldap_parse_result(feed->handle, message, &code, NULL, &words, NULL, &controls, 0);
 	if (code != LDAP_SUCCESS || take_done(feed, controls) == 0)
 		end = judge_end(feed, code, words);
+	else
+		end = feed->reload ? FEED_RELOAD : FEED_BROKEN;
 	ldap_controls_free(controls);
 	ldap_memfree(words);
 	return end;
@@ -330,6 +334,6 @@ int feed_message(struct feed *feed, void *message, enum feed_end *end_r)
 	case LDAP_RES_SEARCH_RESULT: *end_r = take_result(feed, message); return 0;
 	default: break;
 	}
-	*end_r = FEED_BROKEN;
+	*end_r = feed->reload ? FEED_RELOAD : FEED_BROKEN;
 	return result == 0;
 }

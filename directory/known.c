@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "directory/dn.h"
+#include "lib/ldap_session.h"
 #include "lib/mem.h"
 
 static int compare_names(const void *a, const void *b)
@@ -30,7 +32,10 @@ static void derive_domains(struct known *known)
 			compare_names);
 }
 
-/* The one at the expected DN; where there is none, any. */
+/*
+ * The one at the expected DN: there, and nowhere else, do fences look. The newest, where an entry
+ * was made anew and the deletion of the old one is refused.
+ */
 static const struct record *choose(const struct known *known, enum record_kind kind, const char *dn)
 {
 	const struct record *found = NULL;
@@ -38,9 +43,9 @@ static const struct record *choose(const struct known *known, enum record_kind k
 	for (size_t i = 0; i < known->count; i++) {
 		const struct record *record = &known->records[i];
 
-		if (record->kind != kind)
+		if (record->kind != kind || !dn_same(str_cstr(&record->dn), dn))
 			continue;
-		if (found == NULL || strcasecmp(str_cstr(&record->dn), dn) == 0)
+		if (found == NULL || strcmp(record->csn, found->csn) > 0)
 			found = record;
 	}
 	return found;
@@ -55,9 +60,13 @@ static void derive(struct known *known)
 
 void known_init(struct known *known, const char *base, const char *node)
 {
+	struct str name = STR_INIT;
+
 	memset(known, 0, sizeof(*known));
 	known->federation_dn = mem_printf("cn=restante,%s", base);
-	known->node_dn = mem_printf("cn=%s,ou=nodes,cn=restante,%s", node, base);
+	ldap_dn_escape(node, &name);
+	known->node_dn = mem_printf("cn=%s,ou=nodes,cn=restante,%s", str_cstr(&name), base);
+	str_free(&name);
 }
 
 void known_free(struct known *known)

@@ -13,9 +13,8 @@ struct known {
 	/* derived; pointers into records */
 	const char **domains; /* sorted */
 	size_t domain_count;
-	const struct record *federation; /* NULL: none */
-	const struct record *node;
-	char *federation_dn, *node_dn; /* where they are expected */
+	const struct record *federation, *node; /* NULL: none where it is expected */
+	char *federation_dn, *node_dn;
 };
 
 void known_init(struct known *known, const char *base, const char *node);

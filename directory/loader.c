@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "directory/bulkload.h"
+#include "directory/dn.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -24,7 +25,7 @@ struct loader {
 	struct bulk *entries, *addresses;
 	struct str value;
 	int64_t began_us;
-	bool federation; /* has come */
+	bool federation; /* its entry has come */
 	/* of the merge */
 	struct store_meta meta;
 	struct twice *twice;
@@ -80,7 +81,8 @@ int loader_add(struct loader *loader, const struct record *record, const char **
 	record_encode(record, &loader->value);
 	result = bulk_add(loader->entries, record->uuid, ROUTE_UUID_BYTES, loader->value.data,
 		loader->value.len, error_r);
-	loader->federation |= record->kind == RECORD_FEDERATION;
+	loader->federation |= record->kind == RECORD_FEDERATION &&
+			      dn_same(str_cstr(&record->dn), loader->replica->known.federation_dn);
 	if (result < 0 || record->kind != RECORD_MAILBOX)
 		return result;
 	str_reset(&loader->value);
@@ -344,8 +346,8 @@ int loader_finish(struct loader *loader, const struct csn_vector *vector, const 
 
 	/* without it no domain is federated, and all mail would pass us by */
 	if (!loader->federation) {
-		*error_r = "the directory shows no restanteFederation entry; check base and access "
-			   "rules";
+		*error_r = "the directory shows no restanteFederation entry cn=restante below the "
+			   "base; check base and access rules";
 		return -1;
 	}
 	loader->meta.loaded = true;

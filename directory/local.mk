@@ -5,6 +5,7 @@ directory_libdirectory_a_SOURCES = \
 	directory/claims.c directory/claims.h \
 	directory/consumer.c directory/consumer.h \
 	directory/cookie.c directory/cookie.h \
+	directory/dn.c directory/dn.h \
 	directory/doomed.c directory/doomed.h \
 	directory/feed.c directory/feed_message.c directory/feed.h \
 	directory/known.c directory/known.h \

@@ -21,7 +21,10 @@ struct uuids {
 struct refresh {
 	struct replica *replica;
 	struct loader *loader; /* the first load */
+	bool complete;         /* no cookie was sent */
 	bool absence;          /* what is not in `shown` is gone */
+	bool ended;
+	size_t unknown; /* in `shown`, but not in the tables */
 	struct uuids shown, deleted;
 	struct change *changes; /* entries that wait for one transaction */
 	size_t waiting;
@@ -50,10 +53,8 @@ struct refresh *refresh_begin(struct replica *replica, bool complete)
 	if (!replica_loaded(replica))
 		refresh->loader = loader_new(replica);
 	refresh->changes = mem_zalloc(ENTRIES_AT_ONCE * sizeof(refresh->changes[0]));
-	pthread_rwlock_wrlock(&replica->lock);
-	replica->refreshing = true;
-	replica->withheld = false;
-	pthread_rwlock_unlock(&replica->lock);
+	refresh->complete = complete;
+	replica_begin_refresh(replica);
 	return refresh;
 }
 
@@ -63,7 +64,8 @@ void refresh_free(struct refresh **refresh)
 
 	if (r == NULL)
 		return;
-	replica_set_refreshing(r->replica, false);
+	if (!r->ended)
+		replica_end_refresh(r->replica, false);
 	loader_free(&r->loader);
 	for (size_t i = 0; i < ENTRIES_AT_ONCE; i++)
 		record_free(&r->changes[i].record);
@@ -142,7 +144,20 @@ bool refresh_is_mass(uint64_t gone, uint64_t all, unsigned percent)
 	return gone > MASS_LEAST && gone * 100 > all * percent;
 }
 
-/* The entries that were not shown, by walking both in the order of the keys. */
+static void sort_uuids(struct uuids *uuids)
+{
+	size_t kept = 0;
+
+	if (uuids->count > 0)
+		qsort(uuids->items, uuids->count, sizeof(uuids->items[0]), compare_uuids);
+	for (size_t i = 0; i < uuids->count; i++)
+		if (kept == 0 || compare_uuids(uuids->items[kept - 1], uuids->items[i]) != 0)
+			memmove(uuids->items[kept++], uuids->items[i], ROUTE_UUID_BYTES);
+	uuids->count = kept;
+}
+
+/* The entries that were not shown, and what was shown but is not there, by walking both in the
+ * order of the keys. */
 static enum bdb_result find_absent(struct refresh *refresh, struct doomed_list *absent)
 {
 	struct uuids *shown = &refresh->shown;
@@ -153,16 +168,18 @@ static enum bdb_result find_absent(struct refresh *refresh, struct doomed_list *
 
 	if (result != BDB_OK)
 		return result;
-	if (shown->count > 0)
-		qsort(shown->items, shown->count, sizeof(shown->items[0]), compare_uuids);
+	sort_uuids(shown);
 	result = bdb_cursor_seek(cursor, NULL, 0, &item);
 	while (result == BDB_OK) {
-		while (at < shown->count && compare_uuids(shown->items[at], item.key) < 0)
+		for (; at < shown->count && compare_uuids(shown->items[at], item.key) < 0; at++)
+			refresh->unknown++;
+		if (at < shown->count && compare_uuids(shown->items[at], item.key) == 0)
 			at++;
-		if (at == shown->count || compare_uuids(shown->items[at], item.key) != 0)
+		else
 			doomed_add(absent, item.key, item.value, item.value_len);
 		result = bdb_cursor_next(cursor, &item);
 	}
+	refresh->unknown += shown->count - at;
 	bdb_cursor_close(&cursor);
 	return result == BDB_NOTFOUND ? BDB_OK : result;
 }
@@ -221,28 +238,41 @@ static bool is_mass(struct replica *replica, const struct doomed_list *gone)
 	       refresh_is_mass(gone->mailboxes, replica->meta.mailboxes, percent);
 }
 
+static int tell_incomplete(const struct refresh *refresh)
+{
+	log_warning("directory",
+		"the directory has entries that are missing here: all is read again entries=%zu",
+		refresh->unknown);
+	return REFRESH_INCOMPLETE;
+}
+
+static int end_gone(struct replica *replica, struct doomed_list *gone,
+	const struct csn_vector *cookie, const char **error_r)
+{
+	size_t doubtful = doomed_keep_covered(gone, cookie);
+
+	if (doubtful > 0)
+		log_warning("directory",
+			"entries absent but newer than the refresh are kept entries=%zu", doubtful);
+	return is_mass(replica, gone) ? doomed_refuse(replica, gone, cookie, error_r)
+				      : doomed_delete(replica, gone, cookie, error_r);
+}
+
 static int end_locked(
 	struct refresh *refresh, const struct csn_vector *cookie, bool behind, const char **error_r)
 {
 	struct replica *replica = refresh->replica;
 	struct doomed_list gone = { .count = 0 };
-	size_t doubtful;
 	int result = find_gone(refresh, &gone, error_r);
 
-	if (result == 0 && gone.count > 0 &&
-		(behind || vector_behind(cookie, &replica->meta.vector))) {
+	/* of one that is behind neither absence nor presence says anything */
+	behind = behind || vector_behind(cookie, &replica->meta.vector);
+	if (result == 0 && behind && gone.count > 0)
 		withhold(replica, gone.count);
-	} else if (result == 0) {
-		doubtful = doomed_keep_covered(&gone, cookie);
-		if (doubtful > 0)
-			log_warning("directory",
-				"entries absent but newer than the refresh are kept entries=%zu",
-				doubtful);
-		if (is_mass(replica, &gone))
-			result = doomed_refuse(replica, &gone, cookie, error_r);
-		else
-			result = doomed_delete(replica, &gone, cookie, error_r);
-	}
+	else if (result == 0 && !behind && !refresh->complete && refresh->unknown > 0)
+		result = tell_incomplete(refresh);
+	else if (result == 0)
+		result = end_gone(replica, &gone, cookie, error_r);
 	doomed_free(&gone);
 	return result;
 }
@@ -269,9 +299,10 @@ int refresh_end(
 	int result = refresh->loader != NULL ? end_load(refresh, cookie, error_r)
 					     : end_refresh(refresh, cookie, behind, error_r);
 
-	if (result < 0)
-		return -1;
-	replica_set_refreshing(refresh->replica, false);
+	if (result != 0)
+		return result;
+	replica_end_refresh(refresh->replica, true);
+	refresh->ended = true;
 	replica_notify(refresh->replica, NULL);
 	return 0;
 }

@@ -12,7 +12,7 @@ struct refresh;
 
 /* complete: no cookie was sent, so whatever the server does not show does not exist. */
 struct refresh *refresh_begin(struct replica *replica, bool complete);
-/* Also ends one that broke off: nothing is deleted, the vector stays. */
+/* Also ends one that broke off: nothing is deleted, the vector stays, no heartbeat of it counts. */
 void refresh_free(struct refresh **refresh);
 
 /* The entry with its content; *record may be emptied. */
@@ -24,8 +24,11 @@ void refresh_presents_end(struct refresh *refresh);
 
 /*
  * cookie: the final one; behind: the provider was known to lack changes that we have.
- * 0; -1 with *error_r: nothing was deleted and the vector stays.
+ * 0; REFRESH_INCOMPLETE: entries are there as if we had them, and we have not (a directory restored
+ * from a backup, or access rules that hid them for a while): all is to be read without a cookie.
+ * -1 with *error_r. In both cases nothing was deleted and the vector stays.
  */
+#define REFRESH_INCOMPLETE 1
 int refresh_end(struct refresh *refresh, const struct csn_vector *cookie, bool behind,
 	const char **error_r);
 

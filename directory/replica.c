@@ -80,8 +80,8 @@ struct replica *replica_open(const struct replica_options *options, const char *
 	replica->heartbeat_period_us = options->heartbeat_us;
 	replica->start_us = clock_mono_us();
 	replica_configure(replica, options);
-	if (store_open(&replica->store, options->dir, options->base, options->cache_bytes,
-		    &replica->meta, error_r) < 0 ||
+	if (store_open(&replica->store, options->dir, options->base, options->node,
+		    options->cache_bytes, &replica->meta, error_r) < 0 ||
 		load_small(replica, error_r) < 0) {
 		replica_close(&replica);
 		return NULL;
@@ -249,10 +249,22 @@ bool replica_withheld(struct replica *replica)
 	return withheld;
 }
 
-void replica_set_refreshing(struct replica *replica, bool refreshing)
+void replica_begin_refresh(struct replica *replica)
 {
 	pthread_rwlock_wrlock(&replica->lock);
-	replica->refreshing = refreshing;
+	replica->refreshing = true;
+	replica->withheld = false;
+	replica->refresh_heartbeat_us = 0;
+	pthread_rwlock_unlock(&replica->lock);
+}
+
+void replica_end_refresh(struct replica *replica, bool complete)
+{
+	pthread_rwlock_wrlock(&replica->lock);
+	replica->refreshing = false;
+	if (complete && replica->refresh_heartbeat_us != 0)
+		replica->heartbeat_us = replica->refresh_heartbeat_us;
+	replica->refresh_heartbeat_us = 0;
 	pthread_rwlock_unlock(&replica->lock);
 }
 

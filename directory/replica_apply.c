@@ -137,19 +137,28 @@ static int64_t generalized_seconds(const char *text)
  * A heartbeat vouches for the instant at which it was written, not for that of its arrival: a
  * provider that lags by an hour delivers one every ten seconds as well.
  */
-static void take_heartbeat(struct replica *replica, const struct record *node)
+static void take_heartbeat(struct replica *replica, const char *before)
 {
-	const struct record *before = replica->known.node;
-	int64_t written = generalized_seconds(node->heartbeat), lag;
+	const char *heartbeat = replica->known.node->heartbeat;
+	int64_t written = generalized_seconds(heartbeat), lag;
 
-	if (before != NULL && memcmp(before->uuid, node->uuid, ROUTE_UUID_BYTES) != 0)
-		return;
-	if (written < 0 || (before != NULL && strcmp(before->heartbeat, node->heartbeat) == 0))
+	if (written < 0 || strcmp(before, heartbeat) == 0)
 		return;
 	lag = clock_wall_us() - written * CLOCK_SECOND;
 	/* the text has whole seconds: within the present one nothing lags */
 	lag = lag < CLOCK_SECOND ? 0 : lag;
-	replica->heartbeat_us = clock_mono_us() - lag;
+	/* a refresh shows entries in any order: others may be as old as its cookie */
+	if (replica->refreshing)
+		replica->refresh_heartbeat_us = clock_mono_us() - lag;
+	else
+		replica->heartbeat_us = clock_mono_us() - lag;
+}
+
+static bool is_own_node(const struct replica *replica, const uint8_t *uuid)
+{
+	const struct record *node = replica->known.node;
+
+	return node != NULL && memcmp(node->uuid, uuid, ROUTE_UUID_BYTES) == 0;
 }
 
 /* Whether anybody but ourselves must hear of the change. */
@@ -172,6 +181,8 @@ static bool matters(const struct replica *replica, const struct record *record)
 static bool remember(struct replica *replica, struct change *change)
 {
 	struct record *record = &change->record;
+	char heartbeat[RECORD_HEARTBEAT_MAX + 1] = "";
+	uint8_t uuid[ROUTE_UUID_BYTES];
 	bool told;
 
 	if (!change->effect.changed)
@@ -183,9 +194,12 @@ static bool remember(struct replica *replica, struct change *change)
 		return true;
 	}
 	told = matters(replica, record);
-	if (record->kind == RECORD_NODE)
-		take_heartbeat(replica, record);
+	memcpy(uuid, record->uuid, sizeof(uuid));
+	if (is_own_node(replica, uuid))
+		memcpy(heartbeat, replica->known.node->heartbeat, sizeof(heartbeat));
 	known_put(&replica->known, record);
+	if (is_own_node(replica, uuid))
+		take_heartbeat(replica, heartbeat);
 	return told;
 }
 
@@ -210,12 +224,30 @@ static enum bdb_result apply_delete(struct replica *replica, struct bdb_txn *txn
 		change->newest[0] != '\0' ? change->newest : NULL, &change->effect);
 }
 
+/* What is not stored, and as old as what is known already, was deleted since. */
+static enum bdb_result apply_behind(struct replica *replica, struct bdb_txn *txn,
+	struct store_meta *next, struct change *change)
+{
+	struct store *store = &replica->store;
+	enum bdb_result result =
+		store_get(store, txn, change->record.uuid, &store->value, &store->old);
+
+	memset(&change->effect, 0, sizeof(change->effect));
+	if (result == BDB_NOTFOUND && vector_covers(&next->vector, change->record.csn))
+		return BDB_OK;
+	if (result != BDB_OK && result != BDB_NOTFOUND)
+		return result;
+	return store_upsert(store, txn, &change->record, &change->effect);
+}
+
 static enum bdb_result apply_one(struct replica *replica, struct bdb_txn *txn,
 	struct store_meta *next, struct change *change)
 {
 	change->aside = false;
 	if (change->kind == CHANGE_DELETE)
 		return apply_delete(replica, txn, next, change);
+	if (change->behind)
+		return apply_behind(replica, txn, next, change);
 	return store_upsert(&replica->store, txn, &change->record, &change->effect);
 }
 

@@ -33,6 +33,7 @@ struct replica {
 	struct known known;
 	char durable_mark[CSN_LEN + 1]; /* the node's mark that is synced and covered */
 	int64_t heartbeat_us; /* monotonic instant for which a heartbeat vouches, 0 = none */
+	int64_t refresh_heartbeat_us; /* same, of one that counts once the refresh is complete */
 	int64_t start_us;
 	char *delimiters, *postmaster;
 	bool carry_detail;
@@ -50,7 +51,8 @@ struct change {
 	char newest[CSN_LEN +
 		    1]; /* CHANGE_DELETE: not where the stored version is newer; "" = always */
 	struct effect effect;
-	bool aside; /* CHANGE_DELETE: refused, it waits for an administrator */
+	bool aside;  /* CHANGE_DELETE: refused, it waits for an administrator */
+	bool behind; /* CHANGE_UPSERT: of a provider that lacks changes that we have */
 };
 
 /*
@@ -68,7 +70,9 @@ void replica_vector(struct replica *replica, struct csn_vector *vector_r);
 bool replica_loaded(struct replica *replica);
 /* Whether deletions were not believed: the vector stays until another refresh. */
 bool replica_withheld(struct replica *replica);
-void replica_set_refreshing(struct replica *replica, bool refreshing);
+/* complete: what was shown is all there is to know. */
+void replica_begin_refresh(struct replica *replica);
+void replica_end_refresh(struct replica *replica, bool complete);
 
 /* --- shared by the replica's own files ------------------------------------------------------ */
 

@@ -63,16 +63,31 @@ static int check_version(struct store *store, const char **error_r)
 		"directory and start again: it is loaded anew");
 }
 
-/* One that was never loaded, as after a wrong base in the settings, may change it. */
-static int check_base(struct store *store, const char *base, bool loaded, const char **error_r)
+/* One that was never loaded, as after a mistake in the settings, may change it. */
+static int check_same(struct store *store, const char *key, const char *wanted, bool loaded)
 {
-	if (expect_meta(store, "base", base) == 0)
+	if (expect_meta(store, key, wanted) == 0)
 		return 0;
-	if (!loaded && bdb_put(store->meta, NULL, "base", 4, base, strlen(base), 0) == BDB_OK)
-		return 0;
-	return fail(error_r, store->dir,
-		"this replica is of another base; set the base back, or remove the "
-		"directory and start again: it is loaded anew");
+	if (loaded)
+		return -1;
+	return bdb_put(store->meta, NULL, key, strlen(key), wanted, strlen(wanted), 0) == BDB_OK
+		       ? 0
+		       : -1;
+}
+
+/* Of one front door: it was never shown the entry of another, and would not be by its cookie. */
+static int check_whose(
+	struct store *store, const char *base, const char *node, bool loaded, const char **error_r)
+{
+	if (check_same(store, "base", base, loaded) < 0)
+		return fail(error_r, store->dir,
+			"this replica is of another base; set the base back, or remove the "
+			"directory and start again: it is loaded anew");
+	if (check_same(store, "node", node, loaded) < 0)
+		return fail(error_r, store->dir,
+			"this replica is of another front door; set milter.node back, or remove "
+			"the directory and start again: it is loaded anew");
+	return 0;
 }
 
 static void get_vector(struct bytes *in, struct csn_vector *vector_r)
@@ -105,8 +120,23 @@ static int get_meta(struct store *store, struct store_meta *meta_r, const char *
 	return 0;
 }
 
-int store_open(struct store *store, const char *dir, const char *base, uint64_t cache_bytes,
-	struct store_meta *meta_r, const char **error_r)
+static enum bdb_result clear_unless_empty(struct bdb_table *table)
+{
+	struct bdb_cursor *cursor;
+	struct bdb_item item;
+	enum bdb_result result = bdb_cursor_open(table, NULL, 0, &cursor);
+
+	if (result != BDB_OK)
+		return result;
+	result = bdb_cursor_seek(cursor, NULL, 0, &item);
+	bdb_cursor_close(&cursor);
+	if (result == BDB_OK)
+		return bdb_table_clear(table, NULL);
+	return result == BDB_NOTFOUND ? BDB_OK : result;
+}
+
+int store_open(struct store *store, const char *dir, const char *base, const char *node,
+	uint64_t cache_bytes, struct store_meta *meta_r, const char **error_r)
 {
 	struct bdb_options options = { .dir = dir, .cache_bytes = cache_bytes };
 
@@ -116,9 +146,12 @@ int store_open(struct store *store, const char *dir, const char *base, uint64_t 
 		return -1;
 	if (open_tables(store, error_r) < 0 || check_version(store, error_r) < 0 ||
 		get_meta(store, meta_r, error_r) < 0 ||
-		check_base(store, base, meta_r->loaded, error_r) < 0)
+		check_whose(store, base, node, meta_r->loaded, error_r) < 0)
 		return -1;
 	if (!meta_r->loaded && store_clear(store) != BDB_OK)
+		return fail(error_r, dir, bdb_reason());
+	/* left over where the process ended right after they were dealt with */
+	if (meta_r->refused == 0 && clear_unless_empty(store->doomed) != BDB_OK)
 		return fail(error_r, dir, bdb_reason());
 	/* what the last process wrote without syncing decides from now on: make it durable */
 	if (bdb_log_sync(store->env) != BDB_OK)
@@ -165,21 +198,6 @@ enum bdb_result store_put_meta(
 	put_vector(out, &meta->vector);
 	put_vector(out, &meta->pending);
 	return bdb_put(store->meta, txn, "state", 5, out->data, out->len, 0);
-}
-
-static enum bdb_result clear_unless_empty(struct bdb_table *table)
-{
-	struct bdb_cursor *cursor;
-	struct bdb_item item;
-	enum bdb_result result = bdb_cursor_open(table, NULL, 0, &cursor);
-
-	if (result != BDB_OK)
-		return result;
-	result = bdb_cursor_seek(cursor, NULL, 0, &item);
-	bdb_cursor_close(&cursor);
-	if (result == BDB_OK)
-		return bdb_table_clear(table, NULL);
-	return result == BDB_NOTFOUND ? BDB_OK : result;
 }
 
 enum bdb_result store_clear(struct store *store)

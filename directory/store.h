@@ -36,8 +36,8 @@ struct store_meta {
 };
 
 /* An interrupted first load is cleared away. -1 with *error_r. */
-int store_open(struct store *store, const char *dir, const char *base, uint64_t cache_bytes,
-	struct store_meta *meta_r, const char **error_r);
+int store_open(struct store *store, const char *dir, const char *base, const char *node,
+	uint64_t cache_bytes, struct store_meta *meta_r, const char **error_r);
 void store_close(struct store *store);
 
 enum bdb_result store_put_meta(

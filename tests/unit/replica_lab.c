@@ -112,14 +112,25 @@ void set_uuid(uint8_t *uuid, unsigned id)
 	uuid[15] = (uint8_t)id;
 }
 
+static const char *dn_of(const char *class)
+{
+	if (strcmp(class, "restanteFederation") == 0)
+		return "cn=restante,dc=example";
+	if (strcmp(class, "restanteNode") == 0)
+		return "cn=N,ou=nodes, cn=restante,dc=example";
+	return "cn=some,dc=example";
+}
+
 static void begin(struct change *change, unsigned id, const char *class, const char *version)
 {
+	const char *dn = dn_of(class);
 	uint8_t uuid[16];
 
 	set_uuid(uuid, id);
 	change->kind = CHANGE_UPSERT;
 	change->newest[0] = '\0';
-	record_begin(&change->record, uuid, "cn=some,dc=example", 18);
+	change->behind = false;
+	record_begin(&change->record, uuid, dn, strlen(dn));
 	value(&change->record, "objectClass", class);
 	value(&change->record, "entryCSN", csn(version));
 }

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "tests/unit/replica_lab.h"
 
+#include "lib/clock.h"
+
 static void test_nothing_before_the_first_load_is_complete(void **state)
 {
 	struct fixture *f = *state;
@@ -260,7 +262,94 @@ static void test_the_federation_does_not_vanish_by_absence(void **state)
 		show_present(refresh, id);
 	end(&refresh, cookie("0.20", NULL), false);
 	assert_true(look(f, "box1@example.org").federated);
-	assert_int_equal(view(f).refused_deletes, 3);
+	assert_int_equal(view(f).refused_deletes, 2);
+	/* fences do not wait for a front door without an entry: it must not go on serving */
+	assert_int_equal(view(f).node, NODE_ABSENT);
+	assert_false(look(f, "box1@example.org").node_enabled);
+	assert_vector(f, cookie("0.10", NULL));
+}
+
+static int end_any(struct refresh **refresh, struct csn_vector final, bool behind)
+{
+	const char *error = NULL;
+	int result = refresh_end(*refresh, &final, behind, &error);
+
+	refresh_free(refresh);
+	return result;
+}
+
+/* A directory restored from a backup, or entries that access rules hid for a while. */
+static void test_what_is_there_but_was_never_shown(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+
+	first_load(f, 3);
+	push_delete(f, 2, NULL);
+	refresh = refresh_begin(f->replica, false);
+	show_all_but(refresh, 3, 1);
+	show_present(refresh, 2); /* twice is not two */
+	refresh_presents_end(refresh);
+	assert_int_equal(end_any(&refresh, cookie("0.20", NULL), false), REFRESH_INCOMPLETE);
+	assert_vector(f, cookie("0.10", NULL));
+	assert_physical(f, "box1@example.org", "old@s1.example.net");
+	/* one that is behind has not heard of its deletion */
+	refresh = refresh_begin(f->replica, false);
+	show_all_but(refresh, 3, 0);
+	refresh_presents_end(refresh);
+	assert_int_equal(end_any(&refresh, cookie("0.9", "1.20"), false), 0);
+	assert_true(look(f, "box2@example.org").vanished);
+	refresh = refresh_begin(f->replica, true);
+	show_all_but(refresh, 3, 2);
+	show(refresh, mailbox(2, "0.2", "old@s1.example.net", NULL, NULL));
+	assert_int_equal(end_any(&refresh, cookie("0.21", "1.20"), false), 0);
+	assert_physical(f, "box2@example.org", "old@s1.example.net");
+	assert_vector(f, cookie("0.21", "1.20"));
+}
+
+/* A provider that is behind shows what was deleted since. */
+static void test_what_was_deleted_does_not_come_back(void **state)
+{
+	struct fixture *f = *state;
+	struct change old = mailbox(2, "0.2", "old@s1.example.net", NULL, NULL);
+	struct change fresh = mailbox(4, "1.2", "new@s1.example.net", NULL, NULL);
+	struct change changed = mailbox(3, "0.9", "new@s1.example.net", NULL, NULL);
+
+	first_load(f, 3);
+	push_delete(f, 2, NULL);
+	old.behind = fresh.behind = changed.behind = true;
+	push(f, old, cookie(NULL, NULL));
+	push(f, fresh, cookie(NULL, NULL));
+	push(f, changed, cookie(NULL, NULL));
+	assert_true(look(f, "box2@example.org").vanished);
+	assert_physical(f, "box4@example.org", "new@s1.example.net");
+	assert_physical(f, "box3@example.org", "new@s1.example.net");
+}
+
+/* It comes with the first entries; all others may still be as old as the cookie. */
+static void test_a_heartbeat_counts_with_its_whole_refresh(void **state)
+{
+	struct fixture *f = *state;
+	struct refresh *refresh;
+	char text[32];
+
+	first_load(f, 1);
+	for (unsigned round = 1; round <= 2; round++) {
+		clock_generalized(text, sizeof(text), clock_wall_us());
+		snprintf(text + 14, sizeof(text) - 14, ".%uZ", round);
+		refresh = refresh_begin(f->replica, false);
+		show(refresh, node(round == 1 ? "0.30" : "0.31", "enabled", text));
+		for (unsigned id = 2; id <= 220; id++)
+			show(refresh, mailbox(id, "0.30", "new@s1.example.net", NULL, NULL));
+		assert_physical(f, "box100@example.org", "new@s1.example.net");
+		assert_false(view(f).current);
+		if (round == 1) {
+			refresh_free(&refresh); /* the connection is lost */
+			assert_false(view(f).current);
+		}
+	}
+	end(&refresh, cookie("0.31", NULL), false);
+	assert_true(view(f).current);
 }
 
 static void test_mass_deletion_one_by_one(void **state)
@@ -318,7 +407,10 @@ int main(void)
 		cmocka_unit_test(test_mass), TEST(test_mass_deletion_one_by_one),
 		TEST(test_the_federation_deleted), TEST(test_mass_disappearance),
 		TEST(test_mass_disappearance_that_heals),
-		TEST(test_the_federation_does_not_vanish_by_absence) };
+		TEST(test_the_federation_does_not_vanish_by_absence),
+		TEST(test_what_is_there_but_was_never_shown),
+		TEST(test_what_was_deleted_does_not_come_back),
+		TEST(test_a_heartbeat_counts_with_its_whole_refresh) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,6 +138,58 @@ static void test_current(void **state)
 	assert_false(view(f).current);
 }
 
+static struct change node_at(const char *dn, unsigned id, const char *version, const char *state)
+{
+	struct change change = node(version, state, NULL);
+
+	str_reset(&change.record.dn);
+	str_append_z(&change.record.dn, dn);
+	set_uuid(change.record.uuid, id);
+	return change;
+}
+
+/* A fence looks into ou=nodes: an entry elsewhere that has the name is another's. */
+static void test_only_the_node_that_fences_wait_for(void **state)
+{
+	struct fixture *f = *state;
+
+	first_load(f, 1);
+	push_delete(f, 5003, NULL);
+	assert_int_equal(view(f).node, NODE_ABSENT);
+	push(f, node_at("cn=n,ou=old,cn=restante,dc=example", 6000, "0.30", "enabled"),
+		cookie("0.30", NULL));
+	assert_int_equal(view(f).node, NODE_ABSENT);
+	assert_false(look(f, "box1@example.org").node_enabled);
+	push(f, node_at("cn=n, ou=Nodes,CN=restante,dc=example", 6001, "0.31", "enabled"),
+		cookie("0.31", NULL));
+	assert_int_equal(view(f).node, NODE_ENABLED);
+	assert_true(look(f, "box1@example.org").node_enabled);
+	/* made anew, while the old one could not be deleted yet */
+	push(f, node_at("cn=n,ou=nodes,cn=restante,dc=example", 6002, "0.33", "disabled"),
+		cookie("0.33", NULL));
+	assert_int_equal(view(f).node, NODE_DISABLED);
+	push(f, node_at("cn=n,ou=nodes,cn=restante,dc=example", 6001, "0.32", "enabled"),
+		cookie("0.33", NULL));
+	assert_int_equal(view(f).node, NODE_DISABLED);
+}
+
+/* The copy of another's: its cookie would never bring the entry of this one. */
+static void test_another_node(void **state)
+{
+	struct fixture *f = *state;
+	struct replica_options other = f->options;
+	const char *error = NULL;
+
+	first_load(f, 1);
+	replica_close(&f->replica);
+	other.node = "n2";
+	assert_null(replica_open(&other, &error));
+	assert_non_null(strstr(error, "another front door"));
+	other.node = "N";
+	f->replica = replica_open(&other, &error);
+	assert_non_null(f->replica);
+}
+
 static void test_another_base(void **state)
 {
 	struct fixture *f = *state;
@@ -162,7 +214,8 @@ int main(void)
 	const struct CMUnitTest tests[] = { TEST(test_an_entry_never_goes_back),
 		TEST(test_the_vector_is_a_maximum), TEST(test_node_needs_coverage),
 		TEST(test_node_state_is_on_disk_before_it_counts), TEST(test_epoch),
-		TEST(test_current), TEST(test_another_base) };
+		TEST(test_current), TEST(test_another_base), TEST(test_another_node),
+		TEST(test_only_the_node_that_fences_wait_for) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
