@@ -124,10 +124,7 @@ static void look_at_listing(const struct json *milter, struct json *lines)
 
 	if (error == NULL)
 		return;
-	str_printf(&line,
-		"the MTA's queue cannot be listed, no mailbox can be swapped: %s; see queue_list "
-		"in restante.conf",
-		error);
+	str_printf(&line, "the MTA's queue cannot be listed, no mailbox can be swapped: %s", error);
 	add(lines, &line);
 }
 

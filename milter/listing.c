@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ static void split(char *copy, char **words)
 	words[count] = NULL;
 }
 
-static int spawn(char **words, int out, pid_t *pid_r)
+static int spawn(char **words, int out, int said, pid_t *pid_r)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -41,6 +42,8 @@ static int spawn(char **words, int out, pid_t *pid_r)
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	if (said >= 0)
+		posix_spawn_file_actions_adddup2(&actions, said, STDERR_FILENO);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(
 		&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -53,7 +56,7 @@ static int spawn(char **words, int out, pid_t *pid_r)
 	return fault;
 }
 
-static int start(const char *command, int out, pid_t *pid_r)
+static int start(const char *command, int out, int said, pid_t *pid_r)
 {
 	char *words[WORDS_MAX];
 	char *copy = mem_strdup(command);
@@ -66,7 +69,7 @@ static int start(const char *command, int out, pid_t *pid_r)
 	} else {
 		split(copy, words);
 	}
-	int fault = words[0] ? spawn(words, out, pid_r) : ENOENT;
+	int fault = words[0] ? spawn(words, out, said, pid_r) : ENOENT;
 	mem_free(&copy);
 	return fault;
 }
@@ -162,28 +165,55 @@ static long collect(
 	return files;
 }
 
-long listing_run(const char *command, int64_t timeout_us, const atomic_bool *cancelled,
-	mtaqueue_recipient callback, void *context, struct str *error_r)
+/* The last line of what it said on standard error, so that one line tells what is wrong. */
+static void quote_said(int said, struct str *error_r)
 {
-	struct limit limit = { clock_mono_us() + timeout_us, cancelled };
+	char text[512];
+	off_t size = lseek(said, 0, SEEK_END);
+	off_t from = size > (off_t)sizeof text - 1 ? size - (off_t)sizeof text + 1 : 0;
+	ssize_t got = size > 0 ? pread(said, text, sizeof text - 1, from) : 0;
+
+	while (got > 0 && strchr("\r\n", text[got - 1]) != NULL)
+		got--;
+	if (got <= 0)
+		return;
+	text[got] = '\0';
+	const char *line = strrchr(text, '\n');
+	str_printf(error_r, ": %s", line != NULL ? line + 1 : text);
+}
+
+static long run_listing(const char *command, const struct limit *limit, int said,
+	struct mtaqueue *queue, struct str *error_r)
+{
 	int ends[2];
 	pid_t pid;
 
-	str_reset(error_r);
 	if (pipe2(ends, O_CLOEXEC) < 0) {
 		str_append_z(error_r, strerror(errno));
 		return -1;
 	}
-	int fault = start(command, ends[1], &pid);
+	int fault = start(command, ends[1], said, &pid);
 	close(ends[1]);
-	if (fault) {
+	long files = fault ? -1 : collect(pid, ends[0], limit, queue, error_r);
+	if (fault)
 		str_append_z(error_r, strerror(fault));
-		close(ends[0]);
-		return -1;
-	}
-	struct mtaqueue *queue = mtaqueue_new(callback, context);
-	long files = collect(pid, ends[0], &limit, queue, error_r);
-	mtaqueue_free(&queue);
 	close(ends[0]);
+	return files;
+}
+
+long listing_run(const char *command, int64_t timeout_us, const atomic_bool *cancelled,
+	mtaqueue_recipient callback, void *context, struct str *error_r)
+{
+	struct limit limit = { clock_mono_us() + timeout_us, cancelled };
+	struct mtaqueue *queue = mtaqueue_new(callback, context);
+	int said = memfd_create("listing", MFD_CLOEXEC);
+
+	str_reset(error_r);
+	long files = run_listing(command, &limit, said, queue, error_r);
+	if (files < 0 && said >= 0)
+		quote_said(said, error_r);
+	if (said >= 0)
+		close(said);
+	mtaqueue_free(&queue);
 	return files;
 }

@@ -366,6 +366,10 @@ static void commands_that_list(void **state)
 	assert_int_equal(list("true", long_enough, &seen, &error), 0);
 	assert_int_equal(list("false", long_enough, &seen, &error), -1);
 	assert_non_null(strstr(error.data, "status was 1"));
+	assert_int_equal(list("(echo oh; echo mail system is down) >&2; exit 69", long_enough,
+				 &seen, &error),
+		-1);
+	assert_string_equal(str_cstr(&error), "its exit status was 69: mail system is down");
 	assert_int_equal(list("kill -9 $$", long_enough, &seen, &error), -1);
 	assert_non_null(strstr(error.data, "signal 9"));
 	assert_int_equal(list("/nonexistent/postqueue -j", long_enough, &seen, &error), -1);
