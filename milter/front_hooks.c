@@ -103,6 +103,19 @@ static void hook_name(void *context, const uint8_t *mailbox, char *name_r, size_
 	replica_mailbox_name(((struct front *)context)->replica, mailbox, name_r, size);
 }
 
+static bool hook_known(void *context, const uint8_t *mailbox)
+{
+	char name[2];
+
+	replica_mailbox_name(((struct front *)context)->replica, mailbox, name, sizeof name);
+	return name[0] != '\0';
+}
+
+static void hook_broken(void *context, const char *reason)
+{
+	front_broken(context, "hold queue", reason);
+}
+
 struct release_hooks front_release_hooks(struct front *front)
 {
 	return (struct release_hooks){ .context = front,
@@ -110,7 +123,9 @@ struct release_hooks front_release_hooks(struct front *front)
 		.end = hook_end,
 		.route = hook_route,
 		.unclear = hook_unclear,
-		.name = hook_name };
+		.name = hook_name,
+		.known = hook_known,
+		.broken = hook_broken };
 }
 
 void front_follow(struct front *front, const struct replica_view *view)

@@ -209,6 +209,19 @@ void box_delay_forget(struct box *box, uint64_t id)
 		mem_free(&box->delays);
 }
 
+size_t box_delays_due(struct box *box, int64_t now_us, uint64_t *ids_r, size_t max)
+{
+	size_t from = box->retried ? delay_place(box, box->retried + 1) : 0, n = 0;
+
+	for (size_t i = 0; i < box->delay_count && n < max; i++) {
+		const struct box_delay *delay = &box->delays[(from + i) % box->delay_count];
+		if (delay->due_us <= now_us)
+			ids_r[n++] = delay->id;
+	}
+	box->retried = n == max ? ids_r[n - 1] : 0;
+	return n;
+}
+
 int64_t box_delay_due(const struct box *box)
 {
 	int64_t due = INT64_MAX;

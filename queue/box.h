@@ -49,11 +49,13 @@ struct box {
 	unsigned undecided;  /* routes that could not be told, in a row */
 	int64_t began_us;    /* wall: its release began, 0 = not */
 	int64_t since_us;    /* monotonic: first refusal that this process saw, 0 = none */
+	int64_t held_us;     /* wall: it was last seen held or in transfer, 0 = not */
 	int64_t mark_us;     /* trouble clock when release began */
 	uint64_t refused_id; /* the message that was refused last, and the mailbox with it */
 	int64_t refused_mark_us;  /* trouble clock at that refusal */
 	struct box_delay *delays; /* by id */
 	size_t delay_count;
+	uint64_t retried; /* where the next retry goes on, all being due at once */
 	/* of the table: */
 	struct box *hash_next, *line_next;
 };
@@ -84,6 +86,8 @@ struct box *box_next(const struct box_table *table, const struct box *box);
 struct box_delay *box_delay_find(const struct box *box, uint64_t id);
 void box_delay_set(struct box *box, const struct box_delay *delay);
 void box_delay_forget(struct box *box, uint64_t id);
+/* Those that are due, by id; more than max: the others have the next turn. */
+size_t box_delays_due(struct box *box, int64_t now_us, uint64_t *ids_r, size_t max);
 /* When the first is due, INT64_MAX = none. */
 int64_t box_delay_due(const struct box *box);
 

@@ -17,10 +17,11 @@
 #include "queue/holdq.h"
 #include "queue/holdq_record.h"
 
-#define REASON_SIZE      512
-#define CHECKPOINT_BYTES (32U << 20) /* of log, estimated; a start reads at most about that much   \
-				      */
-#define REPEAT_DAYS 6                /* how far back a repeat is looked for */
+#define REASON_SIZE 512
+#define CHECKPOINT_BYTES                                                                           \
+	(32U << 20)   /* of log, estimated; a start reads at most about that much                  \
+		       */
+#define REPEAT_DAYS 6 /* how far back a repeat is looked for */
 #define DAY_SLOTS   (REPEAT_DAYS + 2)
 
 struct holdq_draft {
@@ -96,7 +97,7 @@ struct holdq {
 	holdq_observer observer;
 	void *observer_context;
 
-	uint64_t id_limit;        /* writer only: ids below this are noted as used */
+	uint64_t id_limit;                /* writer only: ids below this are noted as used */
 	_Atomic uint32_t days[DAY_SLOTS]; /* those that have digests, at day % DAY_SLOTS */
 	pthread_mutex_t space_lock;
 	int64_t space_checked_us;

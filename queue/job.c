@@ -39,11 +39,38 @@ static void add_target(struct job *job, struct job_recipient *recipient, const c
 	recipient->target = i;
 }
 
+/* A notice has one recipient, who may be longer than an address of ours. */
+static void add_sender(struct job *job, struct job_recipient *recipient)
+{
+	job->targets[0].address = recipient->held->address;
+	job->targets[0].params = recipient->held->params;
+	job->target_count = 1;
+	recipient->fate = FATE_SEND;
+	recipient->target = 0;
+}
+
+/*
+ * The mailbox is gone and its address has fallen to the catch-all or to postmaster's: they get what
+ * comes from now on, but what was held for somebody else stays held.
+ */
+static bool fell_through(const struct job *job, const struct route_facts *facts)
+{
+	const struct release_hooks *hooks = &job->worker->release->hooks;
+	const uint8_t *mailbox = job->box->mailbox;
+
+	if (facts->match != MATCH_CATCHALL && facts->match != MATCH_POSTMASTER)
+		return false;
+	return memcmp(facts->uuid, mailbox, ROUTE_UUID_BYTES) != 0 && hooks->known != NULL &&
+	       !hooks->known(hooks->context, mailbox);
+}
+
 static enum fate fate_of(const struct job *job, const struct route *route)
 {
 	const uint8_t *owner = route->facts.uuid;
 	bool other = !is_zero(owner) && memcmp(owner, job->box->mailbox, ROUTE_UUID_BYTES) != 0;
 
+	if (fell_through(job, &route->facts))
+		return FATE_NOBODY;
 	switch (route->verdict) {
 	case ROUTE_REWRITE: return FATE_SEND;
 	case ROUTE_HOLD: return other ? FATE_REHOME : FATE_HELD;
@@ -53,7 +80,8 @@ static enum fate fate_of(const struct job *job, const struct route *route)
 	case ROUTE_TRYAGAIN: break;
 	}
 	/* Something about this one address, not about what the mailbox or we know: others go on. */
-	if (route->facts.claims > 1 || route->facts.vanished)
+	if (route->facts.claims > 1 || route->facts.vanished ||
+		(route->facts.match == MATCH_BARE && route->facts.physical_fault != NULL))
 		return FATE_NOBODY;
 	return FATE_UNDECIDED;
 }
@@ -64,7 +92,7 @@ static void route_one(struct job *job, struct job_recipient *recipient)
 	struct route route;
 
 	if (job->is_notice) {
-		add_target(job, recipient, recipient->held->address);
+		add_sender(job, recipient);
 		return;
 	}
 	hooks->route(hooks->context, recipient->held->address, &route);
@@ -234,12 +262,15 @@ static enum step send_job(struct job *job)
 		count_connection(job->worker);
 		return decide_and_send(job) ? STEP_NEXT : STEP_PARK;
 	}
-	while (!decide_and_send(job)) {
-		enum step step = connect_session(job->worker, job->box);
-		if (step != STEP_NEXT)
-			return step;
-	}
-	return STEP_NEXT;
+	if (decide_and_send(job))
+		return STEP_NEXT;
+	enum step step = connect_session(job->worker, job->box);
+	if (step != STEP_NEXT || decide_and_send(job))
+		return step;
+	struct answer gone = { .stage = STAGE_EHLO };
+	reply_set(&gone.reply, "closing as soon as it has greeted");
+	trouble_found(job->worker, &gone);
+	return STEP_PARK;
 }
 
 /* --- what else the look-up said ---------------------------------------------------------- */
@@ -285,12 +316,10 @@ static enum step conclude(struct job *job)
 			rehome(job, &job->recipients[i]);
 	if (step != STEP_NEXT && step != STEP_AGAIN)
 		return step;
-	if (any(job, FATE_HELD)) {
+	if (any(job, FATE_HELD) || any(job, FATE_UNDECIDED)) {
 		settle_forget(job->worker, job->box, job->message);
-		return STEP_HELD;
+		return any(job, FATE_HELD) ? STEP_HELD : STEP_UNDECIDED;
 	}
-	if (any(job, FATE_UNDECIDED))
-		return STEP_UNDECIDED;
 	if (step == STEP_NEXT && !job->delayed && any(job, FATE_LATER))
 		return STEP_AGAIN;
 	if (step == STEP_NEXT)

@@ -78,10 +78,11 @@ int leaving_delivered(const struct leaving *leaving, const struct job *job)
 
 	if (leaving->count == 0)
 		return 0;
-	while ((result = take_off(leaving, job, tell)) != HOLDQ_OK && result != HOLDQ_BROKEN &&
-		!job->worker->release->stop) {
+	while ((result = take_off(leaving, job, tell)) != HOLDQ_OK && result != HOLDQ_BROKEN) {
 		log_error("release", "delivered but not removed yet id=%s: %s",
 			job->message->envelope.id, holdq_reason());
+		if (!tell && job->worker->release->stop)
+			break;
 		if (!tell)
 			clock_sleep_us(CLOCK_SECOND);
 		tell = false; /* it may be the notice that does not fit */

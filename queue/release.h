@@ -25,6 +25,10 @@ struct release_hooks {
 	void (*unclear)(void *context, const char *physical);
 	/* A name of the mailbox for the log. */
 	void (*name)(void *context, const uint8_t *mailbox, char *name_r, size_t size);
+	/* Whether the directory still has the mailbox. */
+	bool (*known)(void *context, const uint8_t *mailbox);
+	/* The store is unusable: nothing is released until the process starts again. Quick. */
+	void (*broken)(void *context, const char *reason);
 };
 
 enum release_tls { RELEASE_TLS_NONE, RELEASE_TLS_MAY, RELEASE_TLS_ENCRYPT, RELEASE_TLS_VERIFY };

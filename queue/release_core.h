@@ -121,14 +121,14 @@ void settings_drop(struct release *release, struct settings **settings); /* it i
 void release_wake_box(struct release *release, struct box *box, bool by_name);
 void release_stored(struct release *release, const uint8_t *mailbox); /* new mail; lock held */
 void release_hurry(struct box *box, int64_t now_us);
-void release_due(struct release *release, int64_t due_us);            /* lock held */
+void release_due(struct release *release, int64_t due_us); /* lock held */
 
 /* job.c */
 enum step job_run(struct worker *worker, struct box *box, uint64_t id);
 
 /* settle.c */
 enum step job_settle(struct job *job);
-/* The mailbox is held again: what was refused before does not count any more. */
+/* The mailbox is held again, or in transfer: what was refused before does not count any more. */
 void settle_forget(struct worker *worker, struct box *box, const struct holdq_message *message);
 
 /* trouble.c */

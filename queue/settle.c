@@ -171,10 +171,24 @@ static void recipient_delayed(struct settling *s, struct holdq_held_recipient *h
 	write_record(s->job->worker->release, s->job->message->id, held);
 }
 
+/* Refusals from before a hold; settle_forget finds the records it knows of, but those of an earlier
+ * process are many. */
+static void start_over(const struct settling *s, struct holdq_held_recipient *held)
+{
+	int64_t seen_held = s->job->box->held_us;
+
+	if (held->release_began_us >= seen_held || seen_held > s->wall_us)
+		return;
+	held->release_began_us = held->trouble_us = 0;
+	held->attempts = 0;
+}
+
 static void settle_one(struct settling *s, const struct job_recipient *recipient)
 {
 	const struct smtp_recipient *target = &s->job->targets[recipient->target];
 	const struct answer *answer = &target->answer;
+
+	start_over(s, recipient->held);
 	struct outcome outcome =
 		outcome_decide(answer->stage, &answer->reply, recipient->held->attempts + 1);
 
@@ -252,6 +266,23 @@ static void step_aside(struct settling *s)
 	job->delayed = true;
 }
 
+/* The mailbox waits, with this message or with one that had stepped aside. */
+static void delay_mailbox(struct settling *s)
+{
+	struct box *box = s->job->box;
+	struct box_delay *delay = box_delay_find(box, s->job->message->id);
+
+	box->failures++;
+	if (box->since_us == 0)
+		box->since_us = s->now_us;
+	if (delay != NULL) {
+		delay->mark_us = trouble_clock_now(s);
+		return;
+	}
+	box->refused_id = s->job->message->id;
+	box->refused_mark_us = trouble_clock_now(s);
+}
+
 static enum step end(struct settling *s)
 {
 	struct box *box = s->job->box;
@@ -261,11 +292,7 @@ static enum step end(struct settling *s)
 		box->since_us = 0;
 	}
 	if (s->delay_mailbox) {
-		box->failures++;
-		if (box->since_us == 0)
-			box->since_us = s->now_us;
-		box->refused_id = s->job->message->id;
-		box->refused_mark_us = trouble_clock_now(s);
+		delay_mailbox(s);
 		return STEP_DELAY;
 	}
 	if (s->again)
@@ -329,4 +356,6 @@ void settle_forget(struct worker *worker, struct box *box, const struct holdq_me
 	box->failures = 0;
 	box->began_us = box->since_us = 0;
 	box->refused_id = 0;
+	box->cursor = box->vanished = 0;
+	box->held_us = clock_wall_us();
 }

@@ -103,6 +103,18 @@ static void finish_pass(struct release *release, struct box *box)
 		box_drop(&release->table, box);
 }
 
+/* A stop that came before a removal looks alike, and is none. */
+static void say_broken(struct release *release)
+{
+	if (release->broken || release->stop)
+		return;
+	release->broken = true;
+	log_error("release",
+		"the hold queue is unusable, nothing is released until this process starts again");
+	if (release->hooks.broken != NULL)
+		release->hooks.broken(release->hooks.context, holdq_reason());
+}
+
 static void finish(struct worker *worker, struct box *box, enum step step)
 {
 	struct release *release = worker->release;
@@ -115,11 +127,7 @@ static void finish(struct worker *worker, struct box *box, enum step step)
 		put_aside(release, box, BOX_PARKED, INT64_MAX);
 		release_due(release, release->relay.trouble ? release->relay.next_us : now);
 	} else if (step == STEP_BROKEN) {
-		if (!release->broken && !release->stop)
-			log_error("release",
-				"the hold queue is unusable, nothing is released until "
-				"this process starts again");
-		release->broken = true;
+		say_broken(release);
 		put_aside(release, box, BOX_PARKED, INT64_MAX);
 	} else if (box->woken || step == STEP_MORE || (step == STEP_END && box->stored)) {
 		put_in_line(release, box);
@@ -165,21 +173,10 @@ static void warn_vanished(struct worker *worker, struct box *box)
 }
 
 /* Those that stepped aside come first once they are due. */
-static size_t due_delays(const struct box *box, uint64_t *ids_r)
-{
-	int64_t now = clock_mono_us();
-	size_t n = 0;
-
-	for (size_t i = 0; i < box->delay_count && n < RELEASE_SLICE; i++)
-		if (box->delays[i].due_us <= now)
-			ids_r[n++] = box->delays[i].id;
-	return n;
-}
-
 static enum step retry_delays(struct worker *worker, struct box *box)
 {
 	uint64_t ids[RELEASE_SLICE];
-	size_t count = due_delays(box, ids);
+	size_t count = box_delays_due(box, clock_mono_us(), ids, RELEASE_SLICE);
 	enum step step = STEP_NEXT;
 
 	for (size_t i = 0; i < count && step == STEP_NEXT && !worker->release->stop; i++)

@@ -117,7 +117,9 @@ static uint64_t left(struct holdq *queue)
 
 static void release(struct holdq *queue, const struct plan *plan)
 {
-	const struct release_hooks hooks = { NULL, on_begin, on_end, on_route, on_unclear, NULL };
+	const struct release_hooks hooks = {
+		.begin = on_begin, .end = on_end, .route = on_route, .unclear = on_unclear
+	};
 	int64_t began = clock_mono_us(), until = began + (int64_t)plan->seconds * CLOCK_SECOND;
 	struct release_totals totals;
 	const char *error = "";

@@ -22,6 +22,7 @@ struct holdq {
 	void *context;
 	char *notice, *notice_to;
 	unsigned notices, failing;
+	bool broken;
 };
 
 const uint8_t holdq_notices[ROUTE_UUID_BYTES];
@@ -256,6 +257,13 @@ void fake_fail_removals(struct holdq *queue, unsigned count)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+void fake_break(struct holdq *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->broken = true;
+	pthread_mutex_unlock(&queue->lock);
+}
+
 /* --- the contract ------------------------------------------------------------------------ */
 
 const char *holdq_reason(void)
@@ -395,7 +403,9 @@ enum holdq_result holdq_remove(struct holdq *queue, uint64_t id, const uint32_t 
 
 	pthread_mutex_lock(&queue->lock);
 	struct stored *s = find(queue, id);
-	if (queue->failing > 0) {
+	if (queue->broken) {
+		result = HOLDQ_BROKEN;
+	} else if (queue->failing > 0) {
 		queue->failing--;
 		result = HOLDQ_FAILED;
 	} else if (s == NULL) {

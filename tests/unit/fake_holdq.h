@@ -21,5 +21,6 @@ const char *fake_notice(struct holdq *queue, const char **recipient_r);
 unsigned fake_notices(struct holdq *queue); /* stored so far */
 uint32_t fake_attempts(struct holdq *queue, uint64_t id);
 void fake_fail_removals(struct holdq *queue, unsigned count); /* the next ones */
+void fake_break(struct holdq *queue);                         /* unusable from now on */
 
 #endif

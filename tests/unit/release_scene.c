@@ -40,6 +40,7 @@ static void on_route(void *context, const char *recipient, struct route *route_r
 	memset(route_r, 0, sizeof *route_r);
 	route_r->verdict = ROUTE_REWRITE;
 	route_r->reason = "as the test wants it";
+	route_r->facts.match = scene.caught ? MATCH_CATCHALL : MATCH_FULL;
 	pthread_mutex_lock(&scene.lock);
 	scene.looked++;
 	scene.outside |= scene.begun == scene.ended;
@@ -49,6 +50,10 @@ static void on_route(void *context, const char *recipient, struct route *route_r
 		route_r->verdict = scene.said[i].verdict;
 		if (scene.said[i].owner[0] != '\0')
 			owner = scene.said[i].owner;
+	}
+	if (strchr(recipient, '+') != NULL && route_r->verdict == ROUTE_TRYAGAIN) {
+		route_r->facts.match = MATCH_BARE;
+		route_r->facts.physical_fault = "too long with the subaddress";
 	}
 	fake_mailbox(owner, route_r->facts.uuid);
 	pthread_mutex_unlock(&scene.lock);
@@ -68,6 +73,20 @@ static void on_name(void *context, const uint8_t *mailbox, char *name_r, size_t 
 {
 	(void)context;
 	snprintf(name_r, size, "%.16s", (const char *)mailbox);
+}
+
+static bool on_known(void *context, const uint8_t *mailbox)
+{
+	(void)context;
+	(void)mailbox;
+	return !scene.gone;
+}
+
+static void on_broken(void *context, const char *reason)
+{
+	(void)context;
+	(void)reason;
+	scene.broken++;
 }
 
 void say(const char *name, enum route_verdict verdict, const char *owner)
@@ -105,7 +124,7 @@ void set_up(bool lmtp, const struct server_rule *rules)
 void go(void)
 {
 	const struct release_hooks hooks = { &scene, on_begin, on_end, on_route, on_unclear,
-		on_name };
+		on_name, on_known, on_broken };
 	const char *error = NULL;
 
 	scene.release = release_start(scene.queue, &scene.options, &hooks, &error);

@@ -29,6 +29,9 @@ struct scene {
 	struct said said[NAMES];
 	atomic_uint begun, ended, unclear, looked;
 	atomic_bool add_more; /* the next look-up is the moment new mail comes */
+	atomic_bool caught;   /* all look-ups end at the catch-all */
+	atomic_bool gone;     /* the directory has none of the mailboxes any more */
+	atomic_uint broken;   /* times the store was said to be unusable */
 	bool outside;         /* a look-up came without begin */
 	int max_open;
 };

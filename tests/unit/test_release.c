@@ -119,6 +119,24 @@ static void test_undecided_waits(void **state)
 	tear_down();
 }
 
+/* What is wrong with one address alone is no reason for the others to wait. */
+static void test_one_address_blocks_nobody(void **state)
+{
+	(void)state;
+	set_up(false, NULL);
+	say("long", ROUTE_TRYAGAIN, "anna");
+	fake_add(scene.queue, "anna", "s@o", "", "long+detail@x", "", "Subject: 1\r\n\r\n");
+	add("anna", "2");
+	go();
+	WAIT_FOR(server_count(scene.server) == 1);
+	assert_int_equal(mark_of(0), 2);
+	assert_int_equal(fake_count(scene.queue, "anna"), 1);
+	say("long", ROUTE_REWRITE, "anna");
+	wake("anna");
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	tear_down();
+}
+
 static void test_vanished_stays(void **state)
 {
 	(void)state;
@@ -135,6 +153,30 @@ static void test_vanished_stays(void **state)
 	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
 	assert_int_equal(server_count(scene.server), 4);
 	tear_down();
+}
+
+/* An address without its mailbox falls to the catch-all: new mail may, held mail must not. */
+static void test_vanished_is_not_caught(void **state)
+{
+	(void)state;
+	for (int held = 0; held < 2; held++) {
+		set_up(false, NULL);
+		scene.caught = scene.gone = true;
+		say("anna", held ? ROUTE_HOLD : ROUTE_REWRITE, "all");
+		add("anna", "1");
+		fake_add(scene.queue, "all", "s@o", "", "any@x", "", "Subject: 2\r\n\r\n");
+		say("any", ROUTE_REWRITE, "all");
+		go();
+		WAIT_FOR(server_count(scene.server) == 1);
+		WAIT_FOR(scene.looked >= 2 && totals().workers_busy == 0);
+		assert_int_equal(mark_of(0), 2);
+		assert_int_equal(fake_count(scene.queue, "anna"), 1);
+		scene.gone = false; /* an administrator took the address off: as he wishes */
+		say("anna", ROUTE_REWRITE, "all");
+		wake("anna");
+		WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+		tear_down();
+	}
 }
 
 static void test_rehomed(void **state)
@@ -320,7 +362,9 @@ int main(void)
 		cmocka_unit_test(test_held_in_the_middle),
 		cmocka_unit_test(test_new_mail_meanwhile),
 		cmocka_unit_test(test_undecided_waits),
+		cmocka_unit_test(test_one_address_blocks_nobody),
 		cmocka_unit_test(test_vanished_stays),
+		cmocka_unit_test(test_vanished_is_not_caught),
 		cmocka_unit_test(test_rehomed),
 		cmocka_unit_test(test_rehomed_behind),
 		cmocka_unit_test(test_one_place_once),

@@ -151,6 +151,23 @@ static void test_notice_refused(void **state)
 	tear_down();
 }
 
+/* A sender longer than an address may be here is not cut to somebody else's. */
+static void test_notice_to_a_long_sender(void **state)
+{
+	char to[700], wanted[704];
+
+	(void)state;
+	set_up(false, NULL);
+	memset(to, 'l', sizeof to);
+	memcpy(to + 600, "@somewhere.example", 19);
+	snprintf(wanted, sizeof wanted, "<%s>", to);
+	fake_add(scene.queue, "", "", "", to, "", "Subject: 1\r\n\r\n");
+	go();
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	assert_string_equal(server_mail(scene.server, 0)->recipients, wanted);
+	tear_down();
+}
+
 static void test_expires(void **state)
 {
 	const struct server_rule rules[] = {
@@ -170,6 +187,72 @@ static void test_expires(void **state)
 	assert_int_equal(totals().expired, 1);
 	assert_true(totals().deferred >= 3);
 	assert_non_null(strstr(fake_notice(scene.queue, NULL), "Status: 4.4.7\r\n"));
+	tear_down();
+}
+
+static const struct server_rule refuses_content[] = {
+	{ ".", NULL, 0, 0, "451 4.3.0 cannot take this" },
+	{ NULL, NULL, 0, 0, NULL },
+};
+
+/* What was refused before a hold does not count after it, whoever remembers it. */
+static void test_hold_starts_over(void **state)
+{
+	(void)state;
+	set_up(false, refuses_content);
+	add("anna", "1");
+	uint64_t second = add("anna", "2");
+	go();
+	WAIT_FOR(fake_attempts(scene.queue, second) >= 3);
+	release_stop(&scene.release);
+	say("anna", ROUTE_HOLD, NULL);
+	unsigned looked = scene.looked;
+	scene.options.retry_min_us = scene.options.retry_max_us = 300 * CLOCK_MS;
+	go();
+	WAIT_FOR(scene.looked > looked && totals().workers_busy == 0);
+	uint32_t before = fake_attempts(scene.queue, second);
+	say("anna", ROUTE_REWRITE, NULL);
+	wake("anna");
+	WAIT_FOR(fake_attempts(scene.queue, second) != before);
+	assert_in_range(fake_attempts(scene.queue, second), 1, 2);
+	tear_down();
+}
+
+/* A mailbox in transfer is not refused: what comes after it is new. */
+static void test_transfer_starts_over(void **state)
+{
+	(void)state;
+	set_up(false, refuses_content);
+	uint64_t first = add("anna", "1");
+	uint64_t second = add("anna", "2");
+	go();
+	WAIT_FOR(fake_attempts(scene.queue, second) >= 3);
+	say("anna", ROUTE_DEFER, NULL);
+	WAIT_FOR(fake_attempts(scene.queue, first) == 0 && fake_attempts(scene.queue, second) == 0);
+	say("anna", ROUTE_REWRITE, NULL);
+	server_rules(scene.server, NULL);
+	wake("anna");
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	expect_order("anna", 2);
+	tear_down();
+}
+
+/* However many step aside, and however soon they are due: each gets its turn. */
+static void test_no_delay_starves(void **state)
+{
+	const struct server_rule rules[] = {
+		{ "RCPT", NULL, 0, 0, "450 4.2.1 later" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+	uint64_t id = 0;
+
+	(void)state;
+	set_up(false, rules);
+	scene.options.retry_min_us = scene.options.retry_max_us = 1;
+	for (int i = 0; i < 70; i++)
+		id = fake_add(scene.queue, "", "", "", "sender@o", "", "Subject: 1\r\n\r\n");
+	go();
+	WAIT_FOR(fake_attempts(scene.queue, id) >= 3);
 	tear_down();
 }
 
@@ -203,7 +286,11 @@ int main(void)
 		cmocka_unit_test(test_sender_refused),
 		cmocka_unit_test(test_bounces),
 		cmocka_unit_test(test_notice_refused),
+		cmocka_unit_test(test_notice_to_a_long_sender),
 		cmocka_unit_test(test_expires),
+		cmocka_unit_test(test_hold_starts_over),
+		cmocka_unit_test(test_transfer_starts_over),
+		cmocka_unit_test(test_no_delay_starves),
 		cmocka_unit_test(test_lmtp_each),
 	};
 

@@ -64,6 +64,27 @@ static void test_no_storm(void **state)
 	tear_down();
 }
 
+/* A listener that greets and goes is in trouble like one that does not greet. */
+static void test_gone_after_the_greeting(void **state)
+{
+	const struct server_rule rules[] = {
+		{ "EHLO", NULL, 0, 0, "250 server.example\r\n421 4.3.2 closing" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+
+	(void)state;
+	set_up(false, rules);
+	scene.options.retry_min_us = scene.options.retry_max_us = 100 * CLOCK_MS;
+	add("anna", "1");
+	go();
+	WAIT_FOR(totals().listener_trouble);
+	clock_sleep_us(300 * CLOCK_MS);
+	assert_in_range(server_connections(scene.server), 1, 5);
+	server_rules(scene.server, NULL);
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	tear_down();
+}
+
 /* Trouble does not count towards expiry, refusals around it do. */
 static void test_trouble_not_counted(void **state)
 {
@@ -91,6 +112,38 @@ static void test_trouble_not_counted(void **state)
 	uint32_t attempts = fake_attempts(scene.queue, id);
 	server_rules(scene.server, refuse);
 	WAIT_FOR(fake_attempts(scene.queue, id) > attempts + 1); /* still there, still tried */
+	WAIT_FOR(totals().expired == 1);
+	tear_down();
+}
+
+/* Each span of trouble is left out once, also for what had stepped aside before it. */
+static void test_trouble_left_out_once(void **state)
+{
+	const struct server_rule content[] = {
+		{ ".", NULL, 0, 0, "451 4.3.0 cannot take this" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+	const struct server_rule refuse[] = {
+		{ "RCPT", NULL, 0, 0, "450 4.2.1 later" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+	const struct server_rule down[] = {
+		{ "CONNECT", NULL, 0, 0, "554 no" },
+		{ "RCPT", NULL, 0, 0, "421 4.3.2 going down" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+
+	(void)state;
+	set_up(false, content);
+	scene.options.expire_us = 400 * CLOCK_MS;
+	scene.options.retry_min_us = scene.options.retry_max_us = 20 * CLOCK_MS;
+	uint64_t id = add("anna", "1");
+	go();
+	WAIT_FOR(fake_attempts(scene.queue, id) == 3);
+	server_rules(scene.server, down);
+	WAIT_FOR(totals().listener_trouble);
+	clock_sleep_us(500 * CLOCK_MS);
+	server_rules(scene.server, refuse);
 	WAIT_FOR(totals().expired == 1);
 	tear_down();
 }
@@ -216,18 +269,38 @@ static void test_removal_fails(void **state)
 	tear_down();
 }
 
+/* Whoever runs the release must hear of it: only a new start helps. */
+static void test_broken_store(void **state)
+{
+	(void)state;
+	set_up(false, NULL);
+	scene.options.workers = 1;
+	add("anna", "1");
+	add("bert", "2");
+	fake_break(scene.queue);
+	go();
+	WAIT_FOR(scene.broken == 1);
+	clock_sleep_us(50 * CLOCK_MS);
+	assert_int_equal(scene.broken, 1);
+	assert_int_equal(server_count(scene.server), 1); /* none after the first */
+	tear_down();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_listener_down),
 		cmocka_unit_test(test_no_storm),
+		cmocka_unit_test(test_gone_after_the_greeting),
 		cmocka_unit_test(test_trouble_not_counted),
+		cmocka_unit_test(test_trouble_left_out_once),
 		cmocka_unit_test(test_relay_denied),
 		cmocka_unit_test(test_session_limit),
 		cmocka_unit_test(test_link_breaks),
 		cmocka_unit_test(test_poison),
 		cmocka_unit_test(test_lost_reply),
 		cmocka_unit_test(test_removal_fails),
+		cmocka_unit_test(test_broken_store),
 	};
 
 	scene_quiet();
