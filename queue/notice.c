@@ -63,6 +63,13 @@ static size_t take_utf8(const char *text, unsigned long *code_r)
 	return len;
 }
 
+/* Of the envelope, which is as the client gave it: no line may begin in it. */
+static void put_clean(struct str *out, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		str_append_c(out, (unsigned char)text[i] >= ' ' && text[i] != 0x7f ? text[i] : '?');
+}
+
 /* "rfc822; a@b", or "utf-8; \x{E9}@b" (RFC 6533 section 3, the form that is safe in ASCII). */
 static void put_address(struct str *out, const char *address)
 {
@@ -110,7 +117,7 @@ static void put_original_recipient(struct str *out, const char *params)
 		return;
 	size_t type = (size_t)(semicolon - value);
 	str_append_z(out, "Original-Recipient: ");
-	str_append(out, value, type);
+	put_clean(out, value, type);
 	str_append_z(out, "; ");
 	put_decoded(out, semicolon + 1, len - type - 1);
 	str_append_z(out, "\r\n");
@@ -139,8 +146,9 @@ static void put_header(struct str *out, const struct notice *notice, const char 
 	char date[64];
 
 	str_printf(out, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", notice->hostname);
-	str_printf(out, "To: <%s>\r\n", notice->envelope->sender);
-	str_printf(out, "Subject: %s\r\n", kinds[notice->kind].subject);
+	str_append_z(out, "To: <");
+	put_clean(out, notice->envelope->sender, strlen(notice->envelope->sender));
+	str_printf(out, ">\r\nSubject: %s\r\n", kinds[notice->kind].subject);
 	str_printf(out, "Date: %s\r\n", clock_rfc5322(date, sizeof date, notice->now_us));
 	str_printf(out, "Message-ID: <%s@%s>\r\n", boundary, notice->hostname);
 	str_append_z(out, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
@@ -163,10 +171,13 @@ static void put_text(struct str *out, const struct notice *notice, const char *b
 	for (size_t i = 0; i < notice->count; i++) {
 		str_append_z(out, "\r\n  ");
 		const char *address = notice->recipients[i].address;
-		if (has_8bit(address, strlen(address)))
+		if (has_8bit(address, strlen(address))) {
 			put_address(out, address);
-		else
-			str_printf(out, "<%s>", address);
+		} else {
+			str_append_c(out, '<');
+			put_clean(out, address, strlen(address));
+			str_append_c(out, '>');
+		}
 		str_append_z(out, "\r\n    ");
 		put_diagnostic(out, notice->recipients[i].diagnostic);
 		str_append_z(out, "\r\n");

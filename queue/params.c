@@ -48,12 +48,20 @@ bool params_lists(const char *params, const char *name, const char *word)
 	return false;
 }
 
+static bool is_clean(const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)value[i] < ' ' || value[i] == 0x7f)
+			return false;
+	return true;
+}
+
 void params_copy(const char *params, const char *name, struct str *out)
 {
 	const char *value;
 	size_t len;
 
-	if (!params_get(params, name, &value, &len))
+	if (!params_get(params, name, &value, &len) || !is_clean(value, len))
 		return;
 	str_append_c(out, ' ');
 	str_append_z(out, name);

@@ -13,7 +13,7 @@ bool params_get(const char *params, const char *name, const char **value_r, size
 bool params_has(const char *params, const char *name);
 /* Whether the parameter has exactly this value, or, in a comma-separated one, lists it. */
 bool params_lists(const char *params, const char *name, const char *word);
-/* Appends " NAME=value" as given where the parameter is there. */
+/* Appends " NAME=value" as given where the parameter is there, without control characters. */
 void params_copy(const char *params, const char *name, struct str *out);
 
 #endif

@@ -96,6 +96,7 @@ static int hello(struct smtp *smtp, const char *hostname, struct answer *failure
 
 static int secure(struct smtp *smtp, const struct smtp_settings *settings, struct answer *failure)
 {
+	const char *host = settings->endpoint.host ? settings->endpoint.host : "localhost";
 	const char *error;
 
 	if (!smtp->ehlo.starttls)
@@ -105,7 +106,7 @@ static int secure(struct smtp *smtp, const struct smtp_settings *settings, struc
 	if (command(smtp, STAGE_TLS, "STARTTLS", NULL, failure) < 0 ||
 		expect(smtp, STAGE_TLS, NULL, NULL, failure) < 0)
 		return -1;
-	if (link_start_tls(smtp->link, settings->tls, settings->endpoint.host, &error) < 0)
+	if (link_start_tls(smtp->link, settings->tls, host, &error) < 0)
 		return fail(failure, STAGE_TLS, error);
 	return hello(smtp, settings->hostname, failure);
 }

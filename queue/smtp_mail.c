@@ -70,7 +70,8 @@ static int has_8bit(struct smtp *smtp, struct smtp_mail *mail, bool header_only)
 			return 1;
 		if (end != NULL)
 			return 0;
-		offset += len;
+		/* The end of the header may lie across two reads. */
+		offset += header_only && len == SMTP_CHUNK ? len - 3 : len;
 	} while (len > 0);
 	return 0;
 }
@@ -112,6 +113,25 @@ static bool refuse(struct smtp *smtp, struct smtp_mail *mail)
 	reply_set(&reply, text);
 	answer_pending(mail, stage, &reply);
 	return true;
+}
+
+/* What could be taken for a command of its own is not sent. */
+static bool may_send(const struct smtp_recipient *recipient)
+{
+	return !has_control(recipient->address);
+}
+
+static void refuse_recipients(struct smtp_mail *mail)
+{
+	struct answer *answer;
+
+	for (size_t i = 0; i < mail->count; i++) {
+		answer = &mail->recipients[i].answer;
+		if (answer->stage != STAGE_PENDING || may_send(&mail->recipients[i]))
+			continue;
+		answer->stage = STAGE_RCPT;
+		reply_set(&answer->reply, "553 5.1.3 control character in the recipient's address");
+	}
 }
 
 /* --- envelope ---------------------------------------------------------------------------- */
@@ -174,7 +194,8 @@ static int put_group(struct smtp *smtp, struct smtp_mail *mail)
 		put_verb(smtp, mail, VERB_RSET, 0);
 	put_verb(smtp, mail, VERB_MAIL, 0);
 	for (size_t i = 0; i < mail->count; i++)
-		put_verb(smtp, mail, VERB_RCPT, i);
+		if (may_send(&mail->recipients[i]))
+			put_verb(smtp, mail, VERB_RCPT, i);
 	put_verb(smtp, mail, VERB_DATA, 0);
 	return flush(smtp, mail);
 }
@@ -235,7 +256,8 @@ static int ask_recipients(struct smtp *smtp, struct smtp_mail *mail)
 
 	for (size_t i = 0; i < mail->count; i++) {
 		struct answer *answer = &mail->recipients[i].answer;
-		if (!smtp->ehlo.pipelining && answer->stage != STAGE_PENDING)
+		if (!may_send(&mail->recipients[i]) ||
+			(!smtp->ehlo.pipelining && answer->stage != STAGE_PENDING))
 			continue;
 		if (ask(smtp, mail, VERB_RCPT, i, &reply) < 0)
 			return -1;
@@ -382,7 +404,8 @@ void smtp_send(struct smtp *smtp, struct smtp_mail *mail)
 
 	for (size_t i = 0; i < mail->count; i++)
 		mail->recipients[i].answer.stage = STAGE_PENDING;
-	if (refuse(smtp, mail))
+	refuse_recipients(mail);
+	if (pending(mail) == 0 || refuse(smtp, mail))
 		return;
 	if (read_chunk(smtp, mail, 0, &len) < 0) {
 		give_up_why(smtp, mail, STAGE_LOST, "content cannot be read");

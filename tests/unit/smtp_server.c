@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/mem.h"
@@ -22,7 +23,8 @@ struct server {
 	pthread_t acceptor;
 	bool lmtp, stop;
 	char *ehlo;
-	char listener[64];
+	char listener[128];
+	char path[100]; /* of the unix socket, "" = TCP */
 	int fd;
 	struct server_rule rules[RULES_MAX];
 	int seen[RULES_MAX];
@@ -232,6 +234,9 @@ static void command(struct session *s, char *line)
 	else if (strcasecmp(line, "RSET") == 0) {
 		forget(s);
 		say(s, "250 2.0.0 ok");
+	} else if (strcasecmp(line, "STARTTLS") == 0) {
+		say(s, "220 2.0.0 go, and never come back");
+		s->over = true;
 	} else if (strcasecmp(line, "QUIT") == 0) {
 		say(s, "221 2.0.0 bye");
 		s->over = true;
@@ -298,25 +303,56 @@ void server_rules(struct server *server, const struct server_rule *rules)
 	pthread_mutex_unlock(&server->lock);
 }
 
-struct server *server_start(bool lmtp, const char *ehlo, const struct server_rule *rules)
+static void listen_inet(struct server *server)
 {
-	struct server *server = mem_zalloc(sizeof *server);
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	socklen_t len = sizeof in;
 
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	pthread_mutex_init(&server->lock, NULL);
-	server->lmtp = lmtp;
-	server->ehlo = mem_strdup(ehlo ? ehlo : "PIPELINING\n8BITMIME\nDSN\nSIZE 10000000");
-	server_rules(server, rules);
 	server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(server->fd, (struct sockaddr *)&in, sizeof in) < 0 || listen(server->fd, 64) < 0 ||
 		getsockname(server->fd, (struct sockaddr *)&in, &len) < 0)
 		abort();
 	snprintf(server->listener, sizeof server->listener, "%s:127.0.0.1:%d",
-		lmtp ? "lmtp" : "smtp", ntohs(in.sin_port));
+		server->lmtp ? "lmtp" : "smtp", ntohs(in.sin_port));
+}
+
+static void listen_unix(struct server *server)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	snprintf(server->path, sizeof server->path, "/tmp/smtp_server.%d", (int)getpid());
+	snprintf(un.sun_path, sizeof un.sun_path, "%s", server->path);
+	unlink(server->path);
+	server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(server->fd, (struct sockaddr *)&un, sizeof un) < 0 || listen(server->fd, 64) < 0)
+		abort();
+	snprintf(server->listener, sizeof server->listener, "%s:unix:%s",
+		server->lmtp ? "lmtp" : "smtp", server->path);
+}
+
+static struct server *start(bool lmtp, const char *ehlo, const struct server_rule *rules,
+	void (*listen_at)(struct server *server))
+{
+	struct server *server = mem_zalloc(sizeof *server);
+
+	pthread_mutex_init(&server->lock, NULL);
+	server->lmtp = lmtp;
+	server->ehlo = mem_strdup(ehlo ? ehlo : "PIPELINING\n8BITMIME\nDSN\nSIZE 10000000");
+	server_rules(server, rules);
+	listen_at(server);
 	pthread_create(&server->acceptor, NULL, accept_all, server);
 	return server;
+}
+
+struct server *server_start(bool lmtp, const char *ehlo, const struct server_rule *rules)
+{
+	return start(lmtp, ehlo, rules, listen_inet);
+}
+
+struct server *server_start_unix(bool lmtp, const char *ehlo, const struct server_rule *rules)
+{
+	return start(lmtp, ehlo, rules, listen_unix);
 }
 
 void server_stop(struct server **server_p)
@@ -334,6 +370,8 @@ void server_stop(struct server **server_p)
 	for (int i = 0; i < server->connections; i++)
 		pthread_join(server->threads[i], NULL);
 	close(server->fd);
+	if (server->path[0] != '\0')
+		unlink(server->path);
 	for (size_t i = 0; i < server->mail_count; i++) {
 		mem_free(&server->mails[i]->sender);
 		mem_free(&server->mails[i]->recipients);

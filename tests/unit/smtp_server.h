@@ -31,6 +31,7 @@ struct server;
 /* rules end with a NULL verb; NULL: well-behaved. ehlo: lines of the reply to EHLO ("SIZE
  * 1000\nDSN"), NULL = PIPELINING, 8BITMIME, DSN and SIZE. */
 struct server *server_start(bool lmtp, const char *ehlo, const struct server_rule *rules);
+struct server *server_start_unix(bool lmtp, const char *ehlo, const struct server_rule *rules);
 void server_rules(struct server *server, const struct server_rule *rules);
 void server_stop(struct server **server);
 const char *server_listener(const struct server *server); /* for release_options */

@@ -192,6 +192,22 @@ static void test_long_reply(void **state)
 	mem_free(&text);
 }
 
+/* The envelope comes from outside: none of it becomes a header field of the notice. */
+static void test_injects_nothing(void **state)
+{
+	const struct notice_recipient recipient = { "c\r\nX-Evil: 1@x",
+		"ORCPT=rfc\r\nX-Evil:2;c@x", "5.1.1", "550 no" };
+	struct holdq_envelope e = envelope();
+
+	(void)state;
+	e.sender = (char *)"s@o>\r\nX-Evil: 3\r\n\r\n<";
+	e.mail_params = (char *)"ENVID=e\r\nX-Evil:4";
+	char *text = write_one(NOTICE_FAILED, &e, &recipient, 1, "A: b\r\n\r\n", true);
+	assert_null(strstr(text, "\r\nX-Evil"));
+	assert_null(strstr(text, "\r\n>\r\n"));
+	mem_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_returned),
 		cmocka_unit_test(test_not_ascii),
 		cmocka_unit_test(test_long_reply),
+		cmocka_unit_test(test_injects_nothing),
 	};
 
 	return cmocka_run_group_tests_name("notice", tests, NULL, NULL);

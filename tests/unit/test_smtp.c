@@ -28,13 +28,12 @@ struct talk {
 	struct smtp_mail mail;
 };
 
-static void open_talk(
-	struct talk *talk, bool lmtp, const char *ehlo, const struct server_rule *rules)
+static void open_talk_with(struct talk *talk, struct server *server)
 {
 	const char *error;
 
 	memset(talk, 0, sizeof *talk);
-	talk->server = server_start(lmtp, ehlo, rules);
+	talk->server = server;
 	talk->smtp = smtp_new();
 	assert_int_equal(
 		endpoint_parse(server_listener(talk->server), &talk->settings.endpoint, &error), 0);
@@ -52,6 +51,12 @@ static void open_talk(
 		.context = (void *)text,
 		.recipients = talk->recipients,
 		.count = 3 };
+}
+
+static void open_talk(
+	struct talk *talk, bool lmtp, const char *ehlo, const struct server_rule *rules)
+{
+	open_talk_with(talk, server_start(lmtp, ehlo, rules));
 }
 
 static int greet(struct talk *talk)
@@ -319,6 +324,52 @@ static void test_cannot_open(void **state)
 	close_talk(&talk);
 }
 
+/* A unix socket has no host to name; one that offers STARTTLS all the same is like any other. */
+static void test_starttls_without_a_host(void **state)
+{
+	const struct tls_options encrypt = { .verify = false };
+	struct answer failure;
+	const char *error;
+	struct talk talk;
+
+	(void)state;
+	for (int required = 0; required < 2; required++) {
+		open_talk_with(&talk, server_start_unix(true, "STARTTLS", NULL));
+		talk.settings.tls = tls_context_new(&encrypt, &error);
+		talk.settings.tls_required = required;
+		assert_int_equal(smtp_open(talk.smtp, &talk.settings, &failure), -required);
+		if (required)
+			assert_int_equal(failure.stage, STAGE_TLS);
+		tls_context_free(&talk.settings.tls);
+		close_talk(&talk);
+	}
+}
+
+/* Nothing of the envelope gets to the other side as a command. */
+static void test_control_characters(void **state)
+{
+	struct talk talk;
+
+	(void)state;
+	open_talk(&talk, false, NULL, NULL);
+	assert_int_equal(greet(&talk), 0);
+	talk.mail.params = "ENVID=e\r\nNOOP RET=HDRS";
+	talk.recipients[0].address = "a@s>\r\nRCPT TO:<evil@x";
+	talk.recipients[1].params = "NOTIFY=NEVER\rNOOP ORCPT=rfc822;b@x";
+	smtp_send(talk.smtp, &talk.mail);
+	expect_stages(&talk, STAGE_RCPT, STAGE_DOT, STAGE_DOT);
+	assert_int_equal(talk.recipients[0].answer.reply.code, 553);
+	const struct server_mail *mail = server_mail(talk.server, 0);
+	assert_string_equal(mail->sender, "<s@x> SIZE=39 RET=HDRS");
+	assert_string_equal(mail->recipients, "<b@s> ORCPT=rfc822;b@x, <c@s> ORCPT=rfc822;c@x");
+	assert_int_equal(server_commands(talk.server, "NOOP"), 0);
+	talk.recipients[1].address = talk.recipients[2].address = talk.recipients[0].address;
+	smtp_send(talk.smtp, &talk.mail);
+	expect_stages(&talk, STAGE_RCPT, STAGE_RCPT, STAGE_RCPT);
+	assert_int_equal(server_commands(talk.server, "MAIL"), 1);
+	close_talk(&talk);
+}
+
 static void test_lmtp(void **state)
 {
 	const struct server_rule rules[] = {
@@ -381,6 +432,27 @@ static void test_not_able(void **state)
 	close_talk(&talk);
 }
 
+/* A header that ends where one read ends and the next begins is looked at no further. */
+static void test_header_ends_between_reads(void **state)
+{
+	const size_t header = 32768 - 2;
+	char content[32768 + 64];
+	struct talk talk;
+
+	(void)state;
+	memset(content, 'x', sizeof content);
+	memcpy(content, "Subject: ", 9);
+	snprintf(content + header, sizeof content - header, "\r\n\r\n\xc3\xa9\r\n");
+	open_talk(&talk, false, "PIPELINING\n8BITMIME", NULL);
+	assert_int_equal(greet(&talk), 0);
+	talk.mail.params = "BODY=8BITMIME SMTPUTF8";
+	talk.mail.context = content;
+	talk.mail.bytes = strlen(content);
+	smtp_send(talk.smtp, &talk.mail);
+	expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+	close_talk(&talk);
+}
+
 static void test_goes_stale(void **state)
 {
 	const struct server_rule rules[] = {
@@ -409,8 +481,11 @@ int main(void)
 		cmocka_unit_test(test_closed_mid_data),
 		cmocka_unit_test(test_content_fails),
 		cmocka_unit_test(test_cannot_open),
+		cmocka_unit_test(test_starttls_without_a_host),
+		cmocka_unit_test(test_control_characters),
 		cmocka_unit_test(test_lmtp),
 		cmocka_unit_test(test_not_able),
+		cmocka_unit_test(test_header_ends_between_reads),
 		cmocka_unit_test(test_goes_stale),
 	};
 
