@@ -45,12 +45,13 @@ static void begin_draft(struct content *c, const struct content_capture *capture
 	c->kept = (struct str)STR_INIT;
 	c->state = CONTENT_DRAFT;
 	c->draft = holdq_draft_new(capture->queue);
-	c->digest = begin_digest(c, capture->sender);
 	c->in_body = false;
 	append_draft(c, kept.data, in_body ? c->body_at : kept.len);
 	c->in_body = in_body;
-	if (c->state == CONTENT_DRAFT && in_body && kept.len > c->body_at)
+	if (c->state == CONTENT_DRAFT && in_body) {
+		c->digest = begin_digest(c, capture->sender);
 		append_draft(c, kept.data + c->body_at, kept.len - c->body_at);
+	}
 	str_free(&kept);
 }
 
@@ -130,6 +131,8 @@ static void end_headers(struct content *c, const struct content_capture *capture
 	add(c, "\r\n", 2, true, capture);
 	c->in_body = true;
 	c->body_at = c->kept.len;
+	if (c->state == CONTENT_DRAFT)
+		c->digest = begin_digest(c, capture->sender);
 }
 
 bool content_body(
@@ -146,14 +149,13 @@ struct holdq_draft *content_draft(
 	struct holdq_draft *draft = c->draft;
 
 	*fault_r = c->fault;
-	if (c->state == CONTENT_DRAFT) {
-		c->draft = NULL;
-		return draft;
-	}
 	if (c->state == CONTENT_LOST)
 		return NULL;
-	draft = holdq_draft_new(queue);
-	*fault_r = holdq_draft_append(draft, c->kept.data, c->kept.len);
+	if (c->state == CONTENT_KEPT) {
+		draft = holdq_draft_new(queue);
+		*fault_r = holdq_draft_append(draft, c->kept.data, c->kept.len);
+	}
+	c->draft = NULL;
 	if (*fault_r == HOLDQ_OK && !c->in_body)
 		*fault_r = holdq_draft_append(draft, "\r\n", 2);
 	if (*fault_r != HOLDQ_OK)

@@ -33,7 +33,7 @@ struct content {
 	size_t body_at;              /* where the body begins in kept */
 	struct str message_id, date; /* of the client, as first seen; "" = none */
 	struct holdq_draft *draft;
-	struct digest *digest; /* of sender, Message-ID, Date and the body so far, with a draft */
+	struct digest *digest; /* sender, Message-ID, Date, body so far; in the body of a draft */
 };
 
 /* Asked when the content outgrows the memory: is anybody held? */

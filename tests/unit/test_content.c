@@ -96,6 +96,46 @@ static void huge_headers(void **state)
 	assert_int_equal(fake.content.len, 20 * 30004 + 2 + 6);
 }
 
+static void many_headers(struct bed *bed, const char *message_id)
+{
+	char value[30001];
+
+	memset(value, 'h', sizeof value - 1);
+	value[sizeof value - 1] = '\0';
+	mail(bed, "<s@x>");
+	rcpt(bed, "<h@fed.test>");
+	for (int i = 0; i < 10; i++)
+		connection_header(bed->connection, "X", value);
+	connection_header(bed->connection, "Message-ID", message_id);
+}
+
+/* Two messages alike but for a Message-ID that comes late are two. */
+static void a_message_id_behind_huge_headers_counts(void **state)
+{
+	static const char *const ids[] = { " <1@x>", " <2@x>", " <1@x>" };
+	struct bed *bed = *state;
+	uint8_t digests[3][32];
+
+	for (int i = 0; i < 3; i++) {
+		many_headers(bed, ids[i]);
+		connection_body(bed->connection, "body\r\n", 6);
+		assert_int_equal(eom(bed), REPLY_NONE);
+		memcpy(digests[i], fake.repeat, sizeof digests[i]);
+	}
+	assert_memory_not_equal(digests[0], digests[1], sizeof digests[0]);
+	assert_memory_equal(digests[0], digests[2], sizeof digests[0]);
+}
+
+static void huge_headers_alone_get_their_empty_line(void **state)
+{
+	struct bed *bed = *state;
+
+	many_headers(bed, " <1@x>");
+	assert_int_equal(eom(bed), REPLY_NONE);
+	assert_int_equal(fake.content.len, 10 * 30004 + 19 + 2);
+	assert_memory_equal(fake.content.data + fake.content.len - 4, "\r\n\r\n", 4);
+}
+
 static void the_disk_fills_while_a_large_message_comes(void **state)
 {
 	struct bed *bed = *state;
@@ -135,6 +175,8 @@ int main(void)
 		BED_TEST(a_large_message_in_flight_as_the_flag_flips),
 		BED_TEST(a_message_that_just_fits_is_held_as_the_flag_flips),
 		BED_TEST(huge_headers),
+		BED_TEST(a_message_id_behind_huge_headers_counts),
+		BED_TEST(huge_headers_alone_get_their_empty_line),
 		BED_TEST(the_disk_fills_while_a_large_message_comes),
 		BED_TEST(aborted_transactions_leave_nothing),
 	};
