@@ -107,11 +107,12 @@ static const char *refuse_open(const char *format, ...)
 	return reason;
 }
 
-static int start_failed(struct holdq *queue, const char **error_r)
+/* result: of the store; BDB_OK: it gave what makes no sense. */
+static int start_failed(struct holdq *queue, enum bdb_result result, const char **error_r)
 {
 	*error_r = refuse_open("%s: cannot read the hold queue: %s: copy the directory, then put "
 			       "a sound copy of it in place",
-		queue->dir, bdb_reason());
+		queue->dir, result == BDB_OK ? "a record is damaged" : bdb_reason());
 	return -1;
 }
 
@@ -136,7 +137,7 @@ static int check_fixed(struct holdq *queue, const char *name, const char *value,
 	enum bdb_result result = meta_fixed(queue, name, value, &found);
 
 	if (result != BDB_OK)
-		start_failed(queue, error_r);
+		start_failed(queue, result, error_r);
 	else if (strcmp(str_cstr(&found), value) != 0)
 		*error_r = refuse_open(complaint, queue->dir, str_cstr(&found), value);
 	else
@@ -160,7 +161,8 @@ static int check_identity(struct holdq *queue, const char *node, const char **er
 
 /* --- state at start -------------------------------------------------------------------------- */
 
-static enum bdb_result last_id(struct bdb_table *table, uint64_t *id_r)
+/* key_len: of a sound key; what has another one is as good as the last id there can be. */
+static enum bdb_result last_id(struct bdb_table *table, size_t key_len, uint64_t *id_r)
 {
 	struct bdb_cursor *cursor;
 	struct bdb_item item;
@@ -171,7 +173,7 @@ static enum bdb_result last_id(struct bdb_table *table, uint64_t *id_r)
 		return result;
 	result = bdb_cursor_last(cursor, &item);
 	if (result == BDB_OK)
-		*id_r = key_u64(item.key, item.key_len, 0);
+		*id_r = item.key_len == key_len ? key_u64(item.key, item.key_len, 0) : UINT64_MAX;
 	bdb_cursor_close(&cursor);
 	return result == BDB_NOTFOUND ? BDB_OK : result;
 }
@@ -180,15 +182,17 @@ static enum bdb_result last_id(struct bdb_table *table, uint64_t *id_r)
 static int load_next_id(struct holdq *queue, const char **error_r)
 {
 	uint8_t noted[8] = { 0 };
-	uint64_t message, chunk;
+	uint64_t message = 0, chunk = 0;
 	size_t len;
 	enum bdb_result result =
 		bdb_get_into(queue->meta, NULL, "next", 4, noted, sizeof(noted), &len);
 
-	if ((result != BDB_OK && result != BDB_NOTFOUND) ||
-		last_id(queue->messages, &message) != BDB_OK ||
-		last_id(queue->chunks, &chunk) != BDB_OK)
-		return start_failed(queue, error_r);
+	if (result == BDB_OK || result == BDB_NOTFOUND)
+		result = last_id(queue->messages, ID_KEY, &message);
+	if (result == BDB_OK)
+		result = last_id(queue->chunks, CHUNK_KEY, &chunk);
+	if (result != BDB_OK || message == UINT64_MAX || chunk == UINT64_MAX)
+		return start_failed(queue, result, error_r);
 	uint64_t next = key_u64(noted, len, 0);
 	if (next <= message)
 		next = message + 1;
@@ -207,7 +211,7 @@ static int load_totals(struct holdq *queue, const char **error_r)
 	if (result == BDB_OK)
 		code = totals_decode(value.data, value.len, &queue->totals);
 	if (code != 0 || (result != BDB_OK && result != BDB_NOTFOUND))
-		code = start_failed(queue, error_r);
+		code = start_failed(queue, result, error_r);
 	str_free(&value);
 	return code;
 }
@@ -227,7 +231,8 @@ static int load_days(struct holdq *queue, const char **error_r)
 			queue->days[day % DAY_SLOTS] = day;
 	}
 	bdb_cursor_close(&cursor);
-	return result == BDB_OK || result == BDB_NOTFOUND ? 0 : start_failed(queue, error_r);
+	return result == BDB_OK || result == BDB_NOTFOUND ? 0
+							  : start_failed(queue, result, error_r);
 }
 
 /* --- open and close -------------------------------------------------------------------------- */
@@ -240,7 +245,7 @@ static int load(struct holdq *queue, const struct holdq_options *options, const 
 		load_totals(queue, error_r) != 0 || load_days(queue, error_r) != 0)
 		return -1;
 	if (holdq_sweep(queue) != 0)
-		return start_failed(queue, error_r);
+		return start_failed(queue, BDB_FAILED, error_r);
 	return 0;
 }
 

@@ -99,7 +99,8 @@ static void delete_message(struct batch *batch, uint64_t id)
 	if (batch->trouble == BDB_OK)
 		delete_content(batch, &record);
 	batch->totals.messages--;
-	batch->totals.bytes -= record.bytes;
+	batch->totals.bytes -=
+		record.bytes < batch->totals.bytes ? record.bytes : batch->totals.bytes;
 	envelope_clear(&record.envelope);
 }
 

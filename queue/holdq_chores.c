@@ -113,6 +113,10 @@ int holdq_sweep(struct holdq *queue)
 	if (result == BDB_OK)
 		result = bdb_cursor_seek(cursor, NULL, 0, &item);
 	while (result == BDB_OK) {
+		if (item.key_len != CHUNK_KEY) {
+			result = bdb_cursor_next(cursor, &item);
+			continue;
+		}
 		uint64_t content = key_u64(item.key, item.key_len, 0);
 		if (!is_large(queue, content, &result) && result == BDB_NOTFOUND)
 			note(queue, content);

@@ -71,7 +71,8 @@ static enum bdb_result find_oldest(struct batch *batch, struct holdq_mailbox *he
 	if (result != BDB_OK)
 		return result;
 	result = bdb_cursor_seek(cursor, key, sizeof(key), &item);
-	if (result == BDB_OK && memcmp(item.key, held->mailbox, ROUTE_UUID_BYTES) == 0 &&
+	if (result == BDB_OK && item.key_len == sizeof(key) &&
+		memcmp(item.key, held->mailbox, ROUTE_UUID_BYTES) == 0 &&
 		index_decode(item.value, item.value_len, &record) == 0)
 		held->oldest_us = record.arrived_us;
 	bdb_cursor_close(&cursor);

@@ -254,12 +254,13 @@ static enum bdb_result read_mailboxes(
 	if (result != BDB_OK)
 		return result;
 	result = bdb_cursor_seek(cursor, after, after ? ROUTE_UUID_BYTES : 0, &item);
-	if (result == BDB_OK && after != NULL && memcmp(item.key, after, ROUTE_UUID_BYTES) == 0)
+	if (result == BDB_OK && after != NULL && item.key_len == ROUTE_UUID_BYTES &&
+		memcmp(item.key, after, ROUTE_UUID_BYTES) == 0)
 		result = bdb_cursor_next(cursor, &item);
 	while (result == BDB_OK && *count_r < MAILBOXES_AT_ONCE) {
-		memcpy(found[*count_r].mailbox, item.key, ROUTE_UUID_BYTES);
-		if (mailbox_decode(item.value, item.value_len, &found[*count_r]) == 0)
-			++*count_r;
+		if (item.key_len == ROUTE_UUID_BYTES &&
+			mailbox_decode(item.value, item.value_len, &found[*count_r]) == 0)
+			memcpy(found[(*count_r)++].mailbox, item.key, ROUTE_UUID_BYTES);
 		result = bdb_cursor_next(cursor, &item);
 	}
 	bdb_cursor_close(&cursor);

@@ -53,7 +53,8 @@ static enum bdb_result mark_day(struct search *search, uint32_t day)
 
 	key_digest(key, day, search->repeat, 0);
 	enum bdb_result result = bdb_cursor_seek(search->digests, key, sizeof(key), &item);
-	while (result == BDB_OK && memcmp(item.key, key, prefix) == 0) {
+	while (result == BDB_OK && item.key_len == sizeof(key) &&
+		memcmp(item.key, key, prefix) == 0) {
 		search->id = key_u64(item.key, item.key_len, prefix);
 		result = mark_message(search);
 		if (result == BDB_OK)

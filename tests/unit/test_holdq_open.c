@@ -149,6 +149,56 @@ static void damaged_record(void **state)
 	assert_int_equal(holdq_remove(lab->queue, other, (uint32_t[]){ 0 }, 1, NULL), HOLDQ_OK);
 }
 
+static int count_one(void *context, const struct holdq_mailbox *mailbox)
+{
+	(void)mailbox;
+	++*(unsigned *)context;
+	return 0;
+}
+
+/* Keys of no length of ours, in front of, among and behind the sound ones. */
+static void odd_keys(void **state)
+{
+	static const char *const keys[] = { "\1", "u\1\1", "\377" };
+	const unsigned mailbox = 1;
+	struct lab *lab = *state;
+	struct holdq *queue = lab->queue;
+	unsigned mailboxes = 0;
+	uint64_t id, again;
+	size_t held;
+
+	for (size_t k = 0; k < 3; k++) {
+		bdb_put(queue->digests, NULL, keys[k], strlen(keys[k]), "x", 1, 0);
+		bdb_put(queue->index, NULL, keys[k], strlen(keys[k]), "x", 1, 0);
+		bdb_put(queue->mailboxes, NULL, keys[k], strlen(keys[k]), "x", 1, 0);
+	}
+	assert_int_equal(bdb_put(queue->chunks, NULL, "", 1, "x", 1, 0), BDB_OK);
+	assert_int_equal(lab_put(queue, 100000, 1, &mailbox, 1, 7, &id, &held), HOLDQ_OK);
+	assert_int_equal(lab_put(queue, 100000, 1, &mailbox, 1, 7, &again, &held), HOLDQ_OK);
+	assert_int_equal(held, 0);
+	assert_int_equal(holdq_each_mailbox(queue, count_one, &mailboxes), HOLDQ_OK);
+	assert_int_equal(mailboxes, 1);
+	lab_reopen(lab);
+	assert_true(lab_has(lab->queue, id, 100000, 1));
+	assert_int_equal(holdq_remove(lab->queue, id, (uint32_t[]){ 0 }, 1, NULL), HOLDQ_OK);
+	assert_true(lab_put_one(lab->queue, 10, 2, 1) > id);
+}
+
+/* The last key says which numbers were given; without that none can be. */
+static void odd_last_key(void **state)
+{
+	static const char last[] = "\377\377\377\377\377\377\377\377\0\0\0";
+	struct lab *lab = *state;
+
+	for (size_t len = 1; len <= sizeof(last); len += 11) {
+		assert_int_equal(bdb_put(lab->queue->chunks, NULL, last, len, "x", 1, 0), BDB_OK);
+		holdq_close(&lab->queue);
+		assert_non_null(strstr(refused(lab), "copy"));
+		lab_remove_tree(lab->dir);
+		lab_open(lab);
+	}
+}
+
 /* --- records --------------------------------------------------------------------------------- */
 
 static char text[] = "some text";
@@ -243,6 +293,8 @@ int main(void)
 		TEST(spoiled_log),
 		TEST(spoiled_content),
 		TEST(damaged_record),
+		TEST(odd_keys),
+		TEST(odd_last_key),
 		cmocka_unit_test(records_come_back),
 		cmocka_unit_test(any_bytes_are_survived),
 	};
