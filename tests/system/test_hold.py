@@ -310,6 +310,39 @@ def test_a_vanished_mailbox_keeps_its_held_mail(lab):
     lab.milter.cli("queue", "delete", str(number[0]), "--yes")
 
 
+def test_what_was_held_for_a_vanished_mailbox_is_not_for_the_catch_all():
+    """The catch-all takes what comes for its address from now on."""
+    with Lab(milter_options={"vanish_grace": "0s"}) as lab:
+        address = "gone@example.net"
+        fresh(lab, state="holding", addresses=[address])
+        held = send(lab, address)
+        dn, _ = lab.slapd.search("(mailLocalAddress=%s)" % address, ["uid"])[0]
+        lab.slapd.modify("dn: %s\nchangetype: delete\n" % dn)
+        wait_verdict(lab, address, "rewrite")
+        wait_for(lambda: "address is nobody's now" in lab.milter.log_text(), 15, "the warning")
+        later = send(lab, address)
+        assert later in arrived(lab, "S1", "catchall")
+        assert held not in lab.message_ids("S1", "catchall")
+        assert lab.milter.held() == 1
+        fresh(lab, addresses=[address], physical="again@s2.lab")
+        assert arrived(lab, "S2", "again") == [held]
+
+
+def test_a_subaddress_that_is_too_long_keeps_nobody_waiting(lab):
+    """Anybody can send such a message: it stays held, the mailbox is released."""
+    physical = "u" * 60 + "@s2.lab"
+    address = fresh(lab, state="holding", physical=physical)
+    user, domain = address.split("@")
+    before = lab.milter.held()
+    send(lab, "%s+%s@%s" % (user, "d" * (505 - len(address)), domain))
+    second = send(lab, address)
+    assert lab.milter.held() == before + 2
+    lab.milter.cli("unhold", address)
+    assert arrived(lab, "S2", "u" * 60) == [second]
+    number = [m["id"] for m in held_messages(lab) if "+ddd" in m["recipients"][0]["address"]]
+    lab.milter.cli("queue", "delete", str(number[0]), "--yes")
+
+
 def held_messages(lab):
     listed = lab.milter.cli_json("queue", "list")
     return listed["messages"] if isinstance(listed, dict) else listed
