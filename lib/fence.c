@@ -127,6 +127,7 @@ struct fence {
 	struct str dn;
 	struct fence_progress progress;
 	unsigned raised; /* how often */
+	bool exhausted;  /* there is no larger number */
 	int64_t began_us, deadline_us, raise_at_us, look_us;
 };
 
@@ -160,6 +161,7 @@ static enum ldap_result read_epoch(struct fence *fence, struct federation **now_
 		return result;
 	}
 	*next_r = fence_next_epoch(&nodes, (*now_r)->epoch);
+	fence->exhausted = *next_r == 0;
 	federation_nodes_free(&nodes);
 	return LDAP_DONE;
 }
@@ -175,7 +177,7 @@ static enum ldap_result raise_epoch(struct fence *fence)
 		result = read_epoch(fence, &now, &next);
 		if (result != LDAP_DONE)
 			return result;
-		result = write_epoch(fence, now, next);
+		result = next != 0 ? write_epoch(fence, now, next) : LDAP_REFUSED;
 		federation_free(&now);
 		if (result == LDAP_DONE && fence->raised++ == 0)
 			fence->progress.epoch = next;
@@ -279,6 +281,10 @@ static const char *explain(const struct fence *fence, enum ldap_result result)
 			str_cstr(&fence->dn));
 		return fault;
 	}
+	if (result == LDAP_REFUSED && fence->exhausted)
+		return "restanteEpoch, or what a front door acknowledged, is the largest number "
+		       "there "
+		       "is; set them back to small ones";
 	snprintf(fault, sizeof(fault), "%s", ldap_session_reason(fence->session));
 	return fault;
 }

@@ -58,7 +58,8 @@ void fence_look(const struct federation_nodes *nodes, uint64_t epoch, const char
 	struct fence_progress *progress_r);
 
 /* The number to raise to: above the epoch and above all that was ever acknowledged, so that no
- * old acknowledgement passes for a new one (a federation entry restored from a backup). */
+ * old acknowledgement passes for a new one (a federation entry restored from a backup). 0: there
+ * is none. */
 uint64_t fence_next_epoch(const struct federation_nodes *nodes, uint64_t epoch);
 
 /* After `raised` raises, the time from the last one to the next: 100 ms, doubling up to 10 s. */

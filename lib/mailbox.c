@@ -239,12 +239,34 @@ enum ldap_result mailbox_find(struct ldap_session *session, const char *base, co
 
 /* --- changing ------------------------------------------------------------------------------ */
 
-static void assert_state(const struct mailbox *mailbox, struct str *out)
+static void assert_value(const char *attribute, const char *text, struct str *out)
 {
-	if (mailbox->state_text[0] == '\0')
-		str_append_z(out, "(!(restanteState=*))");
+	if (text[0] == '\0')
+		str_printf(out, "(!(%s=*))", attribute);
 	else
-		add_term(out, "restanteState", mailbox->state_text);
+		add_term(out, attribute, text);
+}
+
+/* That physical address is what a drain will look for: it must be the one that is held. */
+static void assert_seen(const struct mailbox *mailbox, struct str *out)
+{
+	str_append_z(out, "(&");
+	assert_value("restanteState", mailbox->state_text, out);
+	assert_value("mailRoutingAddress", mailbox->physical, out);
+	str_append_c(out, ')');
+}
+
+bool mailbox_csn_fault(const char *dn, const char *before, const char *after, const char **error_r)
+{
+	if (*before == '\0' || *after == '\0' || strcmp(after, before) > 0)
+		return false;
+	snprintf(fault, sizeof(fault),
+		"%s was written, but its version %s is not newer than the one before, %s: the "
+		"clock of the directory server was set back; front doors ignore such a version: "
+		"set the clock right, then write it again",
+		dn, after, before);
+	*error_r = fault;
+	return true;
 }
 
 static void take_csn(struct mailbox *mailbox, const char *csn)
@@ -268,15 +290,16 @@ enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox 
 	struct str assertion = STR_INIT;
 	char csn[64] = "";
 
-	assert_state(mailbox, &assertion);
+	assert_seen(mailbox, &assertion);
 	enum ldap_result result = ldap_session_modify(
 		session, mailbox->dn, &change, 1, str_cstr(&assertion), csn, sizeof(csn));
 	str_free(&assertion);
 	if (result != LDAP_DONE)
 		return failed(session, result, error_r);
+	bool stale = mailbox_csn_fault(mailbox->dn, mailbox->csn, csn, error_r);
 	take_csn(mailbox, csn);
 	take_state(mailbox, state);
-	return LDAP_DONE;
+	return stale ? LDAP_REFUSED : LDAP_DONE;
 }
 
 static void replace_text(char **target, const char *text)
@@ -323,8 +346,9 @@ enum ldap_result mailbox_swap(struct ldap_session *session, struct mailbox *mail
 	str_free(&assertion);
 	if (result != LDAP_DONE)
 		return failed(session, result, error_r);
+	bool stale = mailbox_csn_fault(mailbox->dn, mailbox->csn, csn, error_r);
 	take_swap(mailbox, system, physical, source_id, csn);
-	return LDAP_DONE;
+	return stale ? LDAP_REFUSED : LDAP_DONE;
 }
 
 /* --- systems ------------------------------------------------------------------------------- */

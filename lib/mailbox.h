@@ -37,7 +37,10 @@ void mailbox_free(struct mailbox **mailbox);
 /* The search filter of mailbox_find, every spelling of the address in it. Pure. */
 void mailbox_filter(const struct address *address, struct str *out);
 
-/* Sets the state (asserted: still the one in mailbox), updates csn and state. */
+/*
+ * Sets the state (asserted: that and the physical address are still those in mailbox), updates csn
+ * and state. LDAP_REFUSED also where it was written in vain: see mailbox_csn_fault.
+ */
 enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox *mailbox,
 	enum route_state state, const char **error_r);
 
@@ -48,6 +51,12 @@ enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox 
  */
 enum ldap_result mailbox_swap(struct ldap_session *session, struct mailbox *mailbox,
 	const char *system, const char *physical, const char *source_id, const char **error_r);
+
+/*
+ * Whether a version that was just written is not newer than the one before: no front door will
+ * take it, and none would wait for it. Pure; *error_r says what to do.
+ */
+bool mailbox_csn_fault(const char *dn, const char *before, const char *after, const char **error_r);
 
 /* Whether a system of that name is in ou=systems. */
 enum ldap_result mailbox_system_exists(

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import socketserver
 import subprocess
 import threading
 import time
@@ -18,6 +17,7 @@ from lab.lab import Lab
 from lab.mail import Refused, Smtp, compose
 from lab.process import free_port, run, wait_for
 from lab.slapd import FEDERATION, IDENTITIES
+from relay import Relay
 
 NODE = IDENTITIES["front1"]
 
@@ -265,50 +265,30 @@ def test_a_node_that_leaves_waits_for_its_mtas_queue():
         assert not node(lab).get("restanteundrained")
 
 
-class Forgetful(socketserver.BaseRequestHandler):
-    """Passes LDAP on, but for the answer to the write of `disabled`: the connection ends there."""
-
-    def handle(self):
-        with socket.create_connection(("127.0.0.1", self.server.to)) as other:
-            dropped = threading.Event()
-            back = threading.Thread(target=self.answers, args=(other, dropped))
-            back.start()
-            while data := self.request.recv(65536):
-                if b"restanteNodeState1" in data and b"disabled" in data:
-                    self.server.seen += 1
-                    if self.server.seen == 1:
-                        dropped.set()
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
-            back.join()
-
-    def answers(self, other, dropped):
-        while data := other.recv(65536):
-            if dropped.is_set():
-                self.request.shutdown(socket.SHUT_RDWR)
-                return
-            self.request.sendall(data)
-
-
 def test_its_own_disabled_is_not_taken_for_somebody_elses():
     """The write is made, its answer is lost, and when it is repeated the state is another."""
-    with Lab() as lab, socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forgetful) as relay:
-        relay.to, relay.seen, relay.daemon_threads = lab.slapd.port, 0, True
-        threading.Thread(target=relay.serve_forever, daemon=True).start()
+    seen = []
+
+    def lose_the_first(data):
+        if b"restanteNodeState1" not in data or b"disabled" not in data:
+            return None
+        seen.append(data)
+        return "lose the answer" if len(seen) == 1 else None
+
+    with Lab() as lab, Relay(lab.slapd.port, lose_the_first) as relay:
         with open(lab.milter.conf) as conf:
             text = conf.read()
         with open(lab.milter.conf, "w") as conf:
             conf.write(text.replace('write_uri = "%s"' % lab.slapd.uri,
-                                    'write_uri = "ldap://127.0.0.1:%d"' % relay.server_address[1]))
+                                    'write_uri = "ldap://127.0.0.1:%d"' % relay.port))
         lab.milter.restart()
         lab.slapd.replace(NODE, restanteNodeState="disabling")
         wait_for(lambda: node(lab)["restantenodestate"] == ["disabled"], 20, "it to leave")
-        wait_for(lambda: relay.seen >= 2, 20, "the write to be repeated")
+        wait_for(lambda: len(seen) >= 2, 20, "the write to be repeated")
         wait_for(lambda: lab.milter.ask("status")["view"]["node_state"] == "disabled", 10, "it")
         lab.slapd.replace(NODE, restanteNodeState="enabled")
         wait_verdict(lab, "anna@example.org", "rewrite")
         assert lab.milter.ask("status")["cut_off"] is False
-        relay.shutdown()
 
 
 def test_a_directory_that_was_restored_counts_on_from_less(lab):

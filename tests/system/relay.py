@@ -1,0 +1,51 @@
+"""Between a client and its server: what a test wants to happen just before a request gets there, or
+instead of its answer."""
+
+import socket
+import socketserver
+import threading
+
+
+class _Connection(socketserver.BaseRequestHandler):
+    def handle(self):
+        relay = self.server.relay
+        with socket.create_connection(("127.0.0.1", relay.to)) as other:
+            lost = threading.Event()
+            back = threading.Thread(target=self.answers, args=(other, lost))
+            back.start()
+            while data := self.request.recv(65536):
+                if relay.on_request(data) == "lose the answer":
+                    lost.set()
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+            back.join()
+
+    def answers(self, other, lost):
+        while data := other.recv(65536):
+            if lost.is_set():
+                self.request.shutdown(socket.SHUT_RDWR)
+                return
+            self.request.sendall(data)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+
+class Relay:
+    """with Relay(port, on_request) as relay: relay.port. on_request(bytes) is called before they
+    are passed on; where it returns "lose the answer" the connection ends in place of it."""
+
+    def __init__(self, to, on_request):
+        self.to, self.on_request = to, on_request
+        self.server = _Server(("127.0.0.1", 0), _Connection)
+        self.server.relay = self
+        self.port = self.server.server_address[1]
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self.server.shutdown()
+        self.server.server_close()
