@@ -67,7 +67,8 @@ def wide():
     has the milter that does nothing, archive_port keeps a copy of each message, and Postfix knows
     aliases, a barred recipient and a domain that is not federated any more."""
     with Sink() as sink:
-        lab = Lab(start=(), postfix_more=WIDE)
+        lab = Lab(start=(), postfix_more=WIDE, milter_options={
+            "release_retry_min": "100ms", "release_retry_max": "400ms"})
         try:
             lab.make(("slapd", "s1", "s2", "milter", "null", "postfix"))
             lab.sink = sink
