@@ -59,6 +59,19 @@ static void look_at_replica(const struct json *milter, bool loaded, struct json 
 	add(lines, &line);
 }
 
+/* What a front door that leaves may wait for besides its hold queue. */
+static void add_leaving(const struct json *milter, struct str *line)
+{
+	const struct json *drain = json_get(json_get(milter, "agent"), "drain");
+	int64_t left = json_get_int(drain, "leaving_undrained", 0);
+
+	if (left > 0)
+		str_printf(line,
+			"; it leaves once its MTA's queue has no mail for mailboxes any more "
+			"(addresses: %" PRId64 "): `postqueue -p`",
+			left);
+}
+
 static void look_at_view(const struct json *milter, const char *name, struct json *lines)
 {
 	const struct json *view = json_get(milter, "view");
@@ -81,6 +94,7 @@ static void look_at_view(const struct json *milter, const char *name, struct jso
 			"this front door is not enabled (%s): federated recipients get 451; "
 			"`restante node enable %s`",
 			state != NULL ? state : "unknown", name);
+		add_leaving(milter, &line);
 		add(lines, &line);
 	}
 	if (refused > 0) {

@@ -242,8 +242,8 @@ static int disable_in_order(struct cli *cli, const struct federation_node *node)
 	if (code == CLI_DONE)
 		cli_say(cli,
 			"front door %s is going out of service: it answers 451, releases what it "
-			"holds, and writes `disabled` itself once it holds nothing; "
-			"`restante node list` shows it",
+			"holds, and writes `disabled` itself once it holds nothing and its MTA's "
+			"queue has no mail for a mailbox; `restante node list` shows it",
 			node->name);
 	return code;
 }

@@ -118,6 +118,9 @@ static void milter_trouble(void **state)
 		{ "{\"node\":\"mx1\",\"view\":{\"loaded\":true,\"current\":true,"
 		  "\"node_state\":\"absent\"}}",
 			1, "node enable mx1", false },
+		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"disabling\"},"
+		  "\"agent\":{\"drain\":{\"leaving_undrained\":2}}}",
+			1, "(addresses: 2): `postqueue -p`", false },
 		{ "{\"view\":{\"loaded\":true,\"current\":true,\"node_state\":\"enabled\","
 		  "\"refused_deletes\":9}}",
 			1, "9 entries vanished", true },
