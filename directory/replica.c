@@ -172,6 +172,7 @@ static void view_node(const struct replica *replica, struct replica_view *view)
 	snprintf(view->node_dn, sizeof(view->node_dn), "%s", str_cstr(&node->dn));
 	view->node_acked = node->epoch;
 	view->node_drained = node->drained;
+	snprintf(view->node_heartbeat, sizeof(view->node_heartbeat), "%s", node->heartbeat);
 }
 
 void replica_view(struct replica *replica, struct replica_view *view_r)

@@ -58,6 +58,7 @@ struct replica_view {
 	bool node_durable;
 	char node_dn[512];                 /* "" while NODE_ABSENT */
 	uint64_t node_acked, node_drained; /* as the directory has them */
+	char node_heartbeat[32];           /* same, "" = none */
 	int64_t heartbeat_age_us;          /* since the last one that came back, monotonic */
 	uint64_t mailboxes, addresses;
 	uint64_t refused_deletes; /* a mass disappearance waits for `restante node approve` */

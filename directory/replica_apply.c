@@ -292,6 +292,22 @@ static void log_shared(const struct change *change)
 			log_value(text, sizeof(text), str_cstr(&change->record.dn)));
 }
 
+/*
+ * Of a provider that is not behind: its clock was set back, or two servers took writes. A hold that
+ * came so is none here.
+ */
+static void log_older(const struct replica *replica, const struct change *change)
+{
+	char text[128];
+
+	if (change->effect.older && !change->behind && !replica->refreshing)
+		log_warning("directory",
+			"a change is ignored, its version is older than the one before: look at "
+			"the clocks of the directory's servers csn=%s dn=%s",
+			change->record.csn,
+			log_value(text, sizeof(text), str_cstr(&change->record.dn)));
+}
+
 static void log_refused(const struct replica_facts *before, const struct replica_facts *after)
 {
 	if (before->refused == 0 && after->refused > 0)
@@ -356,8 +372,10 @@ int replica_apply(struct replica *replica, struct change *changes, size_t count,
 		pthread_mutex_unlock(&replica->write_lock);
 		return -1;
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		log_shared(&changes[i]);
+		log_older(replica, &changes[i]);
+	}
 	all = remember_batch(replica, &batch);
 	replica_settle(replica);
 	after = facts_now(replica);

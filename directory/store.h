@@ -48,6 +48,7 @@ enum bdb_result store_clear(struct store *store);
 /* What a change did, for counters, log lines and observers. */
 struct effect {
 	bool changed;
+	bool older; /* than what is stored: ignored */
 	bool held_changed;
 	int mailboxes, addresses;     /* to be added to the counters */
 	char shared[ADDRESS_MAX + 1]; /* an address that is now claimed by several, "" = none */

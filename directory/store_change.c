@@ -212,7 +212,8 @@ enum bdb_result store_upsert(
 		record_begin(old, record->uuid, "", 0);
 	else if (result != BDB_OK)
 		return result;
-	else if (strcmp(record->csn, old->csn) <= 0)
+	effect_r->older = strcmp(record->csn, old->csn) < 0;
+	if (strcmp(record->csn, old->csn) <= 0)
 		return BDB_OK;
 	memcpy(record->mark, record->csn, sizeof(record->mark));
 	keep_mark(old, record);

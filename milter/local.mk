@@ -25,7 +25,8 @@ milter_libfront_a_SOURCES = \
 	milter/rcpt.c \
 	milter/reply.c milter/reply.h \
 	milter/settings.c milter/settings.h \
-	milter/socket.c milter/socket.h
+	milter/socket.c milter/socket.h \
+	milter/twin.c milter/twin.h
 
 sbin_PROGRAMS += restante-milter
 restante_milter_SOURCES = milter/main.c

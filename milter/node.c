@@ -12,6 +12,7 @@
 #include "milter/front.h"
 #include "milter/node_entry.h"
 #include "milter/nodemark.h"
+#include "milter/twin.h"
 
 #define NEVER INT64_MAX
 
@@ -34,7 +35,8 @@ struct node {
 	char heartbeat[32];   /* last one written */
 	enum nodemark mark;
 	enum node_state state; /* last one that was said in the log */
-	bool state_said, refusal_said;
+	bool state_said, refusal_said, twin_said;
+	struct twin twin;
 	uint64_t acked;                 /* written last */
 	uint64_t pending, pending_mark; /* epoch that waits for decisions; 0 = none */
 	uint64_t ready;                 /* may be written, or was: acked */
@@ -180,7 +182,7 @@ static bool may_acknowledge(struct node *n, const struct replica_view *view)
 			"until: restante node approve",
 			view->refused_deletes);
 	n->refusal_said = view->refused_deletes != 0;
-	return view->loaded && view->epoch_covered && view->refused_deletes == 0 &&
+	return !n->twin_said && view->loaded && view->epoch_covered && view->refused_deletes == 0 &&
 	       n->mark != NODEMARK_CUT_OFF &&
 	       (view->node == NODE_ENABLED || view->node == NODE_DISABLING);
 }
@@ -274,6 +276,7 @@ static void collect_changes(struct node *n, struct node_changes *c)
 	if (c->count == 0 && clock_mono_us() < n->heartbeat_at)
 		return;
 	next_heartbeat(n, heartbeat, sizeof heartbeat);
+	twin_wrote(&n->twin, heartbeat);
 	node_changes_text(c, "restanteHeartbeat", heartbeat);
 	holdq_totals(n->front->queue, &totals);
 	node_changes_number(c, "restanteMessagesHeld", totals.messages);
@@ -342,6 +345,22 @@ static bool must_wait(const struct node *n, int64_t *retry_at_r)
 	return *retry_at_r > clock_mono_us();
 }
 
+/* In any three heartbeats of ours there is one of the other's. */
+static void look_for_twin(struct node *n, const struct replica_view *view)
+{
+	int64_t hold_us = 3 * n->front->config->milter.heartbeat;
+	bool there = twin_there(&n->twin, view->node_heartbeat, clock_mono_us(), hold_us);
+
+	if (there && !n->twin_said)
+		log_error("node",
+			"somebody else writes this front door's entry: two of them run as node=%s; "
+			"nothing is acknowledged until one is stopped, or has an entry of its own",
+			n->front->config->milter.node);
+	if (!there && n->twin_said)
+		log_info("node", "nobody else writes this front door's entry any more");
+	n->twin_said = there;
+}
+
 /* One look at everything; until when there is nothing to do unless it is woken. */
 static int64_t step(struct node *n)
 {
@@ -350,6 +369,7 @@ static int64_t step(struct node *n)
 	replica_view(n->front->replica, &view);
 	front_follow(n->front, &view);
 	follow_state(n, &view);
+	look_for_twin(n, &view);
 	begin_epoch(n, &view);
 	end_epoch(n);
 	resume_drain(n, &view);

@@ -5,6 +5,7 @@ import pytest
 from lab.lab import Lab
 from lab.slapd import IDENTITIES, PEOPLE
 from relay import Relay
+from replica import Replica
 from test_cli import DIRECTORY, FAILED, REFUSED, Command, FrontDoor, state_of
 
 
@@ -62,10 +63,15 @@ def test_a_clock_that_was_set_back(slapd, restante):
     slapd.load("".join(AHEAD.format(uid=uid, people=PEOPLE, state="holding" if uid in (
         "ahead2", "ahead4") else "active") for uid in commands))
     slapd.start()
+    replica = Replica(slapd.lab).start()
+    replica.wait_loaded()
     with FrontDoor(slapd):
         for uid, command in commands.items():
             said = restante.error(*command, uid + "@example.org", code=FAILED)
             assert "the clock of the directory server was set back" in said
+    replica.wait_log("a change is ignored, its version is older")
+    assert replica.verdict("ahead1@example.org") == "rewrite"
+    replica.stop()
     # no fence was passed for it
     assert slapd.read("uid=ahead3," + PEOPLE)["mailroutingaddress"] == ["ahead3@s1.lab"]
 

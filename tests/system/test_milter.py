@@ -334,6 +334,23 @@ def test_disabled_by_force_it_serves_nothing_until_it_is_wiped():
         wait_acked(lab, epoch)
 
 
+def test_two_with_one_name_acknowledge_nothing():
+    """A clone, or a name given twice: the one would acknowledge what only the other knows."""
+    with Lab(start=("slapd", "milter")) as lab:
+        wait_acked(lab, raise_epoch(lab))
+        wait_for(lambda: node(lab).get("restanteheartbeat"), 10, "a heartbeat of its own")
+        before = node(lab)["restanteheartbeat"]
+        wait_for(lambda: node(lab)["restanteheartbeat"] != before, 10, "another one")
+        lab.slapd.replace(NODE, restanteHeartbeat="20300101000000Z")
+        wait_for(lambda: "somebody else writes this front door's entry" in lab.milter.log_text(), 10,
+                 "it to notice")
+        epoch = raise_epoch(lab)
+        time.sleep(0.5)
+        assert number(node(lab), "restanteAckEpoch") < epoch
+        wait_acked(lab, epoch)
+        assert "nobody else writes" in lab.milter.log_text()
+
+
 def test_without_an_entry_it_says_what_to_do():
     with Lab(start=("slapd", "postfix", "milter"), milter_options={"node": "front9"},
              wait_milter=False) as lab:

@@ -330,6 +330,54 @@ static void late_for_a_physical_address_that_was_there(void **state)
 	physical_set_free(&set);
 }
 
+static enum route_verdict released(struct bed *bed)
+{
+	struct release_hooks hooks = front_release_hooks(bed->front);
+	struct route route;
+
+	hooks.route(hooks.context, "a@fed.test", &route);
+	return route.verdict;
+}
+
+static enum route_verdict taken(struct bed *bed)
+{
+	struct address address;
+	struct route route;
+	const char *error;
+
+	assert_int_equal(address_parse("a@fed.test", &address, &error), 0);
+	front_route(bed->front, &address, &route);
+	return route.verdict;
+}
+
+static void what_the_nodes_state_allows(void **state)
+{
+	struct bed *bed = *state;
+	struct replica_view view = { .node = NODE_DISABLING };
+
+	assert_int_equal(taken(bed), ROUTE_REWRITE);
+	assert_int_equal(released(bed), ROUTE_REWRITE);
+	/* that it serves is not on disk yet */
+	bed->front->recorded = false;
+	assert_int_equal(taken(bed), ROUTE_TRYAGAIN);
+	assert_int_equal(released(bed), ROUTE_TRYAGAIN);
+	bed->front->recorded = true;
+	/* it leaves, as it is told by a replica that may lack what was written before that */
+	fake.node_enabled = false;
+	front_follow(bed->front, &view);
+	assert_int_equal(released(bed), ROUTE_TRYAGAIN);
+	view.node_durable = true;
+	front_follow(bed->front, &view);
+	assert_int_equal(taken(bed), ROUTE_TRYAGAIN);
+	assert_int_equal(released(bed), ROUTE_REWRITE);
+	bed->front->recorded = false;
+	assert_int_equal(released(bed), ROUTE_REWRITE);
+	bed->front->cut_off = true;
+	assert_int_equal(released(bed), ROUTE_TRYAGAIN);
+	fake.node_enabled = bed->front->recorded = true;
+	assert_int_equal(taken(bed), ROUTE_TRYAGAIN);
+}
+
 static void trap_13_reentry(void **state)
 {
 	struct bed *bed = *state;
@@ -398,6 +446,7 @@ int main(void)
 		BED_TEST(the_mta_takes_no_change),
 		BED_TEST(late_until_the_connections_next_event),
 		BED_TEST(late_for_a_physical_address_that_was_there),
+		BED_TEST(what_the_nodes_state_allows),
 		BED_TEST(trap_13_reentry),
 		BED_TEST(more_recipients_than_fit),
 	};

@@ -15,6 +15,7 @@
 #include "milter/orcpt.h"
 #include "milter/reply.h"
 #include "milter/socket.h"
+#include "milter/twin.h"
 
 static int make_folder(void **state)
 {
@@ -189,6 +190,36 @@ static void replies_have_codes_that_agree(void **state)
 	}
 }
 
+/* --- one name for two
+ * -----------------------------------------------------------------------------
+ */
+
+static void somebody_else_with_our_name(void **state)
+{
+	struct twin twin = { .next = 0 };
+	char text[8];
+
+	(void)state;
+	/* an earlier process */
+	assert_false(twin_there(&twin, "", 100, 10));
+	assert_false(twin_there(&twin, "old", 100, 10));
+	twin_wrote(&twin, "1");
+	assert_false(twin_there(&twin, "old", 100, 10));
+	assert_false(twin_there(&twin, "1", 100, 10));
+	assert_true(twin_there(&twin, "other", 100, 10));
+	twin_wrote(&twin, "2");
+	assert_true(twin_there(&twin, "2", 109, 10));
+	assert_false(twin_there(&twin, "2", 110, 10));
+	/* answers that were lost */
+	for (int i = 3; i < 3 + TWIN_MEMORY; i++) {
+		snprintf(text, sizeof text, "%d", i);
+		twin_wrote(&twin, text);
+	}
+	assert_false(twin_there(&twin, "3", 120, 10));
+	assert_false(twin_there(&twin, "", 120, 10));
+	assert_true(twin_there(&twin, "2", 120, 10));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +234,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_is_no_socket_stays, make_folder, remove_folder),
 		cmocka_unit_test(replies_have_codes_that_agree),
+		cmocka_unit_test(somebody_else_with_our_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
