@@ -23,6 +23,10 @@ tests_unit_test_release_refused_SOURCES = tests/unit/test_release_refused.c $(re
 tests_unit_test_release_refused_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_release_trouble_SOURCES = tests/unit/test_release_trouble.c $(release_scene)
 tests_unit_test_release_trouble_LDADD = queue/libqueue.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_holdq_repeat
+tests_unit_test_holdq_repeat_SOURCES = tests/unit/test_holdq_repeat.c tests/unit/holdq_lab.c \
+	tests/unit/holdq_lab.h
+tests_unit_test_holdq_repeat_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_holdq_open
 tests_unit_test_holdq_open_SOURCES = tests/unit/test_holdq_open.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h

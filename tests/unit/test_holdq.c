@@ -1,4 +1,4 @@
-/* queue/holdq: storing, repeats, limits, removal, changes. */
+/* queue/holdq: storing, limits, removal, changes. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -154,132 +154,6 @@ static void a_dropped_draft_leaves_nothing(void **state)
 			break;
 	}
 	assert_int_equal(result, BDB_NOTFOUND);
-}
-
-/* --- repeats --------------------------------------------------------------------------------- */
-
-static void repeat_is_recognised_by_recipient(void **state)
-{
-	struct lab *lab = *state;
-	uint64_t first, id;
-	size_t held;
-
-	lab_put(lab->queue, 100, 1, ((unsigned[]){ 1, 2 }), 2, 5, &first, &held);
-	assert_int_equal(
-		lab_put(lab->queue, 100, 1, ((unsigned[]){ 1, 2 }), 2, 5, &id, &held), HOLDQ_OK);
-	assert_int_equal(id, first);
-	assert_int_equal(held, 0);
-	lab_reopen(lab);
-	lab_put(lab->queue, 100, 1, ((unsigned[]){ 1, 2, 3 }), 3, 5, &id, &held);
-	assert_int_not_equal(id, first);
-	assert_int_equal(held, 1);
-	struct holdq_message *message = read_message(lab, id);
-	assert_int_equal(message->count, 1);
-	assert_string_equal(message->recipients[0].address, "u3@example.org");
-	holdq_message_free(&message);
-	lab_put(lab->queue, 100, 1, ((unsigned[]){ 3, 2, 1 }), 3, 5, &id, &held);
-	assert_int_equal(held, 0);
-	lab_put(lab->queue, 100, 1, ONE(1), 6, &id, &held);
-	assert_int_equal(held, 1);
-	lab_put(lab->queue, 100, 1, ONE(1), 0, &id, &held);
-	assert_int_equal(held, 1);
-	assert_int_equal(totals(lab).messages, 4);
-	assert_int_equal(totals(lab).repeats, 2);
-}
-
-static void a_released_one_is_no_repeat(void **state)
-{
-	struct lab *lab = *state;
-	uint64_t first, id;
-	size_t held;
-
-	lab_put(lab->queue, 100, 1, ((unsigned[]){ 1, 2 }), 2, 5, &first, &held);
-	holdq_remove(lab->queue, first, (uint32_t[]){ 0 }, 1, NULL);
-	lab_put(lab->queue, 100, 1, ((unsigned[]){ 1, 2 }), 2, 5, &id, &held);
-	assert_int_equal(held, 1);
-	assert_int_not_equal(id, first);
-}
-
-static void what_waits_for_release_is_found(void **state)
-{
-	struct lab *lab = *state;
-	struct holdq_recipient who[] = { { .address = (char *)"U1@example.org" },
-		{ .address = (char *)"u2@example.org" }, { .address = (char *)"u3@example.org" } };
-	bool found[3] = { false, false, false };
-	uint64_t first;
-	size_t held;
-
-	assert_false(holdq_has(lab->queue, lab_mailbox(1)));
-	lab_put(lab->queue, 100, 1, ((unsigned[]){ 1, 2 }), 2, 5, &first, &held);
-	assert_true(holdq_has(lab->queue, lab_mailbox(1)));
-	assert_false(holdq_has(lab->queue, lab_mailbox(3)));
-	assert_int_equal(holdq_find_repeat(lab->queue, lab_digest(5), who, 3, found), HOLDQ_OK);
-	assert_true(found[0] && found[1] && !found[2]);
-	holdq_remove(lab->queue, first, (uint32_t[]){ 0 }, 1, NULL);
-	memset(found, 0, sizeof found);
-	holdq_find_repeat(lab->queue, lab_digest(5), who, 3, found);
-	assert_true(!found[0] && found[1] && !found[2]);
-	assert_false(holdq_has(lab->queue, lab_mailbox(1)));
-	holdq_find_repeat(lab->queue, lab_digest(6), who, 1, found);
-	assert_false(found[0]);
-}
-
-static void a_large_repeat_leaves_no_chunks(void **state)
-{
-	struct lab *lab = *state;
-	uint64_t first, id;
-	size_t held;
-
-	lab_put(lab->queue, 300000, 1, ONE(1), 5, &first, &held);
-	lab_put(lab->queue, 300000, 1, ONE(1), 5, &id, &held);
-	assert_int_equal(held, 0);
-	assert_int_equal(id, first);
-	assert_true(lab_has(lab->queue, id, 300000, 1));
-	lab_reopen(lab);
-	assert_true(lab_has(lab->queue, id, 300000, 1));
-}
-
-struct racer {
-	pthread_t thread;
-	pthread_barrier_t *together;
-	struct lab *lab;
-	unsigned digest;
-	size_t held;
-};
-
-static void *race(void *context)
-{
-	struct racer *racer = context;
-	uint64_t id;
-
-	pthread_barrier_wait(racer->together);
-	lab_put(racer->lab->queue, 100, 1, ONE(1), racer->digest, &id, &racer->held);
-	return NULL;
-}
-
-static void racing_copies_are_one(void **state)
-{
-	struct lab *lab = *state;
-	struct racer racers[8];
-	pthread_barrier_t together;
-
-	pthread_barrier_init(&together, NULL, 8);
-	for (unsigned round = 1; round <= 20; round++) {
-		size_t held = 0;
-		for (int i = 0; i < 8; i++) {
-			racers[i] = (struct racer){
-				.together = &together, .lab = lab, .digest = round
-			};
-			pthread_create(&racers[i].thread, NULL, race, &racers[i]);
-		}
-		for (int i = 0; i < 8; i++) {
-			pthread_join(racers[i].thread, NULL);
-			held += racers[i].held;
-		}
-		assert_int_equal(held, 1);
-		assert_int_equal(totals(lab).messages, round);
-	}
-	pthread_barrier_destroy(&together);
 }
 
 /* --- limits ---------------------------------------------------------------------------------- */
@@ -560,26 +434,6 @@ static void acknowledged_means_synced(void **state)
 	assert_int_equal(syncs, before + 5);
 }
 
-static void batches_are_shared(void **state)
-{
-	struct lab *lab = *state;
-	struct racer racers[8];
-	pthread_barrier_t together;
-
-	pthread_barrier_init(&together, NULL, 8);
-	for (unsigned round = 0; round < 25; round++) {
-		for (unsigned i = 0; i < 8; i++) {
-			racers[i] = (struct racer){ .together = &together, .lab = lab };
-			pthread_create(&racers[i].thread, NULL, race, &racers[i]);
-		}
-		for (unsigned i = 0; i < 8; i++)
-			pthread_join(racers[i].thread, NULL);
-	}
-	pthread_barrier_destroy(&together);
-	assert_int_equal(totals(lab).messages, 200);
-	assert_true(totals(lab).batches < 200);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lab_setup, lab_teardown)
 
 int main(void)
@@ -590,11 +444,6 @@ int main(void)
 		TEST(arrival_order),
 		TEST(ids_are_never_given_twice),
 		TEST(a_dropped_draft_leaves_nothing),
-		TEST(repeat_is_recognised_by_recipient),
-		TEST(a_released_one_is_no_repeat),
-		TEST(what_waits_for_release_is_found),
-		TEST(a_large_repeat_leaves_no_chunks),
-		TEST(racing_copies_are_one),
 		TEST(limit_of_all),
 		TEST(limit_of_a_mailbox),
 		TEST(limit_of_free_space),
@@ -605,7 +454,6 @@ int main(void)
 		TEST(each_mailbox),
 		TEST(observer_hears),
 		TEST(acknowledged_means_synced),
-		TEST(batches_are_shared),
 	};
 
 	return cmocka_run_group_tests_name("holdq", tests, NULL, NULL);
