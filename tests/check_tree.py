@@ -117,6 +117,16 @@ def licence_and_names():
             yield "%s is missing" % name
 
 
+def named_tests():
+    """docs/tests.md names tests that there are."""
+    for path, name in re.findall(r"`((?:system|unit)/\w+\.(?:py|c))::(\w+)`", read("docs/tests.md")):
+        wanted = r"(?m)^(def|static void) %s\(" % name
+        if not os.path.exists(os.path.join(TOP, "tests", path)):
+            yield "docs/tests.md: there is no tests/%s" % path
+        elif not re.search(wanted, read("tests/" + path)):
+            yield "docs/tests.md: there is no %s in tests/%s" % (name, path)
+
+
 RULES = (arrows, seams, guard, length, loose_ends, stands_alone)
 
 
@@ -129,11 +139,14 @@ def main():
         for complaint in complaints:
             print("  " + complaint)
         failed += bool(complaints)
-    complaints = list(licence_and_names())
-    print("%s files of a release" % ("FAIL" if complaints else "PASS"))
-    for complaint in complaints:
-        print("  " + complaint)
-    return 1 if failed or complaints else 0
+    for what, rule in (("files of a release", licence_and_names),
+                       ("tests named in docs", named_tests)):
+        complaints = list(rule())
+        print("%s %s" % ("FAIL" if complaints else "PASS", what))
+        for complaint in complaints:
+            print("  " + complaint)
+        failed += bool(complaints)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -164,3 +164,27 @@ def test_several_messages_on_one_connection(wide):
         kind = kinds[int(sender[1])]
         by_data(wide, wide.null_port, "again-%s-%s" % (sender[:2], physical), CONTENTS[kind])
         assert content == content_at(wide, "again-%s-%s" % (sender[:2], physical)), kind
+
+
+DATED = (b"Message-ID: <%s>\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n" + HEAD + b"%s\r\n%s")
+
+
+@pytest.mark.parametrize("size", [100, 200000], ids=["small", "large"])
+def test_what_a_repeat_is(wide, size):
+    """Sender, Message-ID, Date and body are compared; other fields are what earlier filters make
+    of them. Each line below is another message, but for the second."""
+    address, physical = to_sink(wide, "holding")
+    body = lines(size // 50)
+    first = DATED % (b"r%d@repeat.test" % size, b"X-Filter: one\r\n", body)
+    send(wide, address, content=first)
+    for copies, sender, content in (
+            (1, "someone", first.replace(b"one", b"two").replace(b"bytes", b"[list] bytes")),
+            (2, "other", first),
+            (3, "someone", first.replace(b"<r", b"<s")),
+            (4, "someone", first.replace(b"2026 00:00:00", b"2026 00:00:01")),
+            (5, "someone", first.replace(b"0000001 of", b"0000001 or"))):
+        send(wide, address, sender=sender + "@outside.test", content=content)
+        assert wide.milter.held() == copies, (sender, copies)
+    unhold(wide, address)
+    settled(wide)
+    assert len(count_at(wide, physical)) == 5

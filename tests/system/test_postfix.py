@@ -110,3 +110,15 @@ def test_an_access_address_in_the_queue_goes_to_the_reentry_listener(plain):
     wait_for(lambda: plain.postfix.log_lines(r"restante-reentry/smtpd.*client="), 10, "re-entry")
     wait_for(plain.postfix.empty, 30, "the hop count to end it")
     assert plain.postfix.log_lines("too many hops")
+
+
+def test_a_milter_that_is_silent_is_never_taken_for_a_yes(plain):
+    """TRAPS 14 and 15, of the configuration that Postfix runs with, defaults included."""
+    set_to = dict(line.split(" = ", 1) if " = " in line else (line.rstrip(" ="), "") for line in
+                  plain.postfix.tool("postconf").stdout.decode().splitlines())
+    assert set_to["milter_default_action"] == "tempfail"
+    assert set_to["smtpd_milters"].split()[-1].startswith("unix:restante/")
+    assert set_to["non_smtpd_milters"] == "" and set_to["smtpd_proxy_filter"] == ""
+    listeners = plain.postfix.tool("postconf", "-P").stdout.decode()
+    for port in (plain.postfix.release_port, plain.postfix.reentry_port):
+        assert re.search(r"(?m)^127\.0\.0\.1:%d/inet/smtpd_proxy_filter =\s*$" % port, listeners)
