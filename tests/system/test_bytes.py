@@ -114,6 +114,17 @@ def test_content_by_bdat_is_the_same(wide, kind):
     assert released == straight
 
 
+def test_no_end_of_data_is_smuggled_out(wide):
+    """By BDAT any line may be a dot: on the way out none of them ends the message, nor is lost."""
+    evil = b"MAIL FROM:<evil@outside.test>"
+    released, straight = held_and_straight(wide, by_bdat, HEAD + b"\r\n" + b"".join(
+        b"before" + one + b"." + two + evil + b"\r\n" for one in (b"\r\n", b"\n", b"\r", b"\n\r")
+        for two in (b"\r\n", b"\n", b"\r", b"\n\r")))
+    assert released == straight
+    assert released.count(evil) == 16
+    assert not [m for m in list(wide.sink.messages) if "evil" in m.sender]
+
+
 def test_an_active_mailbox_gets_it_unchanged(wide):
     """What is only rewritten never was in our hands."""
     for kind in ("5 MB", "NULs", "a header of 130 KB", "a space before the colon"):
