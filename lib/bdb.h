@@ -91,6 +91,10 @@ enum bdb_result bdb_del_pair(struct bdb_table *table, struct bdb_txn *txn, const
 	size_t key_len, const void *value, size_t value_len);
 
 #define BDB_CURSOR_WRITE 1 /* will delete: take write locks at once */
+/*
+ * Without a transaction a cursor keeps its page from writers until it moves on, and nothing else
+ * may be read or written by its thread meanwhile: such a deadlock is not found.
+ */
 enum bdb_result bdb_cursor_open(
 	struct bdb_table *table, struct bdb_txn *txn, unsigned flags, struct bdb_cursor **cursor_r);
 void bdb_cursor_close(struct bdb_cursor **cursor);

@@ -84,8 +84,8 @@ enum holdq_result holdq_commit(struct holdq_draft *draft, const struct holdq_env
 /* Whether the mailbox has held mail, on its way to release included; cheap. */
 bool holdq_has(struct holdq *queue, const uint8_t *mailbox);
 /*
- * For recipients that are no longer held: sets held[i] of those for which an earlier copy (same
- * repeat) is still in the queue and will be released; the others are left alone.
+ * For recipients that are no longer held: held[i] says for which of them an earlier copy (same
+ * repeat) is still in the queue and will be released.
  */
 enum holdq_result holdq_find_repeat(struct holdq *queue, const uint8_t *repeat,
 	const struct holdq_recipient *recipients, size_t count, bool *held);

@@ -100,9 +100,18 @@ enum holdq_result holdq_find_repeat(struct holdq *queue, const uint8_t *repeat,
 	const struct holdq_recipient *recipients, size_t count, bool *held)
 {
 	enum bdb_result result = BDB_RETRY;
+	struct bdb_txn *txn;
 	uint64_t id;
 
-	for (int i = 0; i < MAX_TRIES && result == BDB_RETRY; i++)
-		result = holdq_mark_repeats(queue, NULL, repeat, recipients, count, held, &id);
+	for (int i = 0; i < MAX_TRIES && result == BDB_RETRY; i++) {
+		memset(held, 0, count * sizeof(*held));
+		/* Two cursors without a transaction are strangers to each other: a deadlock with
+		 * the writer through both of them would never be found. */
+		result = bdb_begin(queue->env, BDB_NOSYNC, &txn);
+		if (result != BDB_OK)
+			break;
+		result = holdq_mark_repeats(queue, txn, repeat, recipients, count, held, &id);
+		bdb_abort(&txn);
+	}
 	return holdq_store_result(queue, result);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -99,6 +101,48 @@ static void what_waits_for_release_is_found(void **state)
 	assert_false(found[0]);
 }
 
+struct looker {
+	struct lab *lab;
+	atomic_bool stop;
+	atomic_uint found;
+};
+
+static void *look_for_repeats(void *context)
+{
+	struct looker *looker = context;
+	struct holdq_recipient who = { .address = (char *)"u1@example.org" };
+
+	for (unsigned n = 0; !looker->stop; n++) {
+		bool held = false;
+		holdq_find_repeat(looker->lab->queue, lab_digest(1 + n % 4), &who, 1, &held);
+		looker->found += held;
+	}
+	return NULL;
+}
+
+/* Lookers and the writer want the same pages, the other way round. */
+static void looking_for_repeats_stops_nobody(void **state)
+{
+	struct looker looker = { .lab = *state };
+	pthread_t threads[3];
+	uint64_t id;
+	size_t held;
+
+	for (int i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, look_for_repeats, &looker);
+	alarm(120); /* what hangs ends here */
+	for (unsigned n = 0; n < 300 || looker.found == 0; n++) {
+		assert_int_equal(lab_put(looker.lab->queue, 100, 1, ONE(1), 1 + n % 4, &id, &held),
+			HOLDQ_OK);
+		assert_int_equal(
+			holdq_remove(looker.lab->queue, id, (uint32_t[]){ 0 }, 1, NULL), HOLDQ_OK);
+	}
+	alarm(0);
+	looker.stop = true;
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+}
+
 static void a_large_repeat_leaves_no_chunks(void **state)
 {
 	struct lab *lab = *state;
@@ -185,6 +229,7 @@ int main(void)
 		TEST(repeat_is_recognised_by_recipient),
 		TEST(a_released_one_is_no_repeat),
 		TEST(what_waits_for_release_is_found),
+		TEST(looking_for_repeats_stops_nobody),
 		TEST(a_large_repeat_leaves_no_chunks),
 		TEST(racing_copies_are_one),
 		TEST(batches_are_shared),
