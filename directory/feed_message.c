@@ -148,8 +148,11 @@ static int take_delete(struct feed *feed, const uint8_t *uuid, const struct csn_
 		refresh_deleted(feed->refresh, uuid);
 		return 0;
 	}
-	if (feed->behind && cookie->count == 0)
+	if (feed->behind && cookie->count == 0) {
+		/* nothing tells how young it is: the vector must not pass it by */
+		replica_withhold(feed->replica, 1);
 		return 0;
+	}
 	if ((change = next_change(feed)) == NULL)
 		return -1;
 	change->kind = CHANGE_DELETE;

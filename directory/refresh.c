@@ -216,17 +216,6 @@ static int find_gone(struct refresh *refresh, struct doomed_list *gone, const ch
 
 /* --- the end of any other refresh ----------------------------------------------------------- */
 
-static void withhold(struct replica *replica, size_t count)
-{
-	pthread_rwlock_wrlock(&replica->lock);
-	replica->withheld = true;
-	pthread_rwlock_unlock(&replica->lock);
-	log_warning("directory",
-		"provider is behind: its deletions are not believed until another refresh "
-		"entries=%zu",
-		count);
-}
-
 static bool is_mass(struct replica *replica, const struct doomed_list *gone)
 {
 	unsigned percent;
@@ -268,7 +257,7 @@ static int end_locked(
 	/* of one that is behind neither absence nor presence says anything */
 	behind = behind || vector_behind(cookie, &replica->meta.vector);
 	if (result == 0 && behind && gone.count > 0)
-		withhold(replica, gone.count);
+		replica_withhold(replica, gone.count);
 	else if (result == 0 && !behind && !refresh->complete && refresh->unknown > 0)
 		result = tell_incomplete(refresh);
 	else if (result == 0)

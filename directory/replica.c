@@ -250,6 +250,17 @@ bool replica_withheld(struct replica *replica)
 	return withheld;
 }
 
+void replica_withhold(struct replica *replica, size_t count)
+{
+	pthread_rwlock_wrlock(&replica->lock);
+	replica->withheld = true;
+	pthread_rwlock_unlock(&replica->lock);
+	log_warning("directory",
+		"provider is behind: its deletions are not believed until another refresh "
+		"entries=%zu",
+		count);
+}
+
 void replica_begin_refresh(struct replica *replica)
 {
 	pthread_rwlock_wrlock(&replica->lock);

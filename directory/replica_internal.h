@@ -70,6 +70,8 @@ void replica_vector(struct replica *replica, struct csn_vector *vector_r);
 bool replica_loaded(struct replica *replica);
 /* Whether deletions were not believed: the vector stays until another refresh. */
 bool replica_withheld(struct replica *replica);
+/* So many deletions of a provider that is behind are not believed. */
+void replica_withhold(struct replica *replica, size_t count);
 /* complete: what was shown is all there is to know. */
 void replica_begin_refresh(struct replica *replica);
 void replica_end_refresh(struct replica *replica, bool complete);
