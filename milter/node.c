@@ -330,6 +330,7 @@ static void leave_service(struct node *n, const char *dn)
 	if (n->mark != NODEMARK_LEFT)
 		return;
 	node_changes_text(&changes, "restanteNodeState", "disabled");
+	node_changes_number(&changes, "restanteMessagesHeld", 0);
 	if (node_entry_write(n->entry, dn, &changes, "(restanteNodeState=disabling)") != LDAP_DONE)
 		return;
 	n->leaving_mark = 0;
