@@ -40,9 +40,9 @@ struct box {
 	bool stored;    /* while running: there is new mail */
 	bool hurry;     /* while running: an administrator wants everything tried now */
 	/* of the worker while running: */
-	uint64_t cursor;     /* messages up to here were looked at in this pass */
-	uint64_t vanished;   /* of them, recipients that are nobody's */
-	int64_t pass_us;     /* what the pass cost so far */
+	uint64_t cursor;           /* messages up to here were looked at in this pass */
+	_Atomic uint64_t vanished; /* of them, recipients that are nobody's; others look at it */
+	int64_t pass_us;           /* what the pass cost so far */
 	int64_t look_us;     /* monotonic: recipients that are nobody's are not looked at before */
 	int64_t warned_us;   /* monotonic: the last warning about them, 0 = none */
 	unsigned failures;   /* refusals of the mailbox in a row */

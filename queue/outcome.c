@@ -93,9 +93,9 @@ struct outcome outcome_decide(enum stage stage, const struct reply *reply, unsig
 
 bool outcome_expired(const struct outcome_clock *clock, int64_t expire_us, int64_t retry_max_us)
 {
-	int64_t counted = clock->wall_us - clock->began_us - clock->trouble_us;
 	int64_t seen = clock->mono_us - clock->since_us;
+	int64_t passed = clock->seen_all ? seen : clock->wall_us - clock->began_us;
 	int64_t must_see = retry_max_us < expire_us ? retry_max_us : expire_us;
 
-	return counted >= expire_us && seen >= must_see;
+	return passed - clock->trouble_us >= expire_us && seen >= must_see;
 }

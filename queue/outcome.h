@@ -53,6 +53,7 @@ struct outcome_clock {
 	int64_t trouble_us;       /* since then, waiting for a listener in trouble */
 	int64_t since_us;         /* monotonic: first temporary refusal that this process saw */
 	int64_t wall_us, mono_us; /* now */
+	bool seen_all;            /* it began in this process, which needs no wall clock for it */
 };
 
 /*

@@ -135,6 +135,7 @@ static struct release *release_new(
 	release->queue = queue;
 	release->hooks = *hooks;
 	release->settings = settings;
+	release->started_us = clock_wall_us();
 	pthread_mutex_init(&release->lock, NULL);
 	pthread_mutex_init(&release->record, NULL);
 	clock_cond_init(&release->work);

@@ -97,6 +97,7 @@ struct release {
 	pthread_cond_t quiet; /* a worker has gone */
 	struct settings *settings;
 	struct box_table table;
+	int64_t started_us; /* wall */
 	struct relay relay;
 	int64_t trouble_wall_us;
 	int64_t earliest_us; /* monotonic: no mailbox is due before */

@@ -130,6 +130,7 @@ static bool is_expired(const struct settling *s, const struct holdq_held_recipie
 		.since_us = since ? since : s->now_us,
 		.wall_us = s->wall_us,
 		.mono_us = s->now_us,
+		.seen_all = held->release_began_us >= s->job->worker->release->started_us,
 	};
 
 	return outcome_expired(&clock, s->job->worker->settings->expire_us,

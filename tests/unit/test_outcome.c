@@ -143,6 +143,11 @@ static void test_expired(void **state)
 	clock.since_us = 200;
 	assert_false(outcome_expired(&clock, 5000, 800));
 	assert_true(outcome_expired(&clock, 600, 800));
+	/* The wall clock was set right, years ahead: what this process saw itself counts. */
+	clock.seen_all = true;
+	clock.wall_us = INT64_MAX / 2;
+	assert_false(outcome_expired(&clock, 700, 100));
+	assert_true(outcome_expired(&clock, 699, 100));
 }
 
 static void test_relay(void **state)
