@@ -195,8 +195,8 @@ static void test_long_reply(void **state)
 /* The envelope comes from outside: none of it becomes a header field of the notice. */
 static void test_injects_nothing(void **state)
 {
-	const struct notice_recipient recipient = { "c\r\nX-Evil: 1@x",
-		"ORCPT=rfc\r\nX-Evil:2;c@x", "5.1.1", "550 no" };
+	const struct notice_recipient recipient = { "c\r\nX-Evil: 1@x", "ORCPT=rfc\r\nX-Evil:2;c@x",
+		"5.1.1", "550 no" };
 	struct holdq_envelope e = envelope();
 
 	(void)state;
