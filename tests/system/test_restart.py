@@ -24,12 +24,12 @@ def held_some(lab, more):
 
 def restart(lab, how):
     if how == "stop":
-        lab.postfix.restart()
-        return
-    lab.postfix.kill()
+        lab.postfix.stop()
+    else:
+        lab.postfix.kill()
 
     def started():
-        """A process of the old one that is still dying keeps its ports and locks."""
+        """A process of the old one that is still ending keeps its ports and locks."""
         try:
             return lab.postfix.start()
         except LabError:
