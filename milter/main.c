@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/config.h"
+#include "lib/descriptors.h"
 #include "milter/front.h"
 
 static void usage(FILE *out)
@@ -59,6 +60,7 @@ int main(int argc, char **argv)
 	bool check = false, dump_config = false;
 	int option;
 
+	descriptors_guard();
 	while ((option = getopt_long(argc, argv, "c:tfVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c': front.config_path = optarg; break;

@@ -30,8 +30,8 @@ class Tally:
 
 def run(argv, cwd=TOP, **environment):
     """(exit status, everything it printed)"""
-    done = subprocess.run(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          env=dict(os.environ, **environment), check=False)
+    done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env=dict(os.environ, **environment), check=False)
     return done.returncode, done.stdout.decode(errors="replace")
 
 
@@ -97,8 +97,8 @@ def system_run(files, number, long_ones):
     environment = dict(os.environ, RESTANTE_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1",
                        RESTANTE_LAB_LOGS=os.path.join(BUILD, "lab-logs"))
     said = open(os.path.join(BUILD, "system-%d.log" % number), "w+")
-    return subprocess.Popen(argv, cwd=TOP, stdout=said, stderr=subprocess.STDOUT,
-                            env=environment), report, said
+    return subprocess.Popen(argv, cwd=TOP, stdin=subprocess.DEVNULL, stdout=said,
+                            stderr=subprocess.STDOUT, env=environment), report, said
 
 
 def system_counts(report):

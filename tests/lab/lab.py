@@ -85,14 +85,18 @@ class Lab:
 
     def abandon(self):
         """After a failure: its logs go where RESTANTE_LAB_LOGS says, and everything is killed."""
-        target = os.environ.get("RESTANTE_LAB_LOGS")
-        if target:
-            shutil.copytree(os.path.join(self.dir, "log"),
-                            os.path.join(target, os.path.basename(self.dir)), dirs_exist_ok=True)
+        self.keep_logs(os.path.basename(self.dir))
         for server in reversed(self.servers):
             server.kill()
         self.servers = []
         self.close()
+
+    def keep_logs(self, name):
+        """Copies the logs so far to a directory of this name below RESTANTE_LAB_LOGS, if set."""
+        target = os.environ.get("RESTANTE_LAB_LOGS")
+        if target:
+            shutil.copytree(os.path.join(self.dir, "log"), os.path.join(target, name),
+                            dirs_exist_ok=True)
 
     # --- shortcuts -----------------------------------------------------------------------------
 

@@ -1,13 +1,16 @@
 """Fixtures of the system tests: labs with just the servers that a test needs."""
 
 import os
+import re
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from helpers import clear, rests  # noqa: E402
 from lab.lab import Lab  # noqa: E402
+from lab.process import wait_for  # noqa: E402
 from lab.sink import Sink  # noqa: E402
 
 
@@ -62,7 +65,7 @@ archiving unix n - y - 0 cleanup
 
 
 @pytest.fixture(scope="session")
-def wide():
+def wide_lab():
     """All servers, with more than the plain lab has: mail for sink.lab goes to lab.sink, null_port
     has the milter that does nothing, archive_port keeps a copy of each message, and Postfix knows
     aliases, a barred recipient and a domain that is not federated any more."""
@@ -81,3 +84,29 @@ def wide():
             yield lab
         finally:
             lab.close()
+
+
+@pytest.fixture
+def wide(wide_lab):
+    """The wide lab, with nothing held before and after: its tests count what is held."""
+    yield wide_lab
+    clear(wide_lab)
+
+
+@pytest.fixture(autouse=True)
+def at_rest(request):
+    """What a test before this one released has left the hold queue."""
+    for name in {"lab", "wide", "small", "door"} & set(request.fixturenames):
+        lab = request.getfixturevalue(name)
+        if isinstance(lab, Lab):
+            wait_for(lambda lab=lab: rests(lab), 30, "the release of the test before to end")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """The logs of a lab that a failed test has used are kept, even if the lab serves on."""
+    report = (yield).get_result()
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Lab):
+                value.keep_logs("%s-%s" % (re.sub(r"\W+", "-", item.name), report.when))

@@ -65,6 +65,23 @@ def settled(lab, timeout=30):
     wait_for(lab.postfix.empty, timeout, "the queue of Postfix to be empty")
 
 
+def rests(lab):
+    """No mailbox is on its way out of the hold queue; true of a daemon that is stopped."""
+    if lab.milter is None or not lab.milter.running():
+        return True
+    boxes = lab.milter.ask("status")["release"]["mailboxes"]
+    return boxes["runnable"] + boxes["running"] == 0
+
+
+def clear(lab):
+    """Whatever a test left is thrown away, so that the failure of one is not that of all."""
+    wait_for(lambda: rests(lab), 30, "the release to rest")
+    for message in lab.milter.cli_json("queue", "list"):
+        lab.milter.cli("queue", "delete", str(message["id"]), "--yes", check=False)
+    if not lab.postfix.empty():
+        lab.postfix.tool("postsuper", "-d", "ALL")
+
+
 def hold(lab, address):
     lab.milter.cli("hold", address)
     wait_verdict(lab, address, "hold")

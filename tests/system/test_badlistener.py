@@ -144,7 +144,7 @@ def test_held_mail_stays_held_whatever_the_listener_does(wide):
         unhold(wide, other)
         sink.wait(1)
         assert [m.recipients[0][0] for m in sink.messages] == [other_at]
-        assert wide.milter.held() == 1
+        wait_for(lambda: wide.milter.held() == 1, 10, "the other to be removed")
         unhold(wide, address)
         all_there_once(wide, sink, [(msgid, physical), (second, other_at)])
 

@@ -6,6 +6,7 @@ import stat
 
 from helpers import arrived, hold, send, swap, user_of, wait_verdict
 from lab.lab import Lab
+from lab.milter import Milter
 
 ADDRESS = "bert@example.org"
 
@@ -44,5 +45,24 @@ def test_an_account_without_privileges_does_it_all():
         socket = os.stat(lab.milter.socket)
         assert (socket.st_gid, stat.S_IMODE(socket.st_mode)) == (lab.postfix.owner.pw_gid, 0o660)
         assert os.stat(lab.milter.control).st_gid == user.pw_gid
+    finally:
+        lab.close()
+
+
+class Closed(Milter):
+    """Started by somebody who closed the standard descriptors."""
+
+    def command(self):
+        return ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"] + super().command()
+
+
+def test_closed_descriptors_are_nobodys_files():
+    lab = Lab(start=("slapd",))
+    try:
+        milter = Closed(lab, {})
+        lab.servers.append(milter)
+        milter.start()
+        for number in range(3):
+            assert os.readlink("/proc/%d/fd/%d" % (milter.pid, number)) == "/dev/null"
     finally:
         lab.close()
