@@ -19,6 +19,18 @@ static void signal_set(sigset_t *set)
 	sigaddset(set, SIGINT);
 }
 
+/*
+ * Called by libmilter's thread in place of the C library's: signals are the main thread's alone. It
+ * is not enough that they are blocked everywhere else, since a second one that comes while the
+ * first is being delivered goes to whoever waits for it, and libmilter stops at each, SIGHUP too.
+ */
+int sigwait(const sigset_t *restrict set, int *restrict number)
+{
+	(void)set, (void)number;
+	for (;;)
+		pause();
+}
+
 int events_open(void)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };

@@ -1,7 +1,6 @@
 /*
- * What the main thread waits for. libmilter takes SIGHUP, SIGTERM and SIGINT for itself in a
- * thread of its own; the kernel gives a signal to the main thread first as long as that one does
- * not block it, so it alone has them unblocked, with handlers that only write to a pipe.
+ * What the main thread waits for. It alone has SIGHUP, SIGTERM and SIGINT unblocked, with handlers
+ * that only write to a pipe; libmilter's own thread for them gets none (sigwait in events.c).
  */
 #ifndef RESTANTE_MILTER_EVENTS_H
 #define RESTANTE_MILTER_EVENTS_H
