@@ -16,25 +16,33 @@
 #define LOG_AGAIN_US  (300 * CLOCK_SECOND) /* the same failure is told again after that */
 #define PROVIDERS_MAX 32
 
+struct provider {
+	const char *uri; /* points into the consumer's uris */
+	char error[1024];
+	int64_t logged_us; /* monotonic: when that error was told */
+};
+
 struct consumer {
 	struct replica *replica;
 	struct ldap_options options; /* its strings are ours */
 	char *uris;                  /* cut into providers */
-	char *providers[PROVIDERS_MAX];
+	struct provider providers[PROVIDERS_MAX];
 	size_t provider_count;
 	char *node;
 	bool full; /* begin without a cookie */
+	struct provider *tried;
+	bool resumes; /* the search that was sent to it has a cookie */
 	pthread_t thread;
 	atomic_bool stop;   /* for good */
 	atomic_bool hangup; /* this connection: also set by a stop */
 	/* guarded by lock */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	const char *provider; /* NULL: not connected */
+	const struct provider *provider; /* NULL: none follows our search */
 	const char *phase;
 	int64_t since_us;
-	char last_error[1024];
-	int64_t last_logged_us, last_behind_us;
+	char last_error[sizeof(((struct provider *)NULL)->error)];
+	int64_t last_behind_us;
 	struct feed_counts counts;
 	uint64_t connects;
 };
@@ -50,36 +58,37 @@ static void set_phase(void *context, const char *phase)
 	pthread_mutex_unlock(&consumer->lock);
 }
 
-static void set_provider(struct consumer *consumer, const char *provider)
+/* A server that refuses the search, or ends it at once, was never connected. */
+static void set_provider(struct consumer *consumer, const struct provider *provider)
 {
 	pthread_mutex_lock(&consumer->lock);
+	if (provider == NULL)
+		consumer->phase = "waiting";
+	if (provider != consumer->provider)
+		consumer->since_us = clock_mono_us();
 	consumer->provider = provider;
-	consumer->phase = provider != NULL ? "connected" : "waiting";
-	consumer->since_us = clock_mono_us();
 	consumer->connects += provider != NULL ? 1 : 0;
 	pthread_mutex_unlock(&consumer->lock);
 }
 
 /* The same failure over and over is one fact. */
-static void tell_error(struct consumer *consumer, const char *uri, const char *error)
+static void tell_error(struct consumer *consumer, struct provider *provider, const char *error)
 {
-	char text[sizeof(consumer->last_error)];
+	char text[sizeof(provider->error)];
 	int64_t now = clock_mono_us();
-	bool told;
 
-	if (strncmp(error, uri, strlen(uri)) == 0)
+	if (strncmp(error, provider->uri, strlen(provider->uri)) == 0)
 		snprintf(text, sizeof(text), "%s", error);
 	else
-		snprintf(text, sizeof(text), "%s: %s", uri, error);
+		snprintf(text, sizeof(text), "%s: %s", provider->uri, error);
 	pthread_mutex_lock(&consumer->lock);
-	told = strcmp(text, consumer->last_error) == 0 &&
-	       now - consumer->last_logged_us < LOG_AGAIN_US;
 	memcpy(consumer->last_error, text, sizeof(text));
-	if (!told)
-		consumer->last_logged_us = now;
 	pthread_mutex_unlock(&consumer->lock);
-	if (!told)
-		log_error("directory", "%s", text);
+	if (strcmp(text, provider->error) == 0 && now - provider->logged_us < LOG_AGAIN_US)
+		return;
+	memcpy(provider->error, text, sizeof(text));
+	provider->logged_us = now;
+	log_error("directory", "%s", text);
 }
 
 static void tell_behind(struct consumer *consumer, const char *uri, bool used)
@@ -95,6 +104,15 @@ static void tell_behind(struct consumer *consumer, const char *uri, bool used)
 
 /* --- one connection ------------------------------------------------------------------------- */
 
+static void accepted(void *context)
+{
+	struct consumer *consumer = context;
+
+	set_provider(consumer, consumer->tried);
+	log_info("directory", "connected provider=%s resume=%s", consumer->tried->uri,
+		consumer->resumes ? "yes" : "no");
+}
+
 static struct feed make_feed(struct consumer *consumer, struct ldap_session *session)
 {
 	return (struct feed){ .replica = consumer->replica,
@@ -106,16 +124,17 @@ static struct feed make_feed(struct consumer *consumer, struct ldap_session *ses
 		.stop = &consumer->hangup,
 		.counts = &consumer->counts,
 		.phase = set_phase,
+		.accepted = accepted,
 		.context = consumer };
 }
 
 /* True: a refresh was completed. */
-static bool follow(struct consumer *consumer, struct feed *feed, const char *uri)
+static bool follow(struct consumer *consumer, struct feed *feed, struct provider *provider)
 {
 	enum feed_end end;
 
-	set_provider(consumer, uri);
-	log_info("directory", "connected provider=%s resume=%s", uri, feed->full ? "no" : "yes");
+	consumer->tried = provider;
+	consumer->resumes = !feed->full && replica_loaded(consumer->replica);
 	end = feed_run(feed);
 	set_provider(consumer, NULL);
 	if (feed->refreshed)
@@ -123,18 +142,19 @@ static bool follow(struct consumer *consumer, struct feed *feed, const char *uri
 	if (end == FEED_RELOAD) {
 		if (!feed->reload)
 			log_warning("directory", "provider asks for a complete refresh provider=%s",
-				uri);
+				provider->uri);
 		consumer->full = true;
 		return true;
 	}
 	if (end != FEED_STOPPED)
-		tell_error(consumer, uri, feed_error(feed));
+		tell_error(consumer, provider, feed_error(feed));
 	return feed->refreshed;
 }
 
 enum attempt { ATTEMPT_FAILED, ATTEMPT_BEHIND, ATTEMPT_SERVED };
 
-static enum attempt try_provider(struct consumer *consumer, const char *uri, bool take_behind)
+static enum attempt try_provider(
+	struct consumer *consumer, struct provider *provider, bool take_behind)
 {
 	struct ldap_options options = consumer->options;
 	struct ldap_session *session;
@@ -143,20 +163,20 @@ static enum attempt try_provider(struct consumer *consumer, const char *uri, boo
 	struct feed feed;
 	bool behind = false;
 
-	options.uri = uri;
+	options.uri = provider->uri;
 	if ((session = ldap_session_open(&options, &error)) == NULL) {
-		tell_error(consumer, uri, error);
+		tell_error(consumer, provider, error);
 		return ATTEMPT_FAILED;
 	}
 	feed = make_feed(consumer, session);
 	if (feed_check(&feed, &behind) < 0)
-		tell_error(consumer, uri, feed_error(&feed));
+		tell_error(consumer, provider, feed_error(&feed));
 	else if (behind && !take_behind)
 		attempt = ATTEMPT_BEHIND;
-	else if (follow(consumer, &feed, uri))
+	else if (follow(consumer, &feed, provider))
 		attempt = ATTEMPT_SERVED;
 	if (behind)
-		tell_behind(consumer, uri, attempt != ATTEMPT_BEHIND);
+		tell_behind(consumer, provider->uri, attempt != ATTEMPT_BEHIND);
 	feed_free(&feed);
 	ldap_session_close(&session);
 	return attempt;
@@ -165,14 +185,14 @@ static enum attempt try_provider(struct consumer *consumer, const char *uri, boo
 /* Each in turn; one that is behind only where no other is to be had. */
 static bool try_providers(struct consumer *consumer)
 {
-	const char *behind = NULL;
+	struct provider *behind = NULL;
 
 	for (size_t i = 0; i < consumer->provider_count && !atomic_load(&consumer->hangup); i++)
-		switch (try_provider(consumer, consumer->providers[i], false)) {
+		switch (try_provider(consumer, &consumer->providers[i], false)) {
 		case ATTEMPT_SERVED: return true;
 		case ATTEMPT_BEHIND:
 			if (behind == NULL)
-				behind = consumer->providers[i];
+				behind = &consumer->providers[i];
 			break;
 		case ATTEMPT_FAILED: break;
 		}
@@ -224,7 +244,7 @@ static void cut_uris(struct consumer *consumer)
 
 	while (consumer->provider_count < PROVIDERS_MAX &&
 		(uri = strtok_r(rest, " \t", &rest)) != NULL)
-		consumer->providers[consumer->provider_count++] = uri;
+		consumer->providers[consumer->provider_count++].uri = uri;
 }
 
 static void copy_options(struct ldap_options *copy, const struct ldap_options *options)
@@ -305,7 +325,7 @@ void consumer_status(struct consumer *consumer, struct json *object)
 {
 	pthread_mutex_lock(&consumer->lock);
 	if (consumer->provider != NULL)
-		json_set_string(object, "provider", consumer->provider);
+		json_set_string(object, "provider", consumer->provider->uri);
 	json_set_bool(object, "connected", consumer->provider != NULL);
 	json_set_real(
 		object, "since", (double)(clock_mono_us() - consumer->since_us) / CLOCK_SECOND);

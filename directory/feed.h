@@ -31,12 +31,14 @@ struct feed {
 	atomic_bool *stop; /* end soon */
 	struct feed_counts *counts;
 	void (*phase)(void *context, const char *phase); /* "refresh", "persist" */
+	void (*accepted)(void *context); /* once: the provider gave a first sound answer */
 	void *context;
 	/* its own */
 	void *handle; /* LDAP * */
 	int msgid;
 	struct csn_vector provider; /* what the provider has, as far as it said */
 	bool behind;
+	bool answered;           /* accepted() was called */
 	struct refresh *refresh; /* NULL in the persist phase */
 	bool refreshed;
 	bool reload;            /* what was shown is not all that we lack */

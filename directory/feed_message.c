@@ -12,6 +12,8 @@
 #include "lib/mem.h"
 
 #define CHANGES_AT_ONCE 200
+/* What a server without it does: it refuses the control, or takes no notice of it. */
+#define NO_SYNCPROV "; load the syncprov overlay for this database"
 
 void feed_free(struct feed *feed)
 {
@@ -195,7 +197,8 @@ static int take_entry(struct feed *feed, LDAPMessage *message)
 	control = ldap_control_find(LDAP_CONTROL_SYNC_STATE, controls, NULL);
 	if (control == NULL || sync_parse_state(control->ldctl_value.bv_val,
 				       control->ldctl_value.bv_len, &state) < 0)
-		feed_fail(feed, "an entry came without a sound Sync State control");
+		feed_fail(feed, "an entry came without a sound Sync State control%s",
+			control == NULL ? NO_SYNCPROV : "");
 	else
 		result = take_state(feed, message, &state);
 	ldap_controls_free(controls);
@@ -304,8 +307,9 @@ static enum feed_end judge_end(struct feed *feed, int code, const char *words)
 	}
 	feed_fail(feed, "the provider ended the search: %s (%d)%s%s%s", ldap_err2string(code), code,
 		has_words ? ": " : "", has_words ? words : "",
-		code == LDAP_UNAVAILABLE_CRITICAL_EXTENSION
-			? "; load the syncprov overlay for this database"
+		code == LDAP_UNAVAILABLE_CRITICAL_EXTENSION ||
+				(code == LDAP_SUCCESS && !feed->answered)
+			? NO_SYNCPROV
 			: "");
 	return FEED_BROKEN;
 }
@@ -338,5 +342,9 @@ int feed_message(struct feed *feed, void *message, enum feed_end *end_r)
 	default: break;
 	}
 	*end_r = feed->reload ? FEED_RELOAD : FEED_BROKEN;
+	if (result == 0 && !feed->answered) {
+		feed->answered = true;
+		feed->accepted(feed->context);
+	}
 	return result == 0;
 }

@@ -13,8 +13,10 @@ from helpers import fresh, refusal, send, settled, unhold, user_of, verdict, wai
 from lab.lab import Lab
 from lab.process import free_port, run, wait_for
 from lab.slapd import BASE
+from relay import Relay
 
 CONFIG, UNAVAILABLE = 78, 69
+SYNC = b"1.3.6.1.4.1.4203.1.9.1.1"  # the control of RFC 4533
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +245,43 @@ def test_a_directory_without_our_schema(door, tmp_path):
         slapd.wait()
         door.slapd.start()
     door.milter.start()
+    assert door.milter.held() == 1
+
+
+@pytest.mark.parametrize("without", ["overlay", "overlay|moduleload"], ids=["overlay", "module"])
+def test_a_directory_without_syncprov(door, without):
+    """Said once, whatever the number of tries, and by `restante status`; then, with it, all is well."""
+    searches = []
+    door.milter.stop()
+    door.slapd.stop()
+    wipe_replica(door)
+    with open(door.slapd.conf) as conf:
+        good = conf.read()
+    with open(door.slapd.conf, "w") as conf:
+        conf.write(re.sub(r"(?m)^((%s)\s+)?syncprov.*\n" % without, "", good))
+    door.slapd.start()
+    try:
+        with Relay(door.slapd.port, lambda data: searches.append(SYNC in data)) as relay:
+            conf = changed(door, (r' uri = "[^"]*"', ' uri = "ldap://127.0.0.1:%d"' % relay.port))
+            shutil.copy(conf, door.milter.conf)
+            mark = start_unready(door)
+            wait_for(lambda: sum(searches) >= 4, 15, "four searches")
+            lines = [line for line in door.milter.log_text()[mark:].splitlines()
+                     if "directory: " in line and "replica open" not in line]
+            assert len(lines) == 1 and "load the syncprov overlay" in lines[0], lines
+            shown = door.milter.cli("status", check=False).stdout.decode()
+            assert "never loaded" in shown and "load the syncprov overlay" in shown
+            assert not door.milter.ask("status")["directory"]["connected"]
+    finally:
+        door.milter.stop()
+        door.milter.configure()
+        door.slapd.stop()
+        with open(door.slapd.conf, "w") as conf:
+            conf.write(good)
+        door.slapd.start()
+    mark = len(door.milter.log_text())
+    door.milter.start()
+    assert door.milter.log_text()[mark:].count("connected provider=") == 1
     assert door.milter.held() == 1
 
 
