@@ -1,6 +1,7 @@
 #include "lib/route.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <strings.h>
 
 static const char *const state_names[] = { "active", "holding", "deferred", "unknown" };
@@ -21,6 +22,16 @@ enum route_state route_state_parse(const char *text)
 const char *route_state_name(enum route_state state)
 {
 	return state_names[state];
+}
+
+const char *route_uuid_text(char *buffer, const uint8_t *uuid)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ROUTE_UUID_BYTES; i++)
+		n += (size_t)snprintf(buffer + n, ROUTE_UUID_TEXT - n, "%s%02x",
+			i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+	return buffer;
 }
 
 const char *route_verdict_name(enum route_verdict verdict)
@@ -45,8 +56,8 @@ static enum route_verdict decide_nobody(const struct route_facts *facts, struct 
 
 static enum route_verdict decide_mailbox(const struct route_facts *facts, struct route *route)
 {
-	enum route_state state = facts->mailbox_state > facts->system_state
-		? facts->mailbox_state : facts->system_state;
+	enum route_state state = facts->mailbox_state > facts->system_state ? facts->mailbox_state
+									    : facts->system_state;
 
 	switch (state) {
 	case STATE_UNKNOWN: return say(route, ROUTE_TRYAGAIN, "unknown state of mailbox or system");
@@ -55,8 +66,9 @@ static enum route_verdict decide_mailbox(const struct route_facts *facts, struct
 	case STATE_ACTIVE: break;
 	}
 	if (facts->physical[0] == '\0')
-		return say(route, ROUTE_TRYAGAIN, facts->physical_fault ? facts->physical_fault
-			: "mailbox has no physical address");
+		return say(route, ROUTE_TRYAGAIN,
+			facts->physical_fault ? facts->physical_fault
+					      : "mailbox has no physical address");
 	return say(route, ROUTE_REWRITE, "mailbox is active");
 }
 

@@ -12,6 +12,7 @@
 #include "lib/address.h"
 
 #define ROUTE_UUID_BYTES  16
+#define ROUTE_UUID_TEXT   37 /* as text, the NUL included */
 #define ROUTE_SYSTEM_MAX  64
 
 /* In the order in which they count: of a mailbox's and its system's, the larger wins. */
@@ -56,6 +57,8 @@ struct route {
 };
 
 void route_decide(const struct route_facts *facts, struct route *route_r);
+/* Lower case with dashes, as entryUUID has it; buffer: ROUTE_UUID_TEXT. */
+const char *route_uuid_text(char *buffer, const uint8_t *uuid);
 const char *route_verdict_name(enum route_verdict verdict); /* "rewrite", "hold", ... */
 
 #endif

@@ -11,16 +11,6 @@
 #include "milter/front.h"
 #include "milter/reply.h"
 
-const char *commands_uuid(char buffer[COMMANDS_UUID_TEXT], const uint8_t *uuid)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < ROUTE_UUID_BYTES; i++)
-		n += (size_t)snprintf(buffer + n, COMMANDS_UUID_TEXT - n, "%s%02x",
-			i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
-	return buffer;
-}
-
 static const char *match_name(enum route_match match)
 {
 	static const char *const names[] = { "none", "full", "bare", "catchall", "postmaster" };
@@ -30,12 +20,12 @@ static const char *match_name(enum route_match match)
 
 static void add_mailbox(struct front *front, const struct route_facts *facts, struct json *o)
 {
-	char uuid[COMMANDS_UUID_TEXT], name[ADDRESS_MAX + 1];
+	char uuid[ROUTE_UUID_TEXT], name[ADDRESS_MAX + 1];
 
 	json_set_string(o, "mailbox_state", route_state_name(facts->mailbox_state));
 	json_set_string(o, "system", facts->system);
 	json_set_string(o, "system_state", route_state_name(facts->system_state));
-	json_set_string(o, "mailbox", commands_uuid(uuid, facts->uuid));
+	json_set_string(o, "mailbox", route_uuid_text(uuid, facts->uuid));
 	replica_mailbox_name(front->replica, facts->uuid, name, sizeof name);
 	json_set_string(o, "name", name);
 }

@@ -7,16 +7,10 @@
 #ifndef RESTANTE_MILTER_COMMANDS_H
 #define RESTANTE_MILTER_COMMANDS_H
 
-#include <stdint.h>
-
 #include "lib/control.h"
 
 /* Ends with a NULL name; the context is the struct front. */
 extern const struct control_command commands[];
-
-#define COMMANDS_UUID_TEXT 37
-/* An entryUUID as text. */
-const char *commands_uuid(char buffer[COMMANDS_UUID_TEXT], const uint8_t *uuid);
 
 struct front;
 struct json *commands_queue_totals(struct front *front);

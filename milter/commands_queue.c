@@ -19,7 +19,7 @@ static struct json *recipient_json(struct front *f, const struct holdq_held_reci
 {
 	struct json *o = json_new_object();
 	struct release *release = atomic_load(&f->release);
-	char name[ADDRESS_MAX + 1], uuid[COMMANDS_UUID_TEXT];
+	char name[ADDRESS_MAX + 1], uuid[ROUTE_UUID_TEXT];
 
 	replica_mailbox_name(f->replica, r->mailbox, name, sizeof name);
 	if (memcmp(r->mailbox, holdq_notices, ROUTE_UUID_BYTES) == 0)
@@ -28,7 +28,7 @@ static struct json *recipient_json(struct front *f, const struct holdq_held_reci
 	json_set_string(o, "address", r->address);
 	json_set_string(o, "params", r->params);
 	json_set_string(o, "mailbox", name);
-	json_set_string(o, "mailbox_uuid", commands_uuid(uuid, r->mailbox));
+	json_set_string(o, "mailbox_uuid", route_uuid_text(uuid, r->mailbox));
 	if (release != NULL)
 		json_set_string(o, "waits", release_waits(release, r->mailbox));
 	json_set_int(o, "attempts", r->attempts);
@@ -313,11 +313,11 @@ static int add_stats(void *context, const struct holdq_mailbox *mailbox)
 {
 	struct stats *stats = context;
 	struct json *o = json_new_object();
-	char name[ADDRESS_MAX + 1], uuid[COMMANDS_UUID_TEXT];
+	char name[ADDRESS_MAX + 1], uuid[ROUTE_UUID_TEXT];
 
 	replica_mailbox_name(stats->front->replica, mailbox->mailbox, name, sizeof name);
 	json_set_string(o, "mailbox", name);
-	json_set_string(o, "mailbox_uuid", commands_uuid(uuid, mailbox->mailbox));
+	json_set_string(o, "mailbox_uuid", route_uuid_text(uuid, mailbox->mailbox));
 	json_set_int(o, "recipients", (int64_t)mailbox->recipients);
 	json_set_int(o, "bytes", (int64_t)mailbox->bytes);
 	json_set_int(o, "oldest_us", mailbox->oldest_us);

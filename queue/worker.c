@@ -1,5 +1,6 @@
 /* A worker: takes mailboxes off the line, one turn each, and puts them where they belong then. */
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -156,19 +157,51 @@ void release_name(const struct release *release, const uint8_t *mailbox, char *n
 	log_value(name_r, size, name);
 }
 
+/* The first that the message holds for the mailbox. */
+static bool read_address(struct worker *worker, const struct box *box, uint64_t id, char *address_r)
+{
+	struct holdq_message *message;
+	bool found = false;
+
+	if (holdq_read(worker->release->queue, id, &message) != HOLDQ_OK)
+		return false;
+	for (size_t i = 0; i < message->count && !found; i++) {
+		const struct holdq_held_recipient *held = &message->recipients[i];
+
+		found = memcmp(held->mailbox, box->mailbox, ROUTE_UUID_BYTES) == 0;
+		if (found)
+			log_value(address_r, RELEASE_VALUE, held->address);
+	}
+	holdq_message_free(&message);
+	return found;
+}
+
+/* What is left at the end of a pass stepped aside, or is nobody's. */
+static void name_vanished(struct worker *worker, const struct box *box, char *address_r)
+{
+	uint64_t ids[RELEASE_SLICE];
+	size_t count = holdq_ids(worker->release->queue, box->mailbox, 0, ids, RELEASE_SLICE);
+
+	address_r[0] = '\0';
+	for (size_t i = 0; i < count; i++)
+		if (box_delay_find(box, ids[i]) == NULL &&
+			read_address(worker, box, ids[i], address_r))
+			return;
+}
+
 static void warn_vanished(struct worker *worker, struct box *box)
 {
-	char name[RELEASE_VALUE];
+	char address[RELEASE_VALUE], uuid[ROUTE_UUID_TEXT];
 	int64_t now = clock_mono_us();
 
 	if (box->vanished == 0 || (box->warned_us != 0 && now - box->warned_us < WARN_US))
 		return;
 	box->warned_us = now;
-	release_name(worker->release, box->mailbox, name, sizeof name);
+	name_vanished(worker, box, address);
 	log_warning("release",
-		"held mail whose address is nobody's now stays held mailbox=%s "
+		"held mail whose address is nobody's now stays held mailbox=%s uuid=%s "
 		"recipients=%llu reason=\"%s\"",
-		name, (unsigned long long)box->vanished,
+		address, route_uuid_text(uuid, box->mailbox), (unsigned long long)box->vanished,
 		worker->job.reason ? worker->job.reason : "");
 }
 

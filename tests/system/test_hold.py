@@ -316,10 +316,11 @@ def test_what_was_held_for_a_vanished_mailbox_is_not_for_the_catch_all():
         address = "gone@example.net"
         fresh(lab, state="holding", addresses=[address])
         held = send(lab, address)
-        dn, _ = lab.slapd.search("(mailLocalAddress=%s)" % address, ["uid"])[0]
+        dn, entry = lab.slapd.search("(mailLocalAddress=%s)" % address, ["entryUUID"])[0]
         lab.slapd.modify("dn: %s\nchangetype: delete\n" % dn)
         wait_verdict(lab, address, "rewrite")
-        wait_for(lambda: "address is nobody's now" in lab.milter.log_text(), 15, "the warning")
+        wait_for(lambda: "address is nobody's now stays held mailbox=%s uuid=%s" % (
+            address, entry["entryuuid"][0]) in lab.milter.log_text(), 15, "the warning")
         later = send(lab, address)
         assert later in arrived(lab, "S1", "catchall")
         assert held not in lab.message_ids("S1", "catchall")
