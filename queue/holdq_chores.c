@@ -13,7 +13,8 @@
 #define CHORE_INTERVAL      (10 * CLOCK_SECOND)
 #define MAX_TRIES           100
 #define SHRINK_FROM         (UINT64_C(64) << 20)
-#define SHRINK_FACTOR       3 /* of the size of what is held */
+#define SHRINK_FROM_TIGHT   (UINT64_C(1) << 20) /* while the disk is short of space */
+#define SHRINK_FACTOR       3                   /* of the size of what is held */
 /* All of that may have to be moved, and others wait now and then meanwhile. */
 #define SHRINK_MOST (UINT64_C(256) << 20)
 
@@ -135,26 +136,45 @@ int holdq_sweep(struct holdq *queue)
 /* --- space ----------------------------------------------------------------------------------- */
 
 /* A file never becomes shorter by itself, and the disk would stay full after the release. */
-static void shrink(struct bdb_table *table, uint64_t held)
+static void shrink(struct bdb_table *table, uint64_t held, uint64_t from)
 {
 	uint64_t size = bdb_table_bytes(table);
 
-	if (size < SHRINK_FROM || size / SHRINK_FACTOR < held || held > SHRINK_MOST)
+	if (size < from || size / SHRINK_FACTOR < held || held > SHRINK_MOST)
 		return;
 	enum bdb_result result = bdb_table_shrink(table);
 	if (result != BDB_OK && result != BDB_RETRY)
 		log_warning("queue", "cannot give space back: %s", bdb_reason());
-	log_debug("queue", "shrunk from=%llu to=%llu", (unsigned long long)size,
-		(unsigned long long)bdb_table_bytes(table));
+	uint64_t now = bdb_table_bytes(table);
+	if (now != size)
+		log_debug("queue", "shrunk from=%llu to=%llu", (unsigned long long)size,
+			(unsigned long long)now);
 }
 
+/* New messages are refused for want of space on the disk. Called without the lock. */
+static bool is_short(struct holdq *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	uint64_t limit_free = queue->limits.free;
+	pthread_mutex_unlock(&queue->lock);
+	return holdq_space(queue, limit_free, 0) == HOLDQ_FULL;
+}
+
+/* On a small disk what small files keep may be all that is missing. */
 void holdq_shrink(struct holdq *queue)
 {
+	struct bdb_table *const others[] = { queue->messages, queue->recipients, queue->index,
+		queue->digests };
+	bool tight = is_short(queue);
+	uint64_t from = tight ? SHRINK_FROM_TIGHT : SHRINK_FROM;
+
 	pthread_mutex_lock(&queue->lock);
 	uint64_t held = queue->totals.bytes;
 	pthread_mutex_unlock(&queue->lock);
-	shrink(queue->content, held);
-	shrink(queue->chunks, held);
+	shrink(queue->content, held, from);
+	shrink(queue->chunks, held, from);
+	for (size_t i = 0; tight && i < sizeof(others) / sizeof(others[0]); i++)
+		shrink(others[i], held, from);
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -174,6 +194,19 @@ static void restore_reserve(struct holdq *queue)
 	queue->reserve_wanted = !made;
 }
 
+/* Called with the lock, which it may let go. Space is looked for more often where none is left. */
+static bool is_check_due(struct holdq *queue, int64_t since_us)
+{
+	if (queue->unchecked >= CHECKPOINT_BYTES || since_us >= CHECKPOINT_INTERVAL)
+		return true;
+	if (since_us < CHORE_INTERVAL)
+		return false;
+	pthread_mutex_unlock(&queue->lock);
+	bool tight = is_short(queue);
+	pthread_mutex_lock(&queue->lock);
+	return tight;
+}
+
 /* Called with the lock, which it lets go while it works. True: there was something to do. */
 static bool one_chore(struct holdq *queue, int64_t *checked_us)
 {
@@ -181,8 +214,7 @@ static bool one_chore(struct holdq *queue, int64_t *checked_us)
 
 	if (queue->garbage_count > 0 && now >= queue->garbage_after_us) {
 		remove_garbage(queue);
-	} else if (queue->unchecked >= CHECKPOINT_BYTES ||
-		   now >= *checked_us + CHECKPOINT_INTERVAL) {
+	} else if (is_check_due(queue, now - *checked_us)) {
 		queue->unchecked = 0;
 		*checked_us = now;
 		pthread_mutex_unlock(&queue->lock);

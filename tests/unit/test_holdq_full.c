@@ -30,6 +30,8 @@
 #define DISK      "size=64m"
 #define WRITERS   4
 #define MAX_HELD  20000
+#define FEW       80
+#define LEFT      (13 << 20)       /* 16 MB have to be free for new messages */
 #define PAST_LOOK (150 * CLOCK_MS) /* the free space is looked at every 100 ms */
 
 /* --- a small disk ---------------------------------------------------------------------------- */
@@ -156,6 +158,18 @@ static void check_totals(struct held *held)
 	assert_int_equal(totals.messages, count);
 }
 
+static void hold_some(struct held *held, unsigned count)
+{
+	while (held->count < count) {
+		unsigned seed = held->next++;
+		held->seeds[held->count] = seed;
+		held->ids[held->count] = lab_put_one(held->lab->queue, size_of(seed), seed, 1);
+		if (held->ids[held->count] == 0)
+			fail_msg("not held: %s", holdq_reason());
+		held->count++;
+	}
+}
+
 /* --- tests ----------------------------------------------------------------------------------- */
 
 static void our_own_mail_fills_the_disk(void **state)
@@ -176,6 +190,31 @@ static void our_own_mail_fills_the_disk(void **state)
 	check_totals(held);
 	disk_end(lab);
 	free(held);
+}
+
+/* What was released gives its space back, however small the files are: nothing else makes room. */
+static void an_empty_queue_takes_mail_again(void **state)
+{
+	struct lab *lab = *state;
+	uint64_t ids[FEW];
+	int64_t deadline = clock_mono_us() + 30 * CLOCK_SECOND;
+
+	disk_begin(lab);
+	for (unsigned i = 0; i < FEW; i++)
+		ids[i] = lab_put_one(lab->queue, 60000, i, 1);
+	lab_reopen(lab); /* all of it is in the files now, not in memory alone */
+	for (unsigned i = 0; i < FEW; i++)
+		assert_int_equal(
+			holdq_remove(lab->queue, ids[i], (uint32_t[]){ 0 }, 1, NULL), HOLDQ_OK);
+	fill_disk(lab, LEFT);
+	clock_sleep_us(PAST_LOOK);
+	assert_int_equal(holdq_room(lab->queue, NULL), HOLDQ_FULL);
+	while (holdq_room(lab->queue, NULL) != HOLDQ_OK) {
+		assert_true(clock_mono_us() < deadline);
+		clock_sleep_us(PAST_LOOK);
+	}
+	assert_int_not_equal(lab_put_one(lab->queue, 500, 1, 1), 0);
+	disk_end(lab);
 }
 
 /* The disk fills within the time for which the free space is taken as known. */
@@ -205,18 +244,6 @@ static void somebody_fills_the_disk(void **state)
 		disk_end(lab);
 	}
 	free(held);
-}
-
-static void hold_some(struct held *held, unsigned count)
-{
-	while (held->count < count) {
-		unsigned seed = held->next++;
-		held->seeds[held->count] = seed;
-		held->ids[held->count] = lab_put_one(held->lab->queue, size_of(seed), seed, 1);
-		if (held->ids[held->count] == 0)
-			fail_msg("not held: %s", holdq_reason());
-		held->count++;
-	}
 }
 
 static void removal_from_a_full_disk(void **state)
@@ -301,6 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(our_own_mail_fills_the_disk),
+		TEST(an_empty_queue_takes_mail_again),
 		TEST(somebody_fills_the_disk),
 		TEST(removal_from_a_full_disk),
 		TEST(start_with_a_full_disk),
