@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cli/term.h"
 #include "cli/when.h"
 #include "lib/clock.h"
 #include "lib/route.h"
@@ -98,11 +99,13 @@ static void look_at_view(const struct json *milter, const char *name, struct jso
 		add(lines, &line);
 	}
 	if (refused > 0) {
+		char entries[TERM_COUNT];
+
 		str_printf(&line,
-			"%" PRId64 " entries vanished at once and are kept: nothing is "
-			"acknowledged meanwhile; look at the directory, then restore them or "
+			"%s vanished at once and stayed here: nothing is acknowledged meanwhile; "
+			"look at the directory, then restore what was lost or "
 			"`restante node approve`",
-			refused);
+			term_count(entries, refused, "entry", "entries"));
 		add(lines, &line);
 	}
 }
@@ -122,10 +125,12 @@ static void look_at_queue(const struct json *milter, struct json *lines)
 		add(lines, &line);
 	}
 	if (vanished > 0) {
+		char gone[TERM_COUNT];
+
 		str_printf(&line,
-			"%" PRId64 " mailboxes with held mail vanished from the directory: it "
-			"stays held; add them again, or `restante queue delete`",
-			vanished);
+			"%s with held mail vanished from the directory: the mail stays held; add "
+			"what was lost again, or `restante queue delete`",
+			term_count(gone, vanished, "mailbox", "mailboxes"));
 		add(lines, &line);
 	}
 }

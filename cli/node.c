@@ -304,15 +304,15 @@ int verb_node_disable(struct cli *cli, int argc, char **argv)
 int verb_node_approve(struct cli *cli, int argc, char **argv)
 {
 	int letter = cli_getopt(cli, argc, argv, "", NULL), code;
+	char entries[TERM_COUNT];
 
 	if (letter != -1)
 		return letter == 'h' ? CLI_DONE : CLI_USAGE;
 	struct json *reply = cli_ask(cli, cli_request("node.approve"), &code);
 	if (reply == NULL)
 		return code;
-	cli_say(cli,
-		"%" PRId64 " entries that vanished from the directory are no longer routed here",
-		json_get_int(reply, "deleted", 0));
+	cli_say(cli, "no longer routed here: %s that vanished from the directory",
+		term_count(entries, json_get_int(reply, "deleted", 0), "entry", "entries"));
 	cli_give(cli, reply);
 	return CLI_DONE;
 }

@@ -253,6 +253,7 @@ static int delete_message(
 	struct cli *cli, const struct json *message, int64_t id, const char *recipient, bool yes)
 {
 	int64_t number = recipient != NULL ? recipient_number(message, recipient) : -1;
+	char removed[TERM_COUNT];
 	int code;
 
 	if (recipient != NULL && number < 0)
@@ -270,8 +271,8 @@ static int delete_message(
 	struct json *reply = cli_ask(cli, request, &code);
 	if (reply == NULL)
 		return code;
-	cli_say(cli, "message %lld: %lld recipients deleted", (long long)id,
-		(long long)json_get_int(reply, "removed", 0));
+	cli_say(cli, "message %lld: %s deleted", (long long)id,
+		term_count(removed, json_get_int(reply, "removed", 0), "recipient", "recipients"));
 	cli_give(cli, reply);
 	return CLI_DONE;
 }

@@ -37,9 +37,11 @@ void queue_recipient_state(const struct json *recipient, struct str *out)
 {
 	int64_t attempts = json_get_int(recipient, "attempts", 0);
 	const char *reply = text(recipient, "last_reply");
+	char tries[TERM_COUNT];
 
 	if (attempts > 0 || *reply != '\0')
-		str_printf(out, "%" PRId64 " tries, last: %s", attempts, *reply ? reply : "?");
+		str_printf(out, "%s, last: %s", term_count(tries, attempts, "try", "tries"),
+			*reply ? reply : "?");
 	else if (json_get_int(recipient, "release_began_us", 0) > 0)
 		str_append_z(out, "being released");
 	else
@@ -127,25 +129,35 @@ static void show_held(struct cli *cli, const struct json *held)
 	table_free(&table);
 }
 
+/* One of the numbers of `totals`. */
+static const char *count_of(char buffer[TERM_COUNT], const struct json *totals, const char *key,
+	const char *one, const char *many)
+{
+	return term_count(buffer, json_get_int(totals, key, 0), one, many);
+}
+
 void queue_show_stats(struct cli *cli, const struct json *totals)
 {
 	const struct json *held = json_get(totals, "held");
 	char size[16], age[16];
+	char messages[TERM_COUNT], recipients[TERM_COUNT], mailboxes[TERM_COUNT];
+	char batches[TERM_COUNT], repeats[TERM_COUNT];
 
 	if (silent(cli))
 		return;
-	cli_say(cli,
-		"%" PRId64 " messages held for %" PRId64 " recipients of %" PRId64
-		" mailboxes, %s, oldest %s",
-		json_get_int(totals, "messages", 0), json_get_int(totals, "recipients", 0),
-		json_get_int(totals, "mailboxes", 0),
+	cli_say(cli, "%s held for %s of %s, %s, oldest %s",
+		count_of(messages, totals, "messages", "message", "messages"),
+		count_of(recipients, totals, "recipients", "recipient", "recipients"),
+		count_of(mailboxes, totals, "mailboxes", "mailbox", "mailboxes"),
 		term_bytes(size, sizeof(size), (uint64_t)json_get_int(totals, "bytes", 0)),
 		when_age(age, sizeof(age), json_get_int(totals, "oldest_us", 0), clock_wall_us()));
 	cli_say(cli,
-		"since the start: %" PRId64 " stored in %" PRId64 " transactions, %" PRId64
-		" removed, %" PRId64 " repeats recognised, %" PRId64 " refused",
-		json_get_int(totals, "stored", 0), json_get_int(totals, "batches", 0),
-		json_get_int(totals, "removed", 0), json_get_int(totals, "repeats", 0),
+		"since the start: %" PRId64 " stored in %s, %" PRId64
+		" removed, %s recognised, %" PRId64 " refused",
+		json_get_int(totals, "stored", 0),
+		count_of(batches, totals, "batches", "transaction", "transactions"),
+		json_get_int(totals, "removed", 0),
+		count_of(repeats, totals, "repeats", "repeat", "repeats"),
 		json_get_int(totals, "refused", 0));
 	if (json_count(held) > 0)
 		show_held(cli, held);

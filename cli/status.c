@@ -103,24 +103,24 @@ static void show_milter(struct cli *cli, const struct status *status)
 	const char *node = json_get_string(status->milter, "node");
 	const char *state = json_get_string(view, "node_state");
 	char up[32], size[16], age[16];
+	char mailboxes[TERM_COUNT], addresses[TERM_COUNT], messages[TERM_COUNT];
 
 	if (status->milter == NULL)
 		return;
-	cli_say(cli,
-		"front door   %s: %s, replica %s, %" PRId64 " mailboxes with %" PRId64
-		" addresses, up %s",
+	cli_say(cli, "front door   %s: %s, replica %s, %s with %s, up %s",
 		node != NULL ? node : "?", state != NULL ? state : "?",
 		json_get_bool(view, "current", false) ? "current" : "not current",
-		json_get_int(view, "mailboxes", 0), json_get_int(view, "addresses", 0),
+		term_count(mailboxes, json_get_int(view, "mailboxes", 0), "mailbox", "mailboxes"),
+		term_count(addresses, json_get_int(view, "addresses", 0), "address", "addresses"),
 		clock_human(up, sizeof(up), json_get_int(status->milter, "uptime_us", 0)));
 	int64_t held = json_get_int(queue, "messages", 0);
 	if (held == 0)
 		cli_say(cli, "hold queue   empty");
 	else
-		cli_say(cli,
-			"hold queue   %" PRId64 " messages for %" PRId64
-			" mailboxes, %s, oldest %s",
-			held, json_get_int(queue, "mailboxes", 0),
+		cli_say(cli, "hold queue   %s for %s, %s, oldest %s",
+			term_count(messages, held, "message", "messages"),
+			term_count(mailboxes, json_get_int(queue, "mailboxes", 0), "mailbox",
+				"mailboxes"),
 			term_bytes(size, sizeof(size), (uint64_t)json_get_int(queue, "bytes", 0)),
 			when_age(age, sizeof(age), json_get_int(queue, "oldest_us", 0),
 				status->now_us));

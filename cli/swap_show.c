@@ -69,6 +69,11 @@ void swap_show_risk(struct cli *cli, const struct swap *swap, const struct feder
 
 /* --- progress ------------------------------------------------------------------------------- */
 
+static const char *front_doors(char buffer[TERM_COUNT], unsigned count)
+{
+	return term_count(buffer, count, "front door", "front doors");
+}
+
 static void describe(const struct fence_progress *progress, struct str *out)
 {
 	static const char *const what[] = { [FENCE_WAITS_NOTHING] = "",
@@ -77,8 +82,10 @@ static void describe(const struct fence_progress *progress, struct str *out)
 		[FENCE_WAITS_LIST] = ", waiting for the queue listing of ",
 		[FENCE_WAITS_QUEUE] = ", waiting for mail in the queue of " };
 
-	str_printf(out, "epoch %" PRIu64 ": %u of %u front doors acknowledged, %u drained%s%s",
-		progress->epoch, progress->acked, progress->nodes, progress->drained,
+	char nodes[TERM_COUNT];
+
+	str_printf(out, "epoch %" PRIu64 ": %u of %s acknowledged, %u drained%s%s", progress->epoch,
+		progress->acked, front_doors(nodes, progress->nodes), progress->drained,
 		what[progress->why], progress->waiting != NULL ? progress->waiting : "");
 }
 
@@ -167,7 +174,7 @@ static void give(struct cli *cli, const struct swap *swap)
 
 void swap_show_result(struct cli *cli, const struct swap *swap)
 {
-	char acked[32], drained[32], took[32];
+	char acked[32], drained[32], took[32], nodes[TERM_COUNT];
 	struct str title = STR_INIT;
 
 	str_printf(&title, "%s: %s on %s -> %s on %s", swap->address, swap->old_physical,
@@ -177,9 +184,8 @@ void swap_show_result(struct cli *cli, const struct swap *swap)
 	cli_say(cli, "  held     %s", swap->hold_csn);
 	if (swap->fenced)
 		cli_say(cli,
-			"  fence    epoch %" PRIu64 ", %u front doors: acknowledged after %s, "
-			"drained after %s",
-			swap->fence.epoch, swap->fence.nodes,
+			"  fence    epoch %" PRIu64 ", %s: acknowledged after %s, drained after %s",
+			swap->fence.epoch, front_doors(nodes, swap->fence.nodes),
 			clock_human(acked, sizeof(acked), swap->fence.acked_us),
 			clock_human(drained, sizeof(drained), swap->fence.drained_us));
 	else

@@ -1,5 +1,6 @@
 #include "cli/term.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -149,6 +150,12 @@ const char *term_bytes(char *buffer, size_t size, uint64_t bytes)
 	}
 	snprintf(buffer, size, unit == 0 || amount >= 9.95 ? "%.0f %s" : "%.1f %s", amount,
 		units[unit]);
+	return buffer;
+}
+
+const char *term_count(char buffer[TERM_COUNT], int64_t count, const char *one, const char *many)
+{
+	snprintf(buffer, TERM_COUNT, "%" PRId64 " %s", count, count == 1 ? one : many);
 	return buffer;
 }
 

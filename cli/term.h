@@ -34,6 +34,10 @@ void term_safe(const char *text, struct str *out);
 /* "1.5 MB", "640 B": powers of 1024, three digits at most. size >= 16. */
 const char *term_bytes(char *buffer, size_t size, uint64_t bytes);
 
+/* "1 mailbox", "3 mailboxes". */
+#define TERM_COUNT 48
+const char *term_count(char buffer[TERM_COUNT], int64_t count, const char *one, const char *many);
+
 /* A table: columns as wide as their widest cell, the last one cut at the terminal's width. */
 struct table;
 /* headers ends with NULL; one that starts with ">" is right-aligned. */

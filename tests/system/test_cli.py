@@ -707,7 +707,7 @@ def test_status(restante, slapd):
     slapd.replace(FRONT1, restanteHeartbeat=now, restanteAckEpoch=str(epoch_of(slapd)))
     with Control(restante.control, answers):
         text = restante("status").stdout.decode()
-        assert "all is well" in text and "2 messages for 1 mailboxes" in text
+        assert "all is well" in text and "2 messages for 1 mailbox, " in text
         assert "S3 (holding)" in text and "front1" in text
         shown = restante.json("status")
         assert shown["ready"] and shown["attention"] == [] and shown["milter"]["view"] == view

@@ -81,6 +81,16 @@ static void bytes(void **state)
 	assert_string_equal(term_bytes(text, sizeof(text), UINT64_MAX), "16 EB");
 }
 
+static void counts(void **state)
+{
+	(void)state;
+	char text[TERM_COUNT];
+
+	assert_string_equal(term_count(text, 0, "mailbox", "mailboxes"), "0 mailboxes");
+	assert_string_equal(term_count(text, 1, "mailbox", "mailboxes"), "1 mailbox");
+	assert_string_equal(term_count(text, 21, "mailbox", "mailboxes"), "21 mailboxes");
+}
+
 static void bars(void **state)
 {
 	(void)state;
@@ -179,6 +189,7 @@ int main(void)
 		cmocka_unit_test(cuts),
 		cmocka_unit_test(nothing_controls_the_terminal),
 		cmocka_unit_test(bytes),
+		cmocka_unit_test(counts),
 		cmocka_unit_test(bars),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(instants),
