@@ -40,6 +40,27 @@ static struct json *id_request(const char *command, int64_t id)
 	return request;
 }
 
+/* What the milter answers about the message whose id is the one argument; NULL after a complaint.
+ */
+static struct json *ask_by_id(
+	struct cli *cli, int argc, char **argv, const char *command, int64_t *id_r, int *code_r)
+{
+	*code_r = need_id(cli, argc, argv, id_r);
+	return *code_r == CLI_DONE ? cli_ask(cli, id_request(command, *id_r), code_r) : NULL;
+}
+
+/* The same for a verb without options; NULL after --help, too. */
+static struct json *ask_plainly(
+	struct cli *cli, int argc, char **argv, const char *command, int64_t *id_r, int *code_r)
+{
+	int letter = cli_getopt(cli, argc, argv, "", NULL);
+
+	if (letter == -1)
+		return ask_by_id(cli, argc, argv, command, id_r, code_r);
+	*code_r = letter == 'h' ? CLI_DONE : CLI_USAGE;
+	return NULL;
+}
+
 /* --- streams -------------------------------------------------------------------------------- */
 
 /* Moves the items of a streaming reply to `items`; the line that ends it, NULL after a complaint.
@@ -138,15 +159,10 @@ int verb_queue_stats(struct cli *cli, int argc, char **argv)
 
 int verb_queue_show(struct cli *cli, int argc, char **argv)
 {
-	int letter = cli_getopt(cli, argc, argv, "", NULL), code;
 	int64_t id;
+	int code;
+	struct json *reply = ask_plainly(cli, argc, argv, "queue.show", &id, &code);
 
-	if (letter != -1)
-		return letter == 'h' ? CLI_DONE : CLI_USAGE;
-	code = need_id(cli, argc, argv, &id);
-	if (code != CLI_DONE)
-		return code;
-	struct json *reply = cli_ask(cli, id_request("queue.show", id), &code);
 	if (reply == NULL)
 		return code;
 	queue_show_message(cli, reply);
@@ -177,16 +193,11 @@ static int copy_content(struct cli *cli, int64_t bytes, struct str *kept)
 
 int verb_queue_cat(struct cli *cli, int argc, char **argv)
 {
-	int letter = cli_getopt(cli, argc, argv, "", NULL), code;
 	struct str kept = STR_INIT;
 	int64_t id;
+	int code;
+	struct json *reply = ask_plainly(cli, argc, argv, "queue.cat", &id, &code);
 
-	if (letter != -1)
-		return letter == 'h' ? CLI_DONE : CLI_USAGE;
-	code = need_id(cli, argc, argv, &id);
-	if (code != CLI_DONE)
-		return code;
-	struct json *reply = cli_ask(cli, id_request("queue.cat", id), &code);
 	if (reply == NULL)
 		return code;
 	code = copy_content(cli, json_get_int(reply, "bytes", 0), cli->json ? &kept : NULL);
@@ -292,10 +303,7 @@ int verb_queue_delete(struct cli *cli, int argc, char **argv)
 	}
 	if (letter != -1)
 		return letter == 'h' ? CLI_DONE : CLI_USAGE;
-	code = need_id(cli, argc, argv, &id);
-	if (code != CLI_DONE)
-		return code;
-	struct json *message = cli_ask(cli, id_request("queue.show", id), &code);
+	struct json *message = ask_by_id(cli, argc, argv, "queue.show", &id, &code);
 	if (message == NULL)
 		return code;
 	code = delete_message(cli, message, id, recipient, yes);

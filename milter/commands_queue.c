@@ -170,19 +170,29 @@ void command_queue_list(void *context, const struct json *request, struct contro
 		after > 0 ? (uint64_t)after : 0, limit, reply);
 }
 
-void command_queue_show(void *context, const struct json *request, struct control_reply *reply)
+/* The message that is asked for; NULL: the reply is given. */
+static struct holdq_message *read_asked(
+	struct front *f, const struct json *request, struct control_reply *reply)
 {
-	struct front *f = context;
 	struct holdq_message *message;
 	uint64_t id;
 
 	if (!get_id(request, reply, &id))
-		return;
+		return NULL;
 	enum holdq_result result = holdq_read(f->queue, id, &message);
-	if (result != HOLDQ_OK) {
-		fail_result(reply, result, id);
+	if (result == HOLDQ_OK)
+		return message;
+	fail_result(reply, result, id);
+	return NULL;
+}
+
+void command_queue_show(void *context, const struct json *request, struct control_reply *reply)
+{
+	struct front *f = context;
+	struct holdq_message *message = read_asked(f, request, reply);
+
+	if (message == NULL)
 		return;
-	}
 	control_ok(reply, message_json(f, message));
 	holdq_message_free(&message);
 }
@@ -205,17 +215,11 @@ static void send_content(struct front *f, uint64_t id, uint64_t bytes, struct co
 void command_queue_cat(void *context, const struct json *request, struct control_reply *reply)
 {
 	struct front *f = context;
-	struct holdq_message *message;
-	uint64_t id;
+	struct holdq_message *message = read_asked(f, request, reply);
 
-	if (!get_id(request, reply, &id))
+	if (message == NULL)
 		return;
-	enum holdq_result result = holdq_read(f->queue, id, &message);
-	if (result != HOLDQ_OK) {
-		fail_result(reply, result, id);
-		return;
-	}
-	uint64_t bytes = message->bytes;
+	uint64_t id = message->id, bytes = message->bytes;
 	holdq_message_free(&message);
 	send_content(f, id, bytes, reply);
 }
@@ -278,21 +282,19 @@ static enum holdq_result delete_from(
 void command_queue_delete(void *context, const struct json *request, struct control_reply *reply)
 {
 	struct front *f = context;
-	struct holdq_message *message;
+	struct holdq_message *message = read_asked(f, request, reply);
 	size_t count = 0;
-	uint64_t id;
 
-	if (!get_id(request, reply, &id))
+	if (message == NULL)
 		return;
-	enum holdq_result result = holdq_read(f->queue, id, &message);
-	if (result == HOLDQ_OK) {
-		result = delete_from(f, message, json_get_int(request, "recipient", -1), &count);
-		if (result == HOLDQ_OK)
-			log_warning("milter",
-				"deleted by an administrator id=%s number=%" PRIu64 " rcpts=%zu",
-				message->envelope.id, id, count);
-		holdq_message_free(&message);
-	}
+	uint64_t id = message->id;
+	enum holdq_result result =
+		delete_from(f, message, json_get_int(request, "recipient", -1), &count);
+	if (result == HOLDQ_OK)
+		log_warning("milter",
+			"deleted by an administrator id=%s number=%" PRIu64 " rcpts=%zu",
+			message->envelope.id, id, count);
+	holdq_message_free(&message);
 	if (result != HOLDQ_OK) {
 		fail_result(reply, result, id);
 		return;

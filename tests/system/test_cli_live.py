@@ -30,7 +30,7 @@ def test_held_mail_is_listed_shown_and_deleted(lab):
     assert lab.milter.cli_json("queue", "cat", number)["bytes"] == len(content)
     assert address in restante(lab, "queue", "stats")
     restante(lab, "queue", "delete", number, code=4)
-    assert "1 recipients" in restante(lab, "queue", "delete", number, "--yes", "--recipient", other)
+    assert "1 recipient" in restante(lab, "queue", "delete", number, "--yes", "--recipient", other)
     assert lab.milter.cli_json("queue", "list", other) == []
     restante(lab, "queue", "delete", number, "--yes")
     restante(lab, "queue", "show", number, code=3)
