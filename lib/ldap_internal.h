@@ -13,9 +13,13 @@ struct ldap_session {
 	char *uri;
 	int64_t timeout_us;
 	struct ldap_conncb on_connect;
+	int64_t connected_at; /* clock_mono_us() of the connection, before TLS; 0: there was none */
 	char reason[1024];
 };
 
+/* Everything before the bind: with TLS where the uri or starttls asks for it, or not at all. 0, or
+ * -1 with the reason. */
+int ldap_session_connect(struct ldap_session *session, const struct ldap_options *options);
 struct timeval ldap_session_timeval(const struct ldap_session *session);
 /* Maps libldap's code and keeps "WHAT DN: text (code)[: server's words][; remedy]" as the reason.
  */

@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,8 +50,10 @@ static const struct {
 	{ LDAP_TYPE_OR_VALUE_EXISTS, LDAP_TAKEN, NULL },
 	{ LDAP_CONSTRAINT_VIOLATION, LDAP_TAKEN, NULL },
 	{ LDAP_SERVER_DOWN, LDAP_DOWN,
-		"check that the server runs, the uri, and with TLS its certificate and ca_file" },
-	{ LDAP_CONNECT_ERROR, LDAP_DOWN, "check certificate, ca_file and the name in the uri" },
+		"check that the server runs, the uri, and cert_file if there is one" },
+	{ LDAP_CONNECT_ERROR, LDAP_DOWN,
+		"check that the server's certificate is signed by ca_file, in date and of the name "
+		"in the uri" },
 	{ LDAP_TIMEOUT, LDAP_DOWN, "the server did not answer in time" },
 	{ LDAP_UNAVAILABLE, LDAP_DOWN, NULL },
 	{ LDAP_BUSY, LDAP_DOWN, NULL },
@@ -63,6 +63,10 @@ static const struct {
 	{ LDAP_ENCODING_ERROR, LDAP_DOWN, NULL },
 	{ LDAP_INSUFFICIENT_ACCESS, LDAP_REFUSED, "grant it in the directory's access rules" },
 	{ LDAP_INVALID_CREDENTIALS, LDAP_REFUSED, "check bind_dn and password_file" },
+	{ LDAP_AUTH_METHOD_NOT_SUPPORTED, LDAP_REFUSED,
+		"bind = external needs ldapi://, or TLS with a cert_file that the server trusts" },
+	{ LDAP_CONFIDENTIALITY_REQUIRED, LDAP_REFUSED,
+		"the server wants encryption: set starttls, or ldaps:// in the uri" },
 	{ LDAP_UNDEFINED_TYPE, LDAP_REFUSED, "load the restante schema into the directory" },
 	{ LDAP_INVALID_SYNTAX, LDAP_REFUSED, "load the restante schema into the directory" },
 	{ LDAP_OBJECT_CLASS_VIOLATION, LDAP_REFUSED, "see restante-schema(5)" },
@@ -120,7 +124,9 @@ enum ldap_result ldap_session_broken(
 	enum ldap_result result;
 
 	ldap_get_option(session->handle, LDAP_OPT_DIAGNOSTIC_MESSAGE, &words);
-	result = ldap_session_judge(session, what, dn, code, words);
+	/* "(unknown error code)", of a handshake */
+	result = ldap_session_judge(
+		session, what, dn, code, words != NULL && *words == '(' ? NULL : words);
 	ldap_memfree(words);
 	return result;
 }
@@ -234,143 +240,12 @@ int ldap_options_check(const struct ldap_options *options, const char **error_r)
 	return 0;
 }
 
-/* --- opening -------------------------------------------------------------------------------- */
-
-static void set_int(LDAP *handle, int option, int value)
-{
-	ldap_set_option(handle, option, &value);
-}
-
-/* A peer that died without a word is noticed within about a minute. */
-static void set_keepalive(LDAP *handle)
-{
-	set_int(handle, LDAP_OPT_X_KEEPALIVE_IDLE, 20);
-	set_int(handle, LDAP_OPT_X_KEEPALIVE_INTERVAL, 10);
-	set_int(handle, LDAP_OPT_X_KEEPALIVE_PROBES, 3);
-	set_int(handle, LDAP_OPT_TCP_USER_TIMEOUT, 30000);
-}
-
-/*
- * libldap spins without end in a TLS handshake with a peer that says nothing, unless the session
- * is asynchronous at that moment: then it waits by its network timeout, and the socket's own
- * timeouts bound the reads between.
- */
-static void bound_handshake(LDAP *handle, bool on)
-{
-	ldap_set_option(handle, LDAP_OPT_CONNECT_ASYNC, on ? LDAP_OPT_ON : LDAP_OPT_OFF);
-}
-
-static int bound_socket(LDAP *handle, Sockbuf *sb, LDAPURLDesc *url, struct sockaddr *address,
-	struct ldap_conncb *callback)
-{
-	struct timeval timeout = ldap_session_timeval(callback->lc_arg);
-	ber_socket_t fd = -1;
-
-	(void)address;
-	if (ber_sockbuf_ctrl(sb, LBER_SB_OPT_GET_FD, &fd) == 1 && fd >= 0) {
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	}
-	if (url != NULL && strcasecmp(url->lud_scheme, "ldaps") == 0)
-		bound_handshake(handle, true);
-	return 0;
-}
-
-static void forget_socket(LDAP *handle, Sockbuf *sb, struct ldap_conncb *callback)
-{
-	(void)handle;
-	(void)sb;
-	(void)callback;
-}
-
-/* Everything that an ldap.conf or an environment variable could have set otherwise. */
-static void set_basics(struct ldap_session *session)
-{
-	struct timeval timeout = ldap_session_timeval(session);
-	LDAP *handle = session->handle;
-
-	set_int(handle, LDAP_OPT_PROTOCOL_VERSION, LDAP_VERSION3);
-	set_int(handle, LDAP_OPT_DEREF, LDAP_DEREF_NEVER);
-	set_int(handle, LDAP_OPT_SIZELIMIT, 0);
-	set_int(handle, LDAP_OPT_TIMELIMIT, 0);
-	ldap_set_option(handle, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
-	ldap_set_option(handle, LDAP_OPT_RESTART, LDAP_OPT_ON);
-	ldap_set_option(handle, LDAP_OPT_NETWORK_TIMEOUT, &timeout);
-	ldap_set_option(handle, LDAP_OPT_TIMEOUT, &timeout);
-	set_keepalive(handle);
-	session->on_connect = (struct ldap_conncb){ bound_socket, forget_socket, session };
-	ldap_set_option(handle, LDAP_OPT_CONNECT_CB, &session->on_connect);
-}
-
-static int set_file(LDAP *handle, int option, const char *path)
-{
-	if (path == NULL || *path == '\0')
-		return 0;
-	if (access(path, R_OK) < 0 || ldap_set_option(handle, option, path) != LDAP_OPT_SUCCESS) {
-		snprintf(open_error, sizeof(open_error), "%s: %s", path,
-			errno != 0 ? strerror(errno) : "cannot be used");
-		return -1;
-	}
-	return 0;
-}
-
-static int set_tls(struct ldap_session *session, const struct ldap_options *options)
-{
-	LDAP *handle = session->handle;
-
-	errno = 0;
-	if (set_file(handle, LDAP_OPT_X_TLS_CACERTFILE, options->ca_file) < 0 ||
-		set_file(handle, LDAP_OPT_X_TLS_CERTFILE, options->cert_file) < 0 ||
-		set_file(handle, LDAP_OPT_X_TLS_KEYFILE, options->key_file) < 0)
-		return -1;
-	set_int(handle, LDAP_OPT_X_TLS_REQUIRE_CERT, LDAP_OPT_X_TLS_DEMAND);
-	set_int(handle, LDAP_OPT_X_TLS_PROTOCOL_MIN, LDAP_OPT_X_TLS_PROTOCOL_TLS1_2);
-	/* 0: for a client */
-	set_int(handle, LDAP_OPT_X_TLS_NEWCTX, 0);
-	return 0;
-}
-
-/* ldaps:// is encrypted already and ldapi:// never leaves the machine. */
-static bool wants_starttls(const struct ldap_options *options)
-{
-	return options->starttls && strncasecmp(options->uri, "ldap://", 7) == 0;
-}
+/* --- binding ------------------------------------------------------------------------------- */
 
 static int fail_open(struct ldap_session *session)
 {
 	snprintf(open_error, sizeof(open_error), "%s", session->reason);
 	return -1;
-}
-
-static int connect_server(struct ldap_session *session)
-{
-	int code = ldap_connect(session->handle);
-
-	bound_handshake(session->handle, false);
-	if (code == LDAP_SUCCESS)
-		return 0;
-	ldap_session_broken(session, "connect", NULL, code);
-	return fail_open(session);
-}
-
-static int start_tls(struct ldap_session *session)
-{
-	char *oid = NULL;
-	struct berval *data = NULL;
-	int code = ldap_extended_operation_s(
-		session->handle, LDAP_EXOP_START_TLS, NULL, NULL, NULL, &oid, &data);
-
-	ldap_memfree(oid);
-	ber_bvfree(data);
-	if (code == LDAP_SUCCESS) {
-		bound_handshake(session->handle, true);
-		code = ldap_install_tls(session->handle);
-		bound_handshake(session->handle, false);
-	}
-	if (code == LDAP_SUCCESS)
-		return 0;
-	ldap_session_broken(session, "StartTLS", NULL, code);
-	return fail_open(session);
 }
 
 static int bind_with(
@@ -420,26 +295,7 @@ static int bind_session(struct ldap_session *session, const struct ldap_options 
 	return bind_with(session, NULL, LDAP_SASL_SIMPLE, none);
 }
 
-static int connect_session(struct ldap_session *session, const struct ldap_options *options)
-{
-	int code = ldap_initialize(&session->handle, session->uri);
-
-	if (code != LDAP_SUCCESS) {
-		session->handle = NULL;
-		snprintf(open_error, sizeof(open_error),
-			"%s: %s; expected ldap://, ldaps:// or ldapi://", session->uri,
-			ldap_err2string(code));
-		return -1;
-	}
-	set_basics(session);
-	if (set_tls(session, options) < 0)
-		return -1;
-	if (connect_server(session) < 0)
-		return -1;
-	if (wants_starttls(options) && start_tls(session) < 0)
-		return -1;
-	return bind_session(session, options);
-}
+/* --- opening and closing -------------------------------------------------------------------- */
 
 struct ldap_session *ldap_session_open(const struct ldap_options *options, const char **error_r)
 {
@@ -449,7 +305,9 @@ struct ldap_session *ldap_session_open(const struct ldap_options *options, const
 	pthread_once(&once, ignore_sigpipe);
 	session->uri = mem_strdup(options->uri != NULL ? options->uri : "");
 	session->timeout_us = options->timeout_us > 0 ? options->timeout_us : DEFAULT_TIMEOUT_US;
-	if (connect_session(session, options) == 0)
+	if (ldap_session_connect(session, options) < 0)
+		fail_open(session);
+	else if (bind_session(session, options) == 0)
 		return session;
 	ldap_session_close(&session);
 	*error_r = open_error;

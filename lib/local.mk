@@ -12,7 +12,7 @@ lib_librestante_a_SOURCES = \
 	lib/federation.c lib/federation.h \
 	lib/fence.c lib/fence.h \
 	lib/json.c lib/json.h \
-	lib/ldap_session.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
+	lib/ldap_session.c lib/ldap_connect.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
 	lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h \
 	lib/mem.c lib/mem.h \
