@@ -22,14 +22,14 @@ def conf_section(name, values):
 
 
 class Milter(Server):
-    """options: keys of milter {} that differ from what the lab sets."""
+    """options, directory: keys of milter {} and of ldap {} that differ from what the lab sets."""
 
     name = "milter"
     stop_timeout = 40.0
 
     def __init__(self, lab, options):
         super().__init__(lab)
-        self.options = options
+        self.options, self.directory = options, {}
         self.conf = os.path.join(self.dir, "restante.conf")
         self.control = os.path.join(self.dir, "control.sock")
         self.replica = os.path.join(self.dir, "replica")
@@ -49,7 +49,7 @@ class Milter(Server):
             sections["ldap"] = {
                 "uri": slapd.uri, "write_uri": slapd.uri, "base": BASE, "bind": "simple",
                 "bind_dn": IDENTITIES["front1"], "password_file": slapd.password_file("front1"),
-                "timeout": "5s"}
+                "timeout": "5s", **self.directory}
         sections["log"] = {"target": "stderr", "level": "debug"}
         sections["milter"] = {
             "node": "front1", "hostname": "front.lab", "socket": "unix:" + self.socket,

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 
+from .certificates import Certificates
 from .process import LabError, Server, answers, free_port, run
 
 SCHEMA_DIR = "/etc/ldap/schema"
@@ -18,6 +19,32 @@ IDENTITIES = {
     "transfer": "cn=transfer,ou=services," + FEDERATION,
     "operator": "cn=operator,ou=services," + FEDERATION,
 }
+
+# certificates of a server at 127.0.0.1: (authority, its names, days)
+SERVERS = {
+    "sound": ("lab", "IP:127.0.0.1", 2),
+    "of another authority": ("stranger", "IP:127.0.0.1", 2),
+    "of another name": ("lab", "DNS:ldap.other.lab,IP:127.0.0.9", 2),
+    "expired": ("lab", "IP:127.0.0.1", -1),
+}
+TLS = """\
+TLSCACertificateFile "{authority}"
+TLSCertificateFile "{certificate}"
+TLSCertificateKeyFile "{key}"
+TLSVerifyClient try
+"""
+
+
+def make_certificates(directory):
+    """Those of SERVERS, and one of each of IDENTITIES as a client."""
+    made = Certificates(os.path.join(directory, "certificates"))
+    made.authority("lab")
+    made.authority("stranger")
+    for name, (authority, names, days) in SERVERS.items():
+        made.issue(name, authority, "cn=" + name, names, days)
+    for name, dn in IDENTITIES.items():
+        made.issue(name, "lab", dn)
+    return made
 
 
 def localise(text, directory, schema_source, schema_target):
@@ -63,6 +90,7 @@ class Slapd(Server):
         super().__init__(lab)
         self.port = free_port()
         self.uri = "ldap://127.0.0.1:%d" % self.port
+        self.tls_port = self.certificate = self.certificates = None
         self.ldapi = "ldapi://" + os.path.join(self.dir, "ldapi").replace("/", "%2F")
         self.passwords = {name: secrets.token_hex(12) for name in IDENTITIES}
         self.conf = os.path.join(self.dir, "slapd.conf")
@@ -87,6 +115,23 @@ class Slapd(Server):
     def password_file(self, name):
         return os.path.join(self.dir, name + ".password")
 
+    def offer_tls(self, certificate):
+        """From the next start on: StartTLS, and ldaps:// at tls_port, with that one of SERVERS or
+        None: neither. A client may show a certificate, whose subject then is its DN."""
+        with open(self.conf) as conf:
+            text = re.sub(r"(?m)^TLS.*\n", "", conf.read())
+        self.certificate = certificate
+        if certificate:
+            self.tls_port = self.tls_port or free_port()
+            self.certificates = self.certificates or make_certificates(self.dir)
+            text = TLS.format(authority=self.certificates.pem("lab"),
+                              certificate=self.certificates.pem(certificate),
+                              key=self.certificates.key(certificate)) + text
+        else:
+            self.tls_port = None
+        with open(self.conf, "w") as conf:
+            conf.write(text)
+
     def load(self, ldif):
         """slapadd: only while slapd is down. The sample's passwords become those of this lab."""
         for name, password in self.passwords.items():
@@ -95,8 +140,11 @@ class Slapd(Server):
 
     def command(self):
         # -d: stays in the foreground and logs here
-        return ["/usr/sbin/slapd", "-f", self.conf, "-h", "%s %s" % (self.uri, self.ldapi),
-                "-d", self.lab.slapd_debug]
+        uris = [self.uri, self.ldapi]
+        if self.tls_port:
+            uris.append("ldaps://127.0.0.1:%d" % self.tls_port)
+        return ["/usr/sbin/slapd", "-f", self.conf, "-h", " ".join(uris), "-d",
+                self.lab.slapd_debug]
 
     def ready(self):
         return answers(self.port)

@@ -1,6 +1,7 @@
 """Between a client and its server: what a test wants to happen just before a request gets there, or
 instead of its answer."""
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -13,19 +14,21 @@ class _Connection(socketserver.BaseRequestHandler):
             lost = threading.Event()
             back = threading.Thread(target=self.answers, args=(other, lost))
             back.start()
-            while data := self.request.recv(65536):
-                if relay.on_request(data) == "lose the answer":
-                    lost.set()
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionError):
+                while data := self.request.recv(65536):
+                    if relay.on_request(data) == "lose the answer":
+                        lost.set()
+                    other.sendall(data)
+                other.shutdown(socket.SHUT_WR)
             back.join()
 
     def answers(self, other, lost):
-        while data := other.recv(65536):
-            if lost.is_set():
-                self.request.shutdown(socket.SHUT_RDWR)
-                return
-            self.request.sendall(data)
+        # whoever ends first ends both
+        with contextlib.suppress(ConnectionError):
+            while (data := other.recv(65536)) and not lost.is_set():
+                self.request.sendall(data)
+        with contextlib.suppress(OSError):
+            self.request.shutdown(socket.SHUT_RDWR)
 
 
 class _Server(socketserver.ThreadingTCPServer):
