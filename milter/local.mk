@@ -13,7 +13,7 @@ milter_libfront_a_SOURCES = \
 	milter/lateness.c milter/lateness.h \
 	milter/listing.c milter/listing.h \
 	milter/mtaqueue.c milter/mtaqueue.h \
-	milter/node.c milter/node.h \
+	milter/node.c milter/node_state.c milter/node.h milter/node_core.h \
 	milter/node_entry.c milter/node_entry.h \
 	milter/nodemark.c milter/nodemark.h \
 	milter/notify.c milter/notify.h \

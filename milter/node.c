@@ -1,49 +1,16 @@
-#include "milter/node.h"
+/* The agent's thread: epochs, the drain's reports, the heartbeat. */
+#include "milter/node_core.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "milter/drain.h"
 #include "milter/front.h"
-#include "milter/node_entry.h"
-#include "milter/nodemark.h"
-#include "milter/twin.h"
 
 #define NEVER INT64_MAX
-
-struct node {
-	struct front *front;
-	pthread_t thread;
-	struct drain *drain;
-
-	pthread_mutex_t lock; /* what follows */
-	pthread_cond_t wake;
-	bool woken, stop;
-	struct {
-		uint64_t acked, drained;
-		int64_t acked_us, heartbeat_us; /* wall clock of the last write */
-	} shown;
-
-	/* The thread's own: */
-	struct node_entry *entry;
-	int64_t heartbeat_at; /* next one */
-	char heartbeat[32];   /* last one written */
-	enum nodemark mark;
-	enum node_state state; /* last one that was said in the log */
-	bool state_said, refusal_said, twin_said;
-	struct twin twin;
-	uint64_t acked;                 /* written last */
-	uint64_t pending, pending_mark; /* epoch that waits for decisions; 0 = none */
-	uint64_t ready;                 /* may be written, or was: acked */
-	struct drain_report report;     /* to be written, when have_report */
-	bool have_report, drain_begun;
-	uint64_t leaving_mark; /* decisions begun before `disabling` was seen; 0 = not */
-};
 
 void node_wake(struct node *n)
 {
@@ -56,120 +23,6 @@ void node_wake(struct node *n)
 static void wake_callback(void *context)
 {
 	node_wake(context);
-}
-
-/* --- the node's state ------------------------------------------------------------------------ */
-
-static const char *const state_names[] = { "absent", "enabled", "disabling", "disabled",
-	"unknown" };
-
-/* What is decided and released depends on it. */
-static void tell_mark(struct node *n)
-{
-	struct release *release = atomic_load(&n->front->release);
-
-	atomic_store(&n->front->recorded, n->mark == NODEMARK_SERVING);
-	if (release != NULL)
-		release_wake(release, NULL);
-}
-
-static void set_mark(struct node *n, enum nodemark mark)
-{
-	struct str error = STR_INIT;
-
-	if (n->mark == mark)
-		return;
-	if (nodemark_write(n->front->config->milter.queue_dir, mark, &error) < 0)
-		log_error("node", "cannot record durably that this front door is %s: %s",
-			nodemark_name(mark), str_cstr(&error));
-	else
-		n->mark = mark;
-	tell_mark(n);
-	str_free(&error);
-}
-
-static void say_state(struct node *n, enum node_state state)
-{
-	const char *name = n->front->config->milter.node;
-
-	if (n->state_said && n->state == state)
-		return;
-	n->state = state;
-	n->state_said = true;
-	switch (state) {
-	case NODE_ABSENT:
-		log_error("node",
-			"there is no entry for this front door; federated recipients are "
-			"answered 451 until: restante node enable %s",
-			name);
-		break;
-	case NODE_UNKNOWN:
-		log_error("node",
-			"the state of this front door's entry is not understood; federated "
-			"recipients are answered 451 until: restante node enable %s",
-			name);
-		break;
-	case NODE_DISABLED:
-		log_warning("node",
-			"this front door is disabled; federated recipients are answered "
-			"451 until: restante node enable %s",
-			name);
-		break;
-	case NODE_DISABLING:
-	case NODE_ENABLED: log_info("node", "state=%s node=%s", state_names[state], name); break;
-	}
-}
-
-static void cut_off(struct node *n)
-{
-	if (!atomic_exchange(&n->front->cut_off, true))
-		log_error("node",
-			"this front door was disabled by force: it serves and releases "
-			"nothing until its held mail is dealt with (restante queue list) and %s "
-			"and "
-			"%s are emptied",
-			n->front->config->milter.queue_dir, n->front->config->milter.replica_dir);
-	set_mark(n, NODEMARK_CUT_OFF);
-}
-
-static void follow_state(struct node *n, const struct replica_view *view)
-{
-	if (!view->loaded)
-		return;
-	say_state(n, view->node);
-	if (n->mark == NODEMARK_CUT_OFF ||
-		(view->node == NODE_DISABLED && n->mark == NODEMARK_SERVING))
-		cut_off(n);
-	else if (view->node == NODE_ENABLED)
-		set_mark(n, NODEMARK_SERVING);
-	if (view->node != NODE_DISABLING)
-		n->leaving_mark = 0;
-	else if (n->leaving_mark == 0)
-		n->leaving_mark = decisions_mark(n->front->decisions);
-}
-
-/* It holds nothing, decides nothing that could be held, and no message of its is on its way to the
- * MTA. */
-static bool holds_nothing(struct node *n, const struct replica_view *view)
-{
-	struct holdq_totals totals;
-	struct release *release = atomic_load(&n->front->release);
-
-	if (view->node != NODE_DISABLING || !view->node_durable || n->mark == NODEMARK_CUT_OFF ||
-		n->leaving_mark == 0 || !decisions_passed(n->front->decisions, n->leaving_mark) ||
-		lateness_until(n->front->lateness, NULL, "") != 0)
-		return false;
-	holdq_totals(n->front->queue, &totals);
-	return totals.messages == 0 && (release == NULL || !release_busy(release));
-}
-
-/* And nothing is left in the MTA's queue: no fence waits for that once the node is `disabled`. */
-static bool may_leave(struct node *n, const struct replica_view *view)
-{
-	bool nothing = holds_nothing(n, view);
-
-	drain_leave(n->drain, nothing);
-	return nothing && drain_left(n->drain);
 }
 
 /* --- epochs ---------------------------------------------------------------------------------- */
@@ -320,23 +173,6 @@ static void write_entry(struct node *n, const char *dn)
 		written(n, &changes);
 }
 
-/* Recorded before it is written, and also where the answer is lost or says that the state is
- * another by now: our own `disabled` must not be taken for somebody else's. */
-static void leave_service(struct node *n, const char *dn)
-{
-	struct node_changes changes = { .count = 0 };
-
-	set_mark(n, NODEMARK_LEFT);
-	if (n->mark != NODEMARK_LEFT)
-		return;
-	node_changes_text(&changes, "restanteNodeState", "disabled");
-	node_changes_number(&changes, "restanteMessagesHeld", 0);
-	if (node_entry_write(n->entry, dn, &changes, "(restanteNodeState=disabling)") != LDAP_DONE)
-		return;
-	n->leaving_mark = 0;
-	log_info("node", "holds nothing any more, and nothing is queued: disabled");
-}
-
 /* --- the thread ------------------------------------------------------------------------------ */
 
 /* After a failure the directory is left alone for a while. */
@@ -369,20 +205,20 @@ static int64_t step(struct node *n)
 
 	replica_view(n->front->replica, &view);
 	front_follow(n->front, &view);
-	follow_state(n, &view);
+	node_follow_state(n, &view);
 	look_for_twin(n, &view);
 	begin_epoch(n, &view);
 	end_epoch(n);
 	resume_drain(n, &view);
 	collect_report(n);
-	bool leave = may_leave(n, &view);
+	bool leave = node_may_leave(n, &view);
 	if (view.node_dn[0] == '\0')
 		return NEVER;
 	int64_t retry_at = 0;
 	if (!must_wait(n, &retry_at))
 		write_entry(n, view.node_dn);
 	if (!must_wait(n, &retry_at) && leave)
-		leave_service(n, view.node_dn);
+		node_leave(n, view.node_dn);
 	if (must_wait(n, &retry_at))
 		return retry_at;
 	/* What empties the queue does not wake this thread. */
@@ -426,19 +262,6 @@ static void drain_settings(
 	pthread_mutex_unlock(&front->config_lock);
 }
 
-static void read_mark(struct node *n)
-{
-	struct str error = STR_INIT;
-
-	n->mark = nodemark_read(n->front->config->milter.queue_dir, &error);
-	if (error.len)
-		log_error("node", "%s", error.data);
-	if (n->mark == NODEMARK_CUT_OFF)
-		cut_off(n);
-	tell_mark(n);
-	str_free(&error);
-}
-
 struct node *node_start(struct front *front)
 {
 	struct node *n = mem_zalloc(sizeof *n);
@@ -448,7 +271,7 @@ struct node *node_start(struct front *front)
 	pthread_mutex_init(&n->lock, NULL);
 	clock_cond_init(&n->wake);
 	n->entry = node_entry_new(front->config);
-	read_mark(n);
+	node_read_mark(n);
 	n->drain = drain_start(front->replica, front->lateness, &hooks);
 	if (n->drain == NULL || pthread_create(&n->thread, NULL, run, n) != 0)
 		return NULL;
