@@ -8,10 +8,12 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from command import Command  # noqa: E402
 from helpers import clear, rests  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import wait_for  # noqa: E402
 from lab.sink import Sink  # noqa: E402
+from replica import Replica  # noqa: E402
 
 
 def pytest_configure(config):
@@ -91,6 +93,44 @@ def wide(wide_lab):
     """The wide lab, with nothing held before and after: its tests count what is held."""
     yield wide_lab
     clear(wide_lab)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A directory for the restante command, one for the tests of a module."""
+    with Lab(start=("slapd",)) as lab:
+        yield lab
+
+
+@pytest.fixture
+def slapd(small):
+    return small.slapd
+
+
+@pytest.fixture
+def restante(small):
+    return Command(small)
+
+
+BOXES = iter(range(1, 1000))
+
+
+@pytest.fixture
+def box(slapd):
+    """(dn, address, physical) of a mailbox of this test's own, on S1."""
+    uid = "box%d" % next(BOXES)
+    dn = slapd.add_mailbox(uid)
+    yield dn, uid + "@example.org", uid + "@s1.lab"
+    slapd.modify("dn: %s\nchangetype: delete\n" % dn)
+
+
+@pytest.fixture
+def replica(lab):
+    """Of the module's lab, which needs no more than slapd; loaded."""
+    one = Replica(lab).start()
+    one.wait_loaded()
+    yield one
+    one.kill()
 
 
 @pytest.fixture(autouse=True)

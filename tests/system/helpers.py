@@ -120,3 +120,16 @@ def refusal(lab, recipient, **more):
     except Refused as refused:
         return refused.step, refused.code, refused.text.split()[0]
     raise AssertionError("taken: %s" % (recipient,))
+
+
+def hold_by_hand(lab, address):
+    lab.slapd.replace(lab.slapd.mailbox_dn(user_of(address)), restanteState="holding")
+
+
+def begin(lab, recipients, sender="someone@outside.test"):
+    """A connection whose transaction is open up to DATA."""
+    smtp = Smtp(lab.postfix.port)
+    assert smtp.command("MAIL FROM:<%s>" % sender)[0] == 250
+    for recipient in recipients:
+        assert smtp.command("RCPT TO:<%s>" % recipient)[0] == 250
+    return smtp

@@ -7,7 +7,10 @@ import subprocess
 import threading
 
 from lab.process import LabError, wait_for
-from lab.slapd import BASE, IDENTITIES
+from lab.slapd import BASE, IDENTITIES, PEOPLE
+
+
+MANY = 3000
 
 
 class Replica:
@@ -102,3 +105,27 @@ class Replica:
     def restart(self):
         self.stop()
         return self.start()
+
+
+def people(count, first=0):
+    for number in range(first, first + count):
+        uid = "m%06d" % number
+        yield ("dn: uid=%s,%s\nobjectClass: inetOrgPerson\nobjectClass: inetLocalMailRecipient\n"
+               "objectClass: restanteMailbox\nuid: %s\ncn: %s\nsn: %s\n"
+               "mailLocalAddress: %s@example.org\nmailLocalAddress: %s.alias@example.org\n"
+               "mailRoutingAddress: %s@s1.lab\nrestanteSystem: S1\n\n" % ((uid, PEOPLE) + (uid,) * 6))
+
+
+def delete(lab, *uids):
+    lab.slapd.modify("\n".join("dn: %s\nchangetype: delete\n" % lab.slapd.mailbox_dn(u)
+                               for u in uids))
+
+
+def with_many(lab):
+    lab.slapd.stop()
+    lab.slapd.load("".join(people(MANY)))
+    lab.slapd.start()
+
+
+def count(lab):
+    return len(lab.slapd.search("(objectClass=restanteMailbox)", ("1.1",)))

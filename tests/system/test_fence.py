@@ -2,11 +2,11 @@
 
 import pytest
 
+from command import DIRECTORY, FAILED, REFUSED, Command, FrontDoor, state_of
 from lab.lab import Lab
 from lab.slapd import IDENTITIES, PEOPLE
 from relay import Relay
 from replica import Replica
-from test_cli import DIRECTORY, FAILED, REFUSED, Command, FrontDoor, state_of
 
 
 @pytest.fixture(name="slapd")
