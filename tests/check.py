@@ -1,6 +1,7 @@
 """What ./check runs once the packages are there. Each step counts what it tested; a step that could
 not be carried out at all counts as one failure. The last line is "N passed, N failed"."""
 
+import concurrent.futures
 import glob
 import os
 import re
@@ -85,20 +86,46 @@ def unit_tests(tally, what, directory, **environment):
 
 
 SYSTEM_RUNS = 2  # at a time: a lab waits more than it works
+BYTES_PER_SECOND = 300  # of a test file: a guess where nothing is known
 
 
-def system_run(files, number, long_ones):
-    """Starts pytest on these files; (process, its report)."""
-    report = os.path.join(BUILD, "system-%d.xml" % number)
+def report_of(files):
+    return os.path.join(BUILD, "system-%s.xml" % os.path.basename(files[0])[:-3])
+
+
+def seconds_of(files):
+    """How long these took last time."""
+    try:
+        return float(ElementTree.parse(report_of(files)).getroot().find("testsuite").get("time"))
+    except (OSError, ElementTree.ParseError):
+        return sum(map(os.path.getsize, files)) / BYTES_PER_SECOND
+
+
+def system_groups():
+    """Lists of files, one for each pytest, that of the longest first. Those that share the wide lab
+    stay together: it is made once."""
+    groups, wide = [], []
+    for path in sorted(glob.glob(os.path.join(TOP, "tests/system/test_*.py"))):
+        with open(path) as text:
+            if re.search(r"(?m)^def .*\bwide(_lab)?\b", text.read()):
+                wide.append(path)
+            else:
+                groups.append([path])
+    return sorted(groups + [wide], key=seconds_of, reverse=True)
+
+
+def system_run(files, long_ones):
+    """Runs pytest on these files; what it said."""
+    report = report_of(files)
     if os.path.exists(report):
         os.unlink(report)
     argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
             "--junitxml=" + report] + files + (["--long"] if long_ones else [])
-    environment = dict(os.environ, RESTANTE_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1",
-                       RESTANTE_LAB_LOGS=os.path.join(BUILD, "lab-logs"))
-    said = open(os.path.join(BUILD, "system-%d.log" % number), "w+")
-    return subprocess.Popen(argv, cwd=TOP, stdin=subprocess.DEVNULL, stdout=said,
-                            stderr=subprocess.STDOUT, env=environment), report, said
+    _, said = run(argv, RESTANTE_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1",
+                  RESTANTE_LAB_LOGS=os.path.join(BUILD, "lab-logs"))
+    with open(report[:-4] + ".log", "w") as log:
+        log.write(said)
+    return said
 
 
 def system_counts(report):
@@ -112,19 +139,15 @@ def system_counts(report):
 
 
 def system_tests(tally, long_ones):
-    files = sorted(glob.glob(os.path.join(TOP, "tests/system/test_*.py")))
-    runs = [system_run(files[number::SYSTEM_RUNS], number, long_ones)
-            for number in range(SYSTEM_RUNS)]
+    groups = system_groups()
     passed = failed = 0
     details = []
-    for process, report, said in runs:
-        process.wait()
-        good, bad = system_counts(report)
-        passed, failed = passed + good, failed + bad
-        if bad:
-            said.seek(0)
-            details.append(tail(said.read(), 120))
-        said.close()
+    with concurrent.futures.ThreadPoolExecutor(SYSTEM_RUNS) as pool:
+        for files, said in zip(groups, pool.map(lambda g: system_run(g, long_ones), groups)):
+            good, bad = system_counts(report_of(files))
+            passed, failed = passed + good, failed + bad
+            if bad:
+                details.append(tail(said, 120))
     tally.add("system tests", passed, failed, "\n".join(details))
 
 
