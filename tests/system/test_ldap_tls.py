@@ -94,7 +94,7 @@ def command(lab, keys, *arguments, env=None, **cli):
     with open(path, "w") as conf:
         conf.write("".join(conf_section(*section) for section in sections.items()))
     began = time.monotonic()
-    done = run([lab.milter.cli_binary, "-c", path, *arguments], check=False,
+    done = run([lab.milter.cli_binary, "-c", path, *arguments], check=False, timeout=20,
                env={**os.environ, **(env or {})})
     return done.returncode, (done.stdout + done.stderr).decode(), time.monotonic() - began
 
