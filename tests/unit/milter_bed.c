@@ -84,6 +84,14 @@ void small_content(struct bed *bed)
 	assert_true(connection_body(bed->connection, "body\r\n", 6));
 }
 
+void give(struct bed *bed, const char *sender, const char *const *paths)
+{
+	mail(bed, sender);
+	for (; *paths != NULL; paths++)
+		assert_int_equal(rcpt(bed, *paths), REPLY_NONE);
+	small_content(bed);
+}
+
 enum reply eom(struct bed *bed)
 {
 	struct mta mta = { &bed->told, told_delete, told_add, told_id };
@@ -95,4 +103,10 @@ enum reply eom(struct bed *bed)
 void expect_told(const struct bed *bed, const char *text)
 {
 	assert_string_equal(str_cstr(&bed->told.changes), text);
+}
+
+void expect_end(struct bed *bed, const char *text)
+{
+	assert_int_equal(eom(bed), REPLY_NONE);
+	expect_told(bed, text);
 }

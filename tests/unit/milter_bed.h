@@ -27,7 +27,12 @@ int bed_teardown(void **state); /* nothing may be left behind */
 void mail(struct bed *bed, const char *sender);
 enum reply rcpt(struct bed *bed, const char *path);
 void small_content(struct bed *bed);
+/* A transaction up to the end of message: each recipient is taken. */
+void give(struct bed *bed, const char *sender, const char *const *paths);
+#define GIVE(bed, sender, ...) give(bed, sender, (const char *const[]){ __VA_ARGS__, NULL })
 enum reply eom(struct bed *bed);
 void expect_told(const struct bed *bed, const char *text);
+/* The message is taken, and that is what the MTA is told. */
+void expect_end(struct bed *bed, const char *text);
 
 #endif

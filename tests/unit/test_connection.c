@@ -53,8 +53,7 @@ static void malformed_recipients(void **state)
 	assert_int_equal(rcpt(bed, "<@fed.test>"), REPLY_SYNTAX);
 	assert_int_equal(bed->connection->envelope.count, 1);
 	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "");
+	expect_end(bed, "");
 	mail(bed, "<s@x>");
 	fake.loaded = false;
 	assert_int_equal(rcpt(bed, "<a b@else.test>"), REPLY_TRYAGAIN);
@@ -64,11 +63,8 @@ static void a_name_without_domain_is_the_mtas(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<>");
-	assert_int_equal(rcpt(bed, "<postmaster>"), REPLY_NONE);
-	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "");
+	GIVE(bed, "<>", "<postmaster>");
+	expect_end(bed, "");
 }
 
 static void a_stopping_front_takes_no_recipient(void **state)
@@ -97,37 +93,25 @@ static void trap_1_deleted_as_it_came(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	assert_int_equal(rcpt(bed, "<A@Fed.TEST>"), REPLY_NONE);
-	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<A@Fed.TEST>\n+a@s1.test ORCPT=rfc822;A@Fed.TEST\n");
+	GIVE(bed, "<s@x>", "<A@Fed.TEST>");
+	expect_end(bed, "-<A@Fed.TEST>\n+a@s1.test ORCPT=rfc822;A@Fed.TEST\n");
 }
 
 static void trap_2_both_spellings_deleted_one_added(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	rcpt(bed, "<A@fed.test>");
-	rcpt(bed, "<a@fed.test>");
-	rcpt(bed, "<alias@fed.test>");
-	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<A@fed.test>\n-<a@fed.test>\n-<alias@fed.test>\n"
-			 "+a@s1.test ORCPT=rfc822;A@fed.test\n");
+	GIVE(bed, "<s@x>", "<A@fed.test>", "<a@fed.test>", "<alias@fed.test>");
+	expect_end(bed, "-<A@fed.test>\n-<a@fed.test>\n-<alias@fed.test>\n"
+			"+a@s1.test ORCPT=rfc822;A@fed.test\n");
 }
 
 static void trap_3_source_routes(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	assert_int_equal(rcpt(bed, "<@h1.test,@[IPv6:::1]:A@fed.test>"), REPLY_NONE);
-	assert_int_equal(rcpt(bed, "<@h1:h@fed.test>"), REPLY_NONE);
-	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<A@fed.test>\n-<h@fed.test>\n+a@s1.test ORCPT=rfc822;A@fed.test\n");
+	GIVE(bed, "<s@x>", "<@h1.test,@[IPv6:::1]:A@fed.test>", "<@h1:h@fed.test>");
+	expect_end(bed, "-<A@fed.test>\n-<h@fed.test>\n+a@s1.test ORCPT=rfc822;A@fed.test\n");
 	assert_non_null(strstr(str_cstr(&fake.envelope), "<h@fed.test> ORCPT=rfc822;h@fed.test"));
 }
 
@@ -135,13 +119,9 @@ static void trap_6_deletions_come_first(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	rcpt(bed, "<b@fed.test>");
-	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<a@fed.test>\n-<b@fed.test>\n+a@s1.test ORCPT=rfc822;a@fed.test\n"
-			 "+b@s2.test ORCPT=rfc822;b@fed.test\n");
+	GIVE(bed, "<s@x>", "<a@fed.test>", "<b@fed.test>");
+	expect_end(bed, "-<a@fed.test>\n-<b@fed.test>\n+a@s1.test ORCPT=rfc822;a@fed.test\n"
+			"+b@s2.test ORCPT=rfc822;b@fed.test\n");
 }
 
 static void trap_7_parameters_are_kept(void **state)
@@ -155,9 +135,8 @@ static void trap_7_parameters_are_kept(void **state)
 	arguments[0] = (char *)"<h@fed.test>";
 	assert_int_equal(connection_rcpt(bed->connection, arguments), REPLY_NONE);
 	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<a@fed.test>\n-<h@fed.test>\n"
-			 "+a@s1.test NOTIFY=FAILURE,DELAY ORCPT=rfc822;o+2Br@x\n");
+	expect_end(bed, "-<a@fed.test>\n-<h@fed.test>\n"
+			"+a@s1.test NOTIFY=FAILURE,DELAY ORCPT=rfc822;o+2Br@x\n");
 	assert_string_equal(str_cstr(&fake.envelope),
 		"<s@x> BODY=8BITMIME ENVID=x\n"
 		"3 <h@fed.test> NOTIFY=FAILURE,DELAY X-OWN=1 ORCPT=rfc822;o+2Br@x\n");
@@ -167,11 +146,8 @@ static void held_as_the_mta_shows_it(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<>");
-	rcpt(bed, "<h@fed.test>");
-	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<h@fed.test>\n");
+	GIVE(bed, "<>", "<h@fed.test>");
+	expect_end(bed, "-<h@fed.test>\n");
 	assert_string_equal(str_cstr(&fake.content),
 		"Message-ID: <1@x>\r\nSubject: two\r\n lines\r\nX-None:\r\n\r\nbody\r\n");
 	assert_true(fake.repeatable);
@@ -188,19 +164,14 @@ static void a_repeat_of_what_waits_for_release_is_not_sent_again(void **state)
 	struct bed *bed = *state;
 
 	fake.waiting = "a@fed.test";
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	rcpt(bed, "<b@fed.test>");
-	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<a@fed.test>\n-<b@fed.test>\n+b@s2.test ORCPT=rfc822;b@fed.test\n");
+	GIVE(bed, "<s@x>", "<a@fed.test>", "<b@fed.test>");
+	expect_end(bed, "-<a@fed.test>\n-<b@fed.test>\n+b@s2.test ORCPT=rfc822;b@fed.test\n");
 	assert_int_equal(fake.commits, 0);
 	/* without a Message-ID it is no repeat: rather twice than lost */
 	mail(bed, "<s@x>");
 	rcpt(bed, "<a@fed.test>");
 	connection_header(bed->connection, "Subject", " no id");
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<a@fed.test>\n+a@s1.test ORCPT=rfc822;a@fed.test\n");
+	expect_end(bed, "-<a@fed.test>\n+a@s1.test ORCPT=rfc822;a@fed.test\n");
 }
 
 static void an_mta_that_shows_no_leading_space(void **state)
@@ -219,10 +190,7 @@ static void one_4xx_and_nothing_is_stored(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	rcpt(bed, "<h@fed.test>");
-	rcpt(bed, "<a@fed.test>");
-	small_content(bed);
+	GIVE(bed, "<s@x>", "<h@fed.test>", "<a@fed.test>");
 	fake.mailboxes[0].state = STATE_DEFERRED;
 	assert_int_equal(eom(bed), REPLY_DEFER);
 	expect_told(bed, "");
@@ -234,28 +202,19 @@ static void decided_again(void **state)
 	struct bed *bed = *state;
 
 	/* active at RCPT, holding now: held */
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	small_content(bed);
+	GIVE(bed, "<s@x>", "<a@fed.test>");
 	fake.mailboxes[0].state = STATE_HOLDING;
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<a@fed.test>\n");
+	expect_end(bed, "-<a@fed.test>\n");
 	assert_int_equal(fake.commits, 1);
 	/* the other way round: rewritten */
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	small_content(bed);
+	GIVE(bed, "<s@x>", "<a@fed.test>");
 	fake.mailboxes[0].state = STATE_ACTIVE;
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<a@fed.test>\n+a@s1.test ORCPT=rfc822;a@fed.test\n");
+	expect_end(bed, "-<a@fed.test>\n+a@s1.test ORCPT=rfc822;a@fed.test\n");
 	assert_int_equal(fake.commits, 1);
 	/* unknown meanwhile: left as it is */
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	small_content(bed);
+	GIVE(bed, "<s@x>", "<a@fed.test>");
 	fake.mailboxes[0].address = "other@fed.test";
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "");
+	expect_end(bed, "");
 }
 
 static void the_commit_fails(void **state)
@@ -269,10 +228,7 @@ static void the_commit_fails(void **state)
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		fake.commit = cases[i].result;
-		mail(bed, "<s@x>");
-		rcpt(bed, "<h@fed.test>");
-		rcpt(bed, "<a@fed.test>");
-		small_content(bed);
+		GIVE(bed, "<s@x>", "<h@fed.test>", "<a@fed.test>");
 		assert_int_equal(eom(bed), cases[i].reply);
 		/* what was not accepted is not late */
 		assert_int_equal(lateness_until(bed->front->lateness, NULL, ""), 0);
@@ -285,9 +241,7 @@ static void the_mta_takes_no_change(void **state)
 	struct bed *bed = *state;
 
 	bed->told.refuse = true;
-	mail(bed, "<s@x>");
-	rcpt(bed, "<h@fed.test>");
-	small_content(bed);
+	GIVE(bed, "<s@x>", "<h@fed.test>");
 	assert_int_equal(eom(bed), REPLY_MTA);
 	assert_int_equal(fake.commits, 0);
 }
@@ -296,9 +250,7 @@ static void late_until_the_connections_next_event(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	small_content(bed);
+	GIVE(bed, "<s@x>", "<a@fed.test>");
 	assert_int_equal(eom(bed), REPLY_NONE);
 	assert_true(lateness_until(bed->front->lateness, NULL, "") != 0);
 	mail(bed, "<s@x>");
@@ -320,12 +272,8 @@ static void late_for_a_physical_address_that_was_there(void **state)
 
 	physical_set_add(set, "a@s1.test");
 	physical_set_finish(set);
-	mail(bed, "x@y");
-	assert_int_equal(rcpt(bed, "<a@s1.test>"), REPLY_NONE);
-	assert_int_equal(rcpt(bed, "<a@fed.test>"), REPLY_NONE);
-	small_content(bed);
-	assert_int_equal(eom(bed), REPLY_NONE);
-	expect_told(bed, "-<a@fed.test>\n");
+	GIVE(bed, "x@y", "<a@s1.test>", "<a@fed.test>");
+	expect_end(bed, "-<a@fed.test>\n");
 	assert_true(lateness_until(bed->front->lateness, set, "") != 0);
 	physical_set_free(&set);
 }
@@ -393,9 +341,7 @@ static void trap_13_reentry(void **state)
 	assert_int_equal(rcpt(bed, "<h@fed.test>"), REPLY_NONE);
 	small_content(bed);
 	assert_int_equal(eom(bed), REPLY_NONE);
-	mail(bed, "<s@x>");
-	assert_int_equal(rcpt(bed, "<a@fed.test>"), REPLY_NONE);
-	small_content(bed);
+	GIVE(bed, "<s@x>", "<a@fed.test>");
 	fake.mailboxes[0].address = "other@fed.test";
 	assert_int_equal(eom(bed), REPLY_TRYAGAIN);
 	expect_told(bed, "");

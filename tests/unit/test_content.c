@@ -15,6 +15,14 @@ static bool big_body(struct bed *bed, size_t bytes)
 	return more;
 }
 
+/* A message to one recipient as far as its body is taken: whether more of it is wanted. */
+static bool give_big(struct bed *bed, const char *path, size_t bytes)
+{
+	mail(bed, "<s@x>");
+	assert_int_equal(rcpt(bed, path), REPLY_NONE);
+	return big_body(bed, bytes);
+}
+
 static void a_large_message_is_captured(void **state)
 {
 	struct bed *bed = *state;
@@ -40,9 +48,7 @@ static void a_large_message_for_nobody_held_is_skipped(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	assert_false(big_body(bed, BIG));
+	assert_false(give_big(bed, "<a@fed.test>", BIG));
 	assert_int_equal(eom(bed), REPLY_NONE);
 	assert_int_equal(fake.drafts, 0);
 }
@@ -51,16 +57,12 @@ static void a_large_message_in_flight_as_the_flag_flips(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	assert_false(big_body(bed, BIG));
+	assert_false(give_big(bed, "<a@fed.test>", BIG));
 	fake.mailboxes[0].state = STATE_HOLDING;
 	assert_int_equal(eom(bed), REPLY_FLIPPED);
 	expect_told(bed, "");
 	/* the client sends it again */
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	assert_true(big_body(bed, BIG));
+	assert_true(give_big(bed, "<a@fed.test>", BIG));
 	assert_int_equal(eom(bed), REPLY_NONE);
 	assert_int_equal(fake.commits, 1);
 }
@@ -69,9 +71,7 @@ static void a_message_that_just_fits_is_held_as_the_flag_flips(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	rcpt(bed, "<a@fed.test>");
-	assert_true(big_body(bed, CONTENT_CHUNK - 1));
+	assert_true(give_big(bed, "<a@fed.test>", CONTENT_CHUNK - 1));
 	fake.mailboxes[0].state = STATE_HOLDING;
 	assert_int_equal(eom(bed), REPLY_NONE);
 	assert_int_equal(fake.content.len, CONTENT_CHUNK - 1 + 2);
@@ -152,16 +152,12 @@ static void aborted_transactions_leave_nothing(void **state)
 {
 	struct bed *bed = *state;
 
-	mail(bed, "<s@x>");
-	rcpt(bed, "<h@fed.test>");
-	assert_true(big_body(bed, BIG));
+	assert_true(give_big(bed, "<h@fed.test>", BIG));
 	connection_abort(bed->connection);
 	connection_abort(bed->connection);
 	assert_int_equal(bed->front->transactions, 0);
 	assert_int_equal(fake.drafts_freed, 1);
-	mail(bed, "<s@x>");
-	rcpt(bed, "<h@fed.test>");
-	assert_true(big_body(bed, BIG));
+	assert_true(give_big(bed, "<h@fed.test>", BIG));
 	mail(bed, "<s2@x>");
 	assert_int_equal(bed->front->transactions, 1);
 	assert_int_equal(bed->connection->envelope.count, 0);
