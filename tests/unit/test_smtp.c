@@ -59,11 +59,19 @@ static void open_talk(
 	open_talk_with(talk, server_start(lmtp, ehlo, rules));
 }
 
-static int greet(struct talk *talk)
+static void greet(struct talk *talk)
 {
 	struct answer failure;
 
-	return smtp_open(talk->smtp, &talk->settings, &failure);
+	assert_int_equal(smtp_open(talk->smtp, &talk->settings, &failure), 0);
+}
+
+/* The same, and the session is open. */
+static void begin_talk(
+	struct talk *talk, bool lmtp, const char *ehlo, const struct server_rule *rules)
+{
+	open_talk(talk, lmtp, ehlo, rules);
+	greet(talk);
 }
 
 static void close_talk(struct talk *talk)
@@ -81,6 +89,17 @@ static void expect_stages(struct talk *talk, enum stage a, enum stage b, enum st
 	assert_int_equal(talk->recipients[2].answer.stage, c);
 }
 
+static void expect_sent(struct talk *talk, enum stage a, enum stage b, enum stage c)
+{
+	smtp_send(talk->smtp, &talk->mail);
+	expect_stages(talk, a, b, c);
+}
+
+static void expect_all(struct talk *talk, enum stage stage)
+{
+	expect_sent(talk, stage, stage, stage);
+}
+
 static const char *const abilities[] = { "PIPELINING\n8BITMIME\nDSN\nSIZE 10000",
 	"8BITMIME\nDSN\nSIZE 10000" };
 
@@ -90,11 +109,9 @@ static void test_delivers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(abilities); i++) {
-		open_talk(&talk, false, abilities[i], NULL);
-		assert_int_equal(greet(&talk), 0);
+		begin_talk(&talk, false, abilities[i], NULL);
 		for (int n = 0; n < 3; n++) {
-			smtp_send(talk.smtp, &talk.mail);
-			expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+			expect_all(&talk, STAGE_DOT);
 			assert_int_equal(talk.recipients[1].answer.reply.code, 250);
 		}
 		assert_int_equal(server_count(talk.server), 3);
@@ -118,9 +135,8 @@ static void test_plain_server(void **state)
 	open_talk(&talk, false, "", NULL); /* says nothing but 250 to EHLO */
 	talk.mail.sender = "";
 	talk.mail.params = "RET=HDRS ENVID=e";
-	assert_int_equal(greet(&talk), 0);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+	greet(&talk);
+	expect_all(&talk, STAGE_DOT);
 	assert_string_equal(server_mail(talk.server, 0)->sender, "<>");
 	assert_string_equal(server_mail(talk.server, 0)->recipients, "<a@s>, <b@s>, <c@s>");
 	close_talk(&talk);
@@ -137,15 +153,12 @@ static void test_some_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(abilities); i++) {
-		open_talk(&talk, false, abilities[i], rules);
-		assert_int_equal(greet(&talk), 0);
-		smtp_send(talk.smtp, &talk.mail);
-		expect_stages(&talk, STAGE_RCPT, STAGE_DOT, STAGE_RCPT);
+		begin_talk(&talk, false, abilities[i], rules);
+		expect_sent(&talk, STAGE_RCPT, STAGE_DOT, STAGE_RCPT);
 		assert_int_equal(talk.recipients[0].answer.reply.code, 550);
 		assert_int_equal(talk.recipients[2].answer.reply.code, 450);
 		assert_string_equal(server_mail(talk.server, 0)->recipients, "<b@s>");
-		smtp_send(talk.smtp, &talk.mail);
-		expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+		expect_all(&talk, STAGE_DOT);
 		close_talk(&talk);
 	}
 }
@@ -172,16 +185,13 @@ static void test_refused_then_fine(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
 		enum stage stage = cases[i / 2].stage;
-		open_talk(&talk, false, abilities[i % 2], cases[i / 2].rules);
-		assert_int_equal(greet(&talk), 0);
-		smtp_send(talk.smtp, &talk.mail);
-		expect_stages(&talk, stage, stage, stage);
+		begin_talk(&talk, false, abilities[i % 2], cases[i / 2].rules);
+		expect_all(&talk, stage);
 		assert_int_equal(talk.recipients[2].answer.reply.code, cases[i / 2].code);
 		/* The empty message that ends a pointless 354 is for nobody. */
 		size_t before = server_count(talk.server);
 		assert_true(smtp_is_ready(talk.smtp));
-		smtp_send(talk.smtp, &talk.mail);
-		expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+		expect_all(&talk, STAGE_DOT);
 		assert_int_equal(server_count(talk.server), before + 1);
 		assert_int_equal(server_connections(talk.server), 1);
 		close_talk(&talk);
@@ -216,10 +226,8 @@ static void test_link_lost(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2 * COUNT(cases); i++) {
 		enum stage stage = cases[i / 2].stage;
-		open_talk(&talk, false, abilities[i % 2], cases[i / 2].rules);
-		assert_int_equal(greet(&talk), 0);
-		smtp_send(talk.smtp, &talk.mail);
-		expect_stages(&talk, stage, stage, stage);
+		begin_talk(&talk, false, abilities[i % 2], cases[i / 2].rules);
+		expect_all(&talk, stage);
 		assert_false(smtp_is_open(talk.smtp));
 		close_talk(&talk);
 	}
@@ -243,14 +251,12 @@ static void test_closed_mid_data(void **state)
 	open_talk(&talk, false, "PIPELINING", rules);
 	talk.mail.context = big;
 	talk.mail.bytes = size;
-	assert_int_equal(greet(&talk), 0);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_LOST, STAGE_LOST, STAGE_LOST);
+	greet(&talk);
+	expect_all(&talk, STAGE_LOST);
 	assert_int_equal(server_count(talk.server), 0);
 	server_rules(talk.server, NULL);
-	assert_int_equal(greet(&talk), 0);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+	greet(&talk);
+	expect_all(&talk, STAGE_DOT);
 	const struct server_mail *mail = server_mail(talk.server, 0);
 	assert_int_equal(mail->bytes, size + strlen(talk.mail.prefix));
 	assert_memory_equal(mail->content + strlen(talk.mail.prefix), big, size);
@@ -272,17 +278,14 @@ static void test_content_fails(void **state)
 	struct talk talk;
 
 	(void)state;
-	open_talk(&talk, false, NULL, NULL);
-	assert_int_equal(greet(&talk), 0);
+	begin_talk(&talk, false, NULL, NULL);
 	talk.mail.bytes++;
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_LOST, STAGE_LOST, STAGE_LOST);
+	expect_all(&talk, STAGE_LOST);
 	assert_true(talk.mail.content_failed);
 	talk.mail.read = read_broken;
 	talk.mail.bytes = 200000;
-	assert_int_equal(greet(&talk), 0);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_LOST, STAGE_LOST, STAGE_LOST);
+	greet(&talk);
+	expect_all(&talk, STAGE_LOST);
 	assert_true(talk.mail.content_failed);
 	assert_int_equal(server_count(talk.server), 0);
 	close_talk(&talk);
@@ -351,21 +354,18 @@ static void test_control_characters(void **state)
 	struct talk talk;
 
 	(void)state;
-	open_talk(&talk, false, NULL, NULL);
-	assert_int_equal(greet(&talk), 0);
+	begin_talk(&talk, false, NULL, NULL);
 	talk.mail.params = "ENVID=e\r\nNOOP RET=HDRS";
 	talk.recipients[0].address = "a@s>\r\nRCPT TO:<evil@x";
 	talk.recipients[1].params = "NOTIFY=NEVER\rNOOP ORCPT=rfc822;b@x";
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_RCPT, STAGE_DOT, STAGE_DOT);
+	expect_sent(&talk, STAGE_RCPT, STAGE_DOT, STAGE_DOT);
 	assert_int_equal(talk.recipients[0].answer.reply.code, 553);
 	const struct server_mail *mail = server_mail(talk.server, 0);
 	assert_string_equal(mail->sender, "<s@x> SIZE=39 RET=HDRS");
 	assert_string_equal(mail->recipients, "<b@s> ORCPT=rfc822;b@x, <c@s> ORCPT=rfc822;c@x");
 	assert_int_equal(server_commands(talk.server, "NOOP"), 0);
 	talk.recipients[1].address = talk.recipients[2].address = talk.recipients[0].address;
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_RCPT, STAGE_RCPT, STAGE_RCPT);
+	expect_all(&talk, STAGE_RCPT);
 	assert_int_equal(server_commands(talk.server, "MAIL"), 1);
 	close_talk(&talk);
 }
@@ -381,15 +381,12 @@ static void test_lmtp(void **state)
 	struct talk talk;
 
 	(void)state;
-	open_talk(&talk, true, NULL, rules);
-	assert_int_equal(greet(&talk), 0);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_RCPT, STAGE_DOT, STAGE_DOT);
+	begin_talk(&talk, true, NULL, rules);
+	expect_sent(&talk, STAGE_RCPT, STAGE_DOT, STAGE_DOT);
 	assert_int_equal(talk.recipients[1].answer.reply.code, 452);
 	assert_int_equal(talk.recipients[2].answer.reply.code, 250);
 	assert_int_equal(server_count(talk.server), 1);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_RCPT, STAGE_DOT, STAGE_UNCLEAR);
+	expect_sent(&talk, STAGE_RCPT, STAGE_DOT, STAGE_UNCLEAR);
 	assert_int_equal(server_count(talk.server), 2);
 	close_talk(&talk);
 }
@@ -410,8 +407,7 @@ static void test_not_able(void **state)
 	struct talk talk;
 
 	(void)state;
-	open_talk(&talk, false, "PIPELINING\nSIZE 38", NULL);
-	assert_int_equal(greet(&talk), 0);
+	begin_talk(&talk, false, "PIPELINING\nSIZE 38", NULL);
 	expect_code(&talk, "552 5.3.4");
 	talk.mail.prefix = "";
 	talk.mail.context = (void *)"Subject: \xc3\xa9\r\n\r\nx\r\n";
@@ -427,8 +423,7 @@ static void test_not_able(void **state)
 	talk.mail.params = "BODY=8BITMIME SMTPUTF8";
 	talk.mail.context = (void *)"Subject: x\r\n\r\nx\r\n";
 	talk.mail.bytes = strlen(talk.mail.context);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+	expect_all(&talk, STAGE_DOT);
 	close_talk(&talk);
 }
 
@@ -443,13 +438,11 @@ static void test_header_ends_between_reads(void **state)
 	memset(content, 'x', sizeof content);
 	memcpy(content, "Subject: ", 9);
 	snprintf(content + header, sizeof content - header, "\r\n\r\n\xc3\xa9\r\n");
-	open_talk(&talk, false, "PIPELINING\n8BITMIME", NULL);
-	assert_int_equal(greet(&talk), 0);
+	begin_talk(&talk, false, "PIPELINING\n8BITMIME", NULL);
 	talk.mail.params = "BODY=8BITMIME SMTPUTF8";
 	talk.mail.context = content;
 	talk.mail.bytes = strlen(content);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+	expect_all(&talk, STAGE_DOT);
 	close_talk(&talk);
 }
 
@@ -462,10 +455,8 @@ static void test_goes_stale(void **state)
 	struct talk talk;
 
 	(void)state;
-	open_talk(&talk, false, NULL, rules);
-	assert_int_equal(greet(&talk), 0);
-	smtp_send(talk.smtp, &talk.mail);
-	expect_stages(&talk, STAGE_DOT, STAGE_DOT, STAGE_DOT);
+	begin_talk(&talk, false, NULL, rules);
+	expect_all(&talk, STAGE_DOT);
 	assert_false(smtp_is_ready(talk.smtp));
 	close_talk(&talk);
 }
