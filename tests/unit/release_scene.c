@@ -150,6 +150,16 @@ uint64_t add(const char *name, const char *mark)
 	return fake_add(scene.queue, name, "sender@o", "", recipient, "", content);
 }
 
+void add_marks(const char *name, int count)
+{
+	char mark[12];
+
+	for (int i = 1; i <= count; i++) {
+		snprintf(mark, sizeof mark, "%d", i);
+		add(name, mark);
+	}
+}
+
 struct release_totals totals(void)
 {
 	struct release_totals t;

@@ -46,6 +46,8 @@ void go(void);
 void tear_down(void);
 /* One message for name@x in mailbox name, "Subject: mark". */
 uint64_t add(const char *name, const char *mark);
+/* Messages with the marks 1 to count. */
+void add_marks(const char *name, int count);
 struct release_totals totals(void);
 void wake(const char *name);
 /* The number in "Subject: N" of a mail the server has. */

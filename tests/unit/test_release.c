@@ -72,8 +72,7 @@ static void test_held_in_the_middle(void **state)
 
 	(void)state;
 	set_up(false, rules);
-	for (int i = 0; i < 9; i++)
-		add("anna", (const char *[]){ "1", "2", "3", "4", "5", "6", "7", "8", "9" }[i]);
+	add_marks("anna", 9);
 	scene.options.timeout_us = 100 * CLOCK_MS;
 	go();
 	WAIT_FOR(server_commands(scene.server, "DATA") == 3); /* the third is under way */

@@ -15,8 +15,7 @@ static void test_recipient_later(void **state)
 
 	(void)state;
 	set_up(false, rules);
-	for (int i = 0; i < 5; i++)
-		add("anna", (const char *[]){ "1", "2", "3", "4", "5" }[i]);
+	add_marks("anna", 5);
 	add("bert", "1");
 	go();
 	WAIT_FOR(fake_count(scene.queue, NULL) == 0);

@@ -85,19 +85,20 @@ static void test_gone_after_the_greeting(void **state)
 	tear_down();
 }
 
+static const struct server_rule refuse[] = {
+	{ "RCPT", NULL, 0, 0, "450 4.2.1 later" },
+	{ NULL, NULL, 0, 0, NULL },
+};
+
+static const struct server_rule down[] = {
+	{ "CONNECT", NULL, 0, 0, "554 no" },
+	{ "RCPT", NULL, 0, 0, "421 4.3.2 going down" },
+	{ NULL, NULL, 0, 0, NULL },
+};
+
 /* Trouble does not count towards expiry, refusals around it do. */
 static void test_trouble_not_counted(void **state)
 {
-	const struct server_rule refuse[] = {
-		{ "RCPT", NULL, 0, 0, "450 4.2.1 later" },
-		{ NULL, NULL, 0, 0, NULL },
-	};
-	const struct server_rule down[] = {
-		{ "CONNECT", NULL, 0, 0, "554 no" },
-		{ "RCPT", NULL, 0, 0, "421 4.3.2 going down" },
-		{ NULL, NULL, 0, 0, NULL },
-	};
-
 	(void)state;
 	set_up(false, refuse);
 	scene.options.expire_us = 600 * CLOCK_MS;
@@ -121,15 +122,6 @@ static void test_trouble_left_out_once(void **state)
 {
 	const struct server_rule content[] = {
 		{ ".", NULL, 0, 0, "451 4.3.0 cannot take this" },
-		{ NULL, NULL, 0, 0, NULL },
-	};
-	const struct server_rule refuse[] = {
-		{ "RCPT", NULL, 0, 0, "450 4.2.1 later" },
-		{ NULL, NULL, 0, 0, NULL },
-	};
-	const struct server_rule down[] = {
-		{ "CONNECT", NULL, 0, 0, "554 no" },
-		{ "RCPT", NULL, 0, 0, "421 4.3.2 going down" },
 		{ NULL, NULL, 0, 0, NULL },
 	};
 
@@ -184,8 +176,7 @@ static void test_session_limit(void **state)
 
 	(void)state;
 	set_up(false, rules);
-	for (int i = 1; i < 10; i++)
-		add("anna", (const char *[]){ "", "1", "2", "3", "4", "5", "6", "7", "8", "9" }[i]);
+	add_marks("anna", 9);
 	go();
 	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
 	expect_order("anna", 9);
@@ -206,8 +197,7 @@ static void test_link_breaks(void **state)
 
 	(void)state;
 	set_up(false, rules);
-	for (int i = 0; i < 5; i++)
-		add("anna", (const char *[]){ "1", "2", "3", "4", "5" }[i]);
+	add_marks("anna", 5);
 	go();
 	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
 	assert_int_equal(server_count(scene.server), 5); /* nothing lost, nothing twice */
@@ -244,8 +234,7 @@ static void test_lost_reply(void **state)
 
 	(void)state;
 	set_up(false, rules);
-	for (int i = 0; i < 3; i++)
-		add("anna", (const char *[]){ "1", "2", "3" }[i]);
+	add_marks("anna", 3);
 	go();
 	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
 	assert_int_equal(scene.unclear, 1);
