@@ -29,7 +29,7 @@ tests_unit_test_holdq_repeat_SOURCES = tests/unit/test_holdq_repeat.c tests/unit
 tests_unit_test_holdq_repeat_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_holdq_open
 tests_unit_test_holdq_open_SOURCES = tests/unit/test_holdq_open.c tests/unit/holdq_lab.c \
-	tests/unit/holdq_lab.h
+	tests/unit/holdq_lab.h tests/unit/spoil.c tests/unit/spoil.h
 tests_unit_test_holdq_open_LDADD = queue/libqueue.a $(TEST_LIBS)
 # tests/unit/test_holdq_crash 300: a long run
 check_PROGRAMS += tests/unit/test_holdq_crash

@@ -19,6 +19,7 @@
 
 #include "lib/bdb.h"
 #include "lib/mem.h"
+#include "tests/unit/spoil.h"
 
 /* After a panic Berkeley DB gives up its memory; the sanitizer shall not count that. */
 const char *__lsan_default_suppressions(void);
@@ -281,19 +282,6 @@ static void no_directory(void **state)
 	assert_non_null(strstr(error, "not a directory"));
 }
 
-static void spoil(struct fixture *f, const char *file, off_t from, size_t bytes)
-{
-	char path[96], *junk = mem_alloc(bytes);
-
-	snprintf(path, sizeof(path), "%s/%s", f->dir, file);
-	memset(junk, 0xa5, bytes);
-	int fd = open(path, O_WRONLY);
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, junk, bytes, from), bytes);
-	close(fd);
-	free(junk);
-}
-
 static void damaged_table(void **state)
 {
 	struct fixture *f = *state;
@@ -302,7 +290,7 @@ static void damaged_table(void **state)
 	open_all(f, 0);
 	put(f, NULL, "a", "1", 0);
 	close_all(f);
-	spoil(f, "t.db", 0, 4096);
+	spoil(f->dir, "t.db", 0, 4096);
 	f->env = open_env(f->dir, &error);
 	if (f->env != NULL)
 		assert_null(bdb_table_open(f->env, "t", 0, 0, &error));
@@ -319,7 +307,7 @@ static void damaged_page(void **state)
 	open_all(f, 0);
 	put(f, NULL, "a", "1", 0);
 	close_all(f);
-	spoil(f, "t.db", 4096 + 100, 64);
+	spoil(f->dir, "t.db", 4096 + 100, 64);
 	open_all(f, 0);
 	assert_int_not_equal(bdb_get_into(f->table, NULL, "a", 1, value, 8, &len), BDB_OK);
 	assert_non_null(strstr(bdb_reason(), f->dir));
@@ -333,7 +321,7 @@ static void damaged_log(void **state)
 	open_all(f, 0);
 	put(f, NULL, "a", "1", 0);
 	close_all(f);
-	spoil(f, "log.0000000001", 0, 64);
+	spoil(f->dir, "log.0000000001", 0, 64);
 	assert_null(open_env(f->dir, &error));
 	assert_non_null(strstr(error, f->dir));
 	assert_non_null(strstr(error, "cannot recover"));

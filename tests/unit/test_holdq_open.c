@@ -1,6 +1,5 @@
 /* queue/holdq: what must not be opened, and what is said then; stored records. */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +16,7 @@
 #include "lib/mem.h"
 #include "queue/holdq_internal.h"
 #include "tests/unit/holdq_lab.h"
+#include "tests/unit/spoil.h"
 
 static const char *refused(struct lab *lab)
 {
@@ -68,26 +68,13 @@ static void another_process(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void spoil(struct lab *lab, const char *file, off_t from, size_t bytes)
-{
-	char *path = mem_printf("%s/%s", lab->dir, file), *junk = mem_alloc(bytes);
-
-	memset(junk, 0x5a, bytes);
-	int fd = open(path, O_WRONLY);
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, junk, bytes, from), bytes);
-	close(fd);
-	free(path);
-	free(junk);
-}
-
 static void spoiled_table(void **state)
 {
 	struct lab *lab = *state;
 
 	lab_put_one(lab->queue, 10, 1, 1);
 	holdq_close(&lab->queue);
-	spoil(lab, "messages.db", 0, 4096);
+	spoil(lab->dir, "messages.db", 0, 4096);
 	assert_non_null(strstr(refused(lab), "copy"));
 }
 
@@ -97,7 +84,7 @@ static void spoiled_totals_page(void **state)
 
 	lab_put_one(lab->queue, 10, 1, 1);
 	holdq_close(&lab->queue);
-	spoil(lab, "meta.db", 4096 + 50, 2000);
+	spoil(lab->dir, "meta.db", 4096 + 50, 2000);
 	assert_non_null(strstr(refused(lab), "checksum"));
 }
 
@@ -110,7 +97,7 @@ static void spoiled_log(void **state)
 	holdq_close(&lab->queue);
 	char *pattern = mem_printf("%s/log.*", lab->dir);
 	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
-	spoil(lab, strrchr(found.gl_pathv[found.gl_pathc - 1], '/') + 1, 0, 40);
+	spoil(lab->dir, strrchr(found.gl_pathv[found.gl_pathc - 1], '/') + 1, 0, 40);
 	globfree(&found);
 	free(pattern);
 	assert_non_null(strstr(refused(lab), "cannot recover"));
@@ -125,7 +112,7 @@ static void spoiled_content(void **state)
 
 	uint64_t id = lab_put_one(lab->queue, 60000, 1, 1);
 	holdq_close(&lab->queue);
-	spoil(lab, "content.db", 3 * 4096 + 100, 10);
+	spoil(lab->dir, "content.db", 3 * 4096 + 100, 10);
 	lab_open(lab);
 	assert_int_not_equal(
 		holdq_content(lab->queue, id, 0, buffer, sizeof(buffer), &len), HOLDQ_OK);
