@@ -71,17 +71,27 @@ size_t doomed_keep_covered(struct doomed_list *list, const struct csn_vector *co
 
 /* --- deleting ------------------------------------------------------------------------------- */
 
-struct deletion {
+/* What one transaction takes of a list. */
+struct part {
 	const struct doomed_list *list;
 	size_t from, to;
 	const struct csn_vector *cookie; /* with the last part only */
 	uint64_t deleted;
 };
 
+static void next_part(struct part *part, const struct csn_vector *cookie)
+{
+	size_t left = part->list->count - part->to;
+
+	part->from = part->to;
+	part->to += left > AT_ONCE ? AT_ONCE : left;
+	part->cookie = part->to == part->list->count ? cookie : NULL;
+}
+
 static enum bdb_result delete_part(
 	struct replica *replica, struct bdb_txn *txn, struct store_meta *next, void *context)
 {
-	struct deletion *deletion = context;
+	struct part *deletion = context;
 	enum bdb_result result = BDB_OK;
 
 	deletion->deleted = 0;
@@ -109,7 +119,7 @@ static bool is_stored(struct replica *replica, const uint8_t *uuid)
 		       &replica->store.value) == BDB_OK;
 }
 
-static void forget_part(struct replica *replica, const struct deletion *deletion)
+static void forget_part(struct replica *replica, const struct part *deletion)
 {
 	for (size_t i = deletion->from; i < deletion->to; i++) {
 		const uint8_t *uuid = deletion->list->items[i].uuid;
@@ -125,13 +135,11 @@ static void forget_part(struct replica *replica, const struct deletion *deletion
 static int64_t delete_all(struct replica *replica, const struct doomed_list *list,
 	const struct csn_vector *cookie, const char **error_r)
 {
-	struct deletion part = { .list = list };
+	struct part part = { .list = list };
 	int64_t deleted = 0;
 
 	do {
-		part.from = part.to;
-		part.to = list->count - part.from > AT_ONCE ? part.from + AT_ONCE : list->count;
-		part.cookie = part.to == list->count ? cookie : NULL;
+		next_part(&part, cookie);
 		if (replica_transact(replica, delete_part, &part, error_r) < 0)
 			return -1;
 		forget_part(replica, &part);
@@ -166,16 +174,10 @@ int doomed_delete(struct replica *replica, const struct doomed_list *list,
 
 /* --- refusing ------------------------------------------------------------------------------- */
 
-struct refusal {
-	const struct doomed_list *list;
-	size_t from, to;
-	const struct csn_vector *cookie; /* with the last part only */
-};
-
 static enum bdb_result refuse_part(
 	struct replica *replica, struct bdb_txn *txn, struct store_meta *next, void *context)
 {
-	struct refusal *refusal = context;
+	struct part *refusal = context;
 	enum bdb_result result = BDB_OK;
 
 	for (size_t i = refusal->from; i < refusal->to && result == BDB_OK; i++) {
@@ -220,14 +222,12 @@ static int delete_nodes(struct replica *replica, struct doomed_list *list, const
 int doomed_refuse(struct replica *replica, struct doomed_list *list,
 	const struct csn_vector *cookie, const char **error_r)
 {
-	struct refusal part = { .list = list };
+	struct part part = { .list = list };
 
 	if (clear_refused(replica, error_r) < 0 || delete_nodes(replica, list, error_r) < 0)
 		return -1;
 	do {
-		part.from = part.to;
-		part.to = list->count - part.from > AT_ONCE ? part.from + AT_ONCE : list->count;
-		part.cookie = part.to == list->count ? cookie : NULL;
+		next_part(&part, cookie);
 		if (replica_transact(replica, refuse_part, &part, error_r) < 0)
 			return -1;
 	} while (part.to < list->count);
