@@ -19,6 +19,13 @@ def _lab():
 # --- deletions that are not believed --------------------------------------------------------
 
 
+def loaded_with_many(lab):
+    with_many(lab)
+    replica = Replica(lab).start()
+    replica.wait_loaded()
+    return replica
+
+
 def vanish(lab, replica, number):
     """That many mailboxes go while nobody looks, by a slapd without a session log."""
     replica.stop()
@@ -28,9 +35,7 @@ def vanish(lab, replica, number):
 
 
 def test_mass_disappearance_waits_for_approval(lab):
-    with_many(lab)
-    replica = Replica(lab).start()
-    replica.wait_loaded()
+    replica = loaded_with_many(lab)
     vanish(lab, replica, MANY // 2)
     replica.wait_view(refused=MANY // 2)
     replica.wait_loaded()
@@ -55,9 +60,7 @@ def test_mass_disappearance_waits_for_approval(lab):
 
 def test_mass_deletion_while_we_look(lab):
     """Pushed one by one: beyond the share each waits for the administrator."""
-    with_many(lab)
-    replica = Replica(lab).start()
-    replica.wait_loaded()
+    replica = loaded_with_many(lab)
     share = replica.view()["mailboxes"] // 10
     delete(lab, *("m%06d" % n for n in range(MANY // 2)))
     replica.wait_view(refused=MANY // 2 - share)
@@ -72,9 +75,7 @@ def test_mass_deletion_while_we_look(lab):
 
 
 def test_mass_disappearance_that_was_an_error(lab):
-    with_many(lab)
-    replica = Replica(lab).start()
-    replica.wait_loaded()
+    replica = loaded_with_many(lab)
     vanish(lab, replica, MANY // 2)
     replica.wait_view(refused=MANY // 2)
     replica.stop()
@@ -91,9 +92,7 @@ def test_mass_disappearance_that_was_an_error(lab):
 
 
 def test_below_the_share_is_believed(lab):
-    with_many(lab)
-    replica = Replica(lab).start()
-    replica.wait_loaded()
+    replica = loaded_with_many(lab)
     vanish(lab, replica, MANY // 20)
     replica.wait_loaded()
     assert replica.view()["refused"] == 0

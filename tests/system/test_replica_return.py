@@ -161,11 +161,15 @@ def test_kill_during_changes(lab):
 # --- trouble with the directory -------------------------------------------------------------
 
 
+def with_password(lab, folder, password, mode):
+    path = folder / "password"
+    path.write_text(password + "\n")
+    path.chmod(mode)
+    return Replica(lab, password_file=path).start()
+
+
 def test_bind_refused(lab, tmp_path):
-    password = tmp_path / "password"
-    password.write_text("wrong\n")
-    password.chmod(0o600)
-    replica = Replica(lab, password_file=password).start()
+    replica = with_password(lab, tmp_path, "wrong", 0o600)
     replica.wait_log("Invalid credentials (49); check bind_dn and password_file")
     assert not replica.view()["loaded"]
     assert replica.verdict("anna@example.org") == "tryagain"
@@ -174,10 +178,7 @@ def test_bind_refused(lab, tmp_path):
 
 
 def test_password_file_that_others_can_read(lab, tmp_path):
-    password = tmp_path / "password"
-    password.write_text("secret\n")
-    password.chmod(0o644)
-    replica = Replica(lab, password_file=password).start()
+    replica = with_password(lab, tmp_path, "secret", 0o644)
     replica.wait_log("can be read by others")
     replica.stop()
 

@@ -93,16 +93,23 @@ static void show_all_but(struct refresh *refresh, unsigned mailboxes, unsigned m
 		show_present(refresh, id);
 }
 
+/* A whole refresh with a present phase; missing 0: nothing is absent. */
+static void show_again(
+	struct fixture *f, unsigned mailboxes, unsigned missing, struct csn_vector final)
+{
+	struct refresh *refresh = refresh_begin(f->replica, false);
+
+	show_all_but(refresh, mailboxes, missing);
+	refresh_presents_end(refresh);
+	end(&refresh, final, false);
+}
+
 static void test_absence(void **state)
 {
 	struct fixture *f = *state;
-	struct refresh *refresh;
 
 	first_load(f, 5);
-	refresh = refresh_begin(f->replica, false);
-	show_all_but(refresh, 5, 3);
-	refresh_presents_end(refresh);
-	end(&refresh, cookie("0.20", NULL), false);
+	show_again(f, 5, 3, cookie("0.20", NULL));
 	assert_true(look(f, "box3@example.org").vanished);
 	assert_int_equal(view(f).mailboxes, 4);
 	assert_int_equal(view(f).node, NODE_ENABLED);
@@ -124,15 +131,11 @@ static void test_absence_from_the_whole_content(void **state)
 static void test_absence_is_believed_of_covered_ones_only(void **state)
 {
 	struct fixture *f = *state;
-	struct refresh *refresh;
 
 	first_load(f, 3);
 	/* the newest is of another server, of which the final cookie says nothing */
 	push(f, mailbox(9, "2.12", "new@s1.example.net", NULL, NULL), cookie(NULL, NULL));
-	refresh = refresh_begin(f->replica, false);
-	show_all_but(refresh, 3, 1);
-	refresh_presents_end(refresh);
-	end(&refresh, cookie("0.20", NULL), false);
+	show_again(f, 3, 1, cookie("0.20", NULL));
 	assert_true(look(f, "box1@example.org").vanished);
 	assert_physical(f, "box9@example.org", "new@s1.example.net");
 }
@@ -145,10 +148,7 @@ static void test_a_provider_behind_never_deletes(void **state)
 	first_load(f, 3);
 	push(f, mailbox(9, "1.12", "new@s1.example.net", NULL, NULL), cookie("1.12", NULL));
 	/* its final cookie lacks what we have of server 1, and is ahead for server 0 */
-	refresh = refresh_begin(f->replica, false);
-	show_all_but(refresh, 3, 0);
-	refresh_presents_end(refresh);
-	end(&refresh, cookie("0.20", "1.11"), false);
+	show_again(f, 3, 0, cookie("0.20", "1.11"));
 	assert_physical(f, "box9@example.org", "new@s1.example.net");
 	assert_vector(f, cookie("0.10", "1.12"));
 	assert_true(replica_withheld(f->replica));
@@ -174,13 +174,9 @@ static void test_a_provider_behind_never_deletes(void **state)
 static void test_a_final_cookie_without_csn(void **state)
 {
 	struct fixture *f = *state;
-	struct refresh *refresh;
 
 	first_load(f, 3);
-	refresh = refresh_begin(f->replica, false);
-	show_all_but(refresh, 3, 1);
-	refresh_presents_end(refresh);
-	end(&refresh, cookie(NULL, NULL), false);
+	show_again(f, 3, 1, cookie(NULL, NULL));
 	assert_physical(f, "box1@example.org", "old@s1.example.net");
 	assert_vector(f, cookie("0.10", NULL));
 }
@@ -199,13 +195,9 @@ static void test_mass(void **state)
 
 static void refuse(struct fixture *f)
 {
-	struct refresh *refresh;
 
 	first_load(f, 40);
-	refresh = refresh_begin(f->replica, false);
-	show_all_but(refresh, 20, 0);
-	refresh_presents_end(refresh);
-	end(&refresh, cookie("0.20", NULL), false);
+	show_again(f, 20, 0, cookie("0.20", NULL));
 	assert_int_equal(view(f).refused_deletes, 20);
 }
 
@@ -237,14 +229,10 @@ static void test_mass_disappearance(void **state)
 static void test_mass_disappearance_that_heals(void **state)
 {
 	struct fixture *f = *state;
-	struct refresh *refresh;
 	const char *error;
 
 	refuse(f);
-	refresh = refresh_begin(f->replica, false);
-	show_all_but(refresh, 40, 7);
-	refresh_presents_end(refresh);
-	end(&refresh, cookie("0.30", NULL), false);
+	show_again(f, 40, 7, cookie("0.30", NULL));
 	assert_int_equal(view(f).refused_deletes, 0);
 	assert_vector(f, cookie("0.30", NULL));
 	assert_int_equal(view(f).mailboxes, 39);
