@@ -9,6 +9,10 @@ from load import send
 from rounds import alternate, column, progress, ratios
 from lab.process import wait_for
 
+# ext4 passes over inodes that were freed less than 5 s ago, and looks at each of them again for every
+# new file. Mail that Restante holds leaves many (the MTA drops its queue file), mail that Postfix
+# holds leaves none, and neither is released in the very moment it came: so both wait that long.
+SETTLE = 6
 MOVERS = [tree.dn_of(f"m-{number}") for number in range(100)]
 ADDRESSES = 5000  # of the movers; each gets a message in turn
 
@@ -40,6 +44,7 @@ class Mover:
             raise RuntimeError(f"Restante holds {held} of {count} messages")
         self.turn += 1
         bed.expect(count)
+        time.sleep(SETTLE)
 
         def swap():
             began = time.monotonic()
@@ -65,6 +70,7 @@ class PostfixHold:
         if held != count:
             raise RuntimeError(f"Postfix holds {held} of {count} messages")
         bed.expect(count)
+        time.sleep(SETTLE)
 
         def requeue():
             began = time.monotonic()
