@@ -115,42 +115,43 @@ static int take_text(struct csn_vector *vector, const char *text, size_t len)
 	return vector_take(vector, csn);
 }
 
+/* The part before the separator, which is left out of what remains; false at the end. */
+static bool cut_part(
+	const char **text, size_t *len, char separator, const char **part_r, size_t *part_len_r)
+{
+	if (*len == 0)
+		return false;
+	const char *end = memchr(*text, separator, *len);
+	*part_r = *text;
+	*part_len_r = end != NULL ? (size_t)(end - *text) : *len;
+	size_t passed = *part_len_r + (end != NULL ? 1 : 0);
+	*text += passed;
+	*len -= passed;
+	return true;
+}
+
 /* "CSN;CSN;..." */
 static int take_list(struct csn_vector *vector, const char *text, size_t len)
 {
-	while (len > 0) {
-		const char *semicolon = memchr(text, ';', len);
-		size_t one = semicolon != NULL ? (size_t)(semicolon - text) : len;
+	const char *csn;
+	size_t csn_len;
 
-		if (take_text(vector, text, one) < 0)
+	while (cut_part(&text, &len, ';', &csn, &csn_len))
+		if (take_text(vector, csn, csn_len) < 0)
 			return -1;
-		text += one;
-		len -= one;
-		if (len > 0) {
-			text++;
-			len--;
-		}
-	}
 	return 0;
 }
 
 int cookie_parse(const char *text, size_t len, struct csn_vector *vector_r)
 {
-	vector_r->count = 0;
-	while (len > 0) {
-		const char *comma = memchr(text, ',', len);
-		size_t field = comma != NULL ? (size_t)(comma - text) : len;
+	const char *field;
+	size_t field_len;
 
-		if (field >= 4 && memcmp(text, "csn=", 4) == 0 &&
-			take_list(vector_r, text + 4, field - 4) < 0)
+	vector_r->count = 0;
+	while (cut_part(&text, &len, ',', &field, &field_len))
+		if (field_len >= 4 && memcmp(field, "csn=", 4) == 0 &&
+			take_list(vector_r, field + 4, field_len - 4) < 0)
 			return -1;
-		text += field;
-		len -= field;
-		if (len > 0) {
-			text++;
-			len--;
-		}
-	}
 	return (int)vector_r->count;
 }
 

@@ -45,6 +45,9 @@ struct merge {
 	pthread_t thread;
 };
 
+typedef int (*merge_put_function)(struct merge *merge);
+typedef int (*merge_meet_function)(struct merge *merge, const struct bulk_pair *pair);
+
 struct loader *loader_new(struct replica *replica)
 {
 	struct loader *loader = mem_zalloc(sizeof(*loader));
@@ -191,26 +194,6 @@ static int meet_twice(struct merge *merge, const struct bulk_pair *pair)
 	return 0;
 }
 
-static int merge_entries(struct merge *merge)
-{
-	struct bulk_pair pair;
-	int got;
-
-	while ((got = bulk_next(merge->bulk, &pair, &merge->error)) == 1) {
-		if (same_key(merge, &pair)) {
-			if (meet_twice(merge, &pair) < 0)
-				return -1;
-			continue;
-		}
-		if (merge->key.len > 0 && put_entry(merge) < 0)
-			return -1;
-		keep_pair(merge, &pair);
-	}
-	if (got == 0 && merge->key.len > 0 && put_entry(merge) < 0)
-		return -1;
-	return got < 0 ? -1 : commit(merge);
-}
-
 static int put_address(struct merge *merge)
 {
 	struct claims claims;
@@ -224,31 +207,40 @@ static int put_address(struct merge *merge)
 	return put(merge, merge->loader->replica->store.addresses, &merge->key, &merge->value);
 }
 
-static int merge_addresses(struct merge *merge)
+/* One mailbox more that claims the address. */
+static int meet_claim(struct merge *merge, const struct bulk_pair *pair)
+{
+	str_append(&merge->value, pair->value, pair->value_len);
+	return 0;
+}
+
+/* In the order of the keys; `meet` adds a pair to the one before it that has the same key. */
+static int merge_all(struct merge *merge, merge_put_function put_kept, merge_meet_function meet)
 {
 	struct bulk_pair pair;
 	int got;
 
 	while ((got = bulk_next(merge->bulk, &pair, &merge->error)) == 1) {
 		if (same_key(merge, &pair)) {
-			str_append(&merge->value, pair.value, pair.value_len);
+			if (meet(merge, &pair) < 0)
+				return -1;
 			continue;
 		}
-		if (merge->key.len > 0 && put_address(merge) < 0)
+		if (merge->key.len > 0 && put_kept(merge) < 0)
 			return -1;
 		keep_pair(merge, &pair);
 	}
-	if (got == 0 && merge->key.len > 0 && put_address(merge) < 0)
+	if (got == 0 && merge->key.len > 0 && put_kept(merge) < 0)
 		return -1;
 	return got < 0 ? -1 : commit(merge);
 }
 
-static int run_merge(struct merge *merge, int (*work)(struct merge *))
+static int run_merge(struct merge *merge, merge_put_function put_kept, merge_meet_function meet)
 {
 	int result = bulk_sort(merge->bulk, &merge->error);
 
 	if (result == 0)
-		result = work(merge);
+		result = merge_all(merge, put_kept, meet);
 	/* the text may belong to this thread alone */
 	if (result < 0 && merge->error != merge->error_text)
 		spoiled(merge, merge->error != NULL ? merge->error : "trouble");
@@ -262,7 +254,7 @@ static void *addresses_thread(void *context)
 {
 	struct merge *merge = context;
 
-	return run_merge(merge, merge_addresses) < 0 ? merge : NULL;
+	return run_merge(merge, put_address, meet_claim) < 0 ? merge : NULL;
 }
 
 static _Thread_local char load_error[256];
@@ -279,7 +271,7 @@ static int fill_tables(struct loader *loader, const char **error_r)
 		*error_r = "cannot start a thread for the first load";
 		return -1;
 	}
-	if (run_merge(&entries, merge_entries) < 0)
+	if (run_merge(&entries, put_entry, meet_twice) < 0)
 		failed = &entries;
 	pthread_join(addresses.thread, &outcome);
 	if (outcome != NULL)

@@ -99,6 +99,17 @@ bool federation_serves(const struct federation *federation, const char *domain)
 	return false;
 }
 
+/* The entries right below; that there is no such place is no error. Frees dn. */
+static enum ldap_result read_below(struct ldap_session *session, struct str *dn, const char *filter,
+	const char *const *attributes, ldap_entry_callback take, void *context)
+{
+	enum ldap_result result = ldap_session_search(
+		session, str_cstr(dn), LDAP_ONE, filter, attributes, take, context);
+
+	str_free(dn);
+	return result == LDAP_NO_ENTRY ? LDAP_DONE : result;
+}
+
 /* --- front doors --------------------------------------------------------------------------- */
 
 static void take_undrained(struct federation_node *node, const struct ldap_attribute *attribute)
@@ -142,11 +153,8 @@ enum ldap_result federation_read_nodes(
 
 	memset(nodes_r, 0, sizeof(*nodes_r));
 	federation_nodes_dn(base, &dn);
-	enum ldap_result result = ldap_session_search(session, str_cstr(&dn), LDAP_ONE,
-		"(objectClass=restanteNode)", attributes, take_node, nodes_r);
-	str_free(&dn);
-	if (result == LDAP_NO_ENTRY)
-		return LDAP_DONE;
+	enum ldap_result result = read_below(
+		session, &dn, "(objectClass=restanteNode)", attributes, take_node, nodes_r);
 	if (result != LDAP_DONE)
 		federation_nodes_free(nodes_r);
 	return result;
@@ -188,11 +196,8 @@ enum ldap_result federation_read_systems(
 
 	memset(systems_r, 0, sizeof(*systems_r));
 	federation_systems_dn(base, &dn);
-	enum ldap_result result = ldap_session_search(session, str_cstr(&dn), LDAP_ONE,
-		"(objectClass=restanteBackend)", attributes, take_system, systems_r);
-	str_free(&dn);
-	if (result == LDAP_NO_ENTRY)
-		return LDAP_DONE;
+	enum ldap_result result = read_below(
+		session, &dn, "(objectClass=restanteBackend)", attributes, take_system, systems_r);
 	if (result != LDAP_DONE)
 		federation_systems_free(systems_r);
 	return result;
