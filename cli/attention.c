@@ -102,8 +102,8 @@ static void look_at_view(const struct json *milter, const char *name, struct jso
 		char entries[TERM_COUNT];
 
 		str_printf(&line,
-			"%s vanished at once and stayed here: nothing is acknowledged meanwhile; "
-			"look at the directory, then restore what was lost or "
+			"%s vanished at once, still routed here: nothing is acknowledged "
+			"meanwhile; look at the directory, then restore what was lost or "
 			"`restante node approve`",
 			term_count(entries, refused, "entry", "entries"));
 		add(lines, &line);
