@@ -20,9 +20,14 @@ def build():
     return os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
 
 
+def heed_interrupts():
+    """Whatever is run in the background by a shell inherits that they are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*arguments):
     return subprocess.Popen([sys.executable, SHOW] + list(arguments), stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True,
+                            stderr=subprocess.STDOUT, text=True, preexec_fn=heed_interrupts,
                             env=dict(os.environ, RESTANTE_BUILD=build()))
 
 
