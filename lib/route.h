@@ -11,9 +11,9 @@
 
 #include "lib/address.h"
 
-#define ROUTE_UUID_BYTES  16
-#define ROUTE_UUID_TEXT   37 /* as text, the NUL included */
-#define ROUTE_SYSTEM_MAX  64
+#define ROUTE_UUID_BYTES 16
+#define ROUTE_UUID_TEXT  37 /* as text, the NUL included */
+#define ROUTE_SYSTEM_MAX 64
 
 /* In the order in which they count: of a mailbox's and its system's, the larger wins. */
 enum route_state { STATE_ACTIVE, STATE_HOLDING, STATE_DEFERRED, STATE_UNKNOWN };
@@ -25,14 +25,14 @@ const char *route_state_name(enum route_state state);
 enum route_match { MATCH_NONE, MATCH_FULL, MATCH_BARE, MATCH_CATCHALL, MATCH_POSTMASTER };
 
 struct route_facts {
-	bool loaded;        /* the replica holds a complete copy of the directory */
-	bool current;       /* and its knowledge is fresh (DESIGN section 3) */
-	bool node_enabled;  /* this front door may decide */
-	bool federated;     /* the domain is one FED answers for */
-	bool vanished;      /* nobody, but the address was there within vanish_grace */
-	bool trouble;       /* the replica could not be read */
+	bool loaded;       /* the replica holds a complete copy of the directory */
+	bool current;      /* and its knowledge is fresh (DESIGN section 3) */
+	bool node_enabled; /* this front door may decide */
+	bool federated;    /* the domain is one FED answers for */
+	bool vanished;     /* nobody, but the address was there within vanish_grace */
+	bool trouble;      /* the replica could not be read */
 	enum route_match match;
-	unsigned claims;    /* mailboxes that claim the matched address */
+	unsigned claims;                /* mailboxes that claim the matched address */
 	uint8_t uuid[ROUTE_UUID_BYTES]; /* entryUUID of the mailbox */
 	enum route_state mailbox_state;
 	enum route_state system_state;
