@@ -1,3 +1,15 @@
 # What an administrator copies from, per MTA.
 postfixexampledir = $(docdir)/postfix
 dist_postfixexample_DATA = contrib/postfix/main.cf contrib/postfix/master.cf
+
+# The service; where the programs are is known to make alone (DESTDIR, prefix=).
+EXTRA_DIST += contrib/systemd/restante-milter.service.in
+CLEANFILES += contrib/systemd/restante-milter.service
+noinst_DATA = contrib/systemd/restante-milter.service
+contrib/systemd/restante-milter.service: contrib/systemd/restante-milter.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
+	sed 's,[@]sbindir[@],$(sbindir),' $(srcdir)/contrib/systemd/restante-milter.service.in >$@.new && \
+	mv $@.new $@
+if WITH_SYSTEMD_UNIT
+systemdsystemunit_DATA = contrib/systemd/restante-milter.service
+endif

@@ -17,6 +17,7 @@ lib_librestante_a_SOURCES = \
 	lib/mailbox.c lib/mailbox.h \
 	lib/mem.c lib/mem.h \
 	lib/route.c lib/route.h \
+	lib/sdnotify.c lib/sdnotify.h \
 	lib/str.c lib/str.h \
 	lib/tls.c lib/tls.h \
 	lib/xtext.c

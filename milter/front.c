@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/sdnotify.h"
 #include "milter/callbacks.h"
 #include "milter/commands.h"
 #include "milter/events.h"
@@ -196,6 +197,7 @@ static const struct {
 static void cannot_start(const char *step, const char *reason)
 {
 	log_error("milter", "cannot start: %s: %s", step, reason);
+	sdnotify("STATUS=cannot start: %s: %s", step, reason);
 	if (!log_is_stderr())
 		fprintf(stderr, IDENT ": cannot start: %s: %s\n", step, reason);
 }
@@ -272,7 +274,8 @@ static void stop_all(struct front *f)
 
 _Noreturn static void leave(struct front *f, enum front_exit result)
 {
-	notify_supervisor("STOPPING=1");
+	sdnotify(
+		"STOPPING=1\nSTATUS=%s", result == FRONT_EXIT_OK ? "stopping" : "stopping, broken");
 	log_info("milter", "stopping status=%d", (int)result);
 	if (result != FRONT_EXIT_SOFTWARE) {
 		finish_transactions(f);
@@ -287,6 +290,11 @@ _Noreturn static void leave(struct front *f, enum front_exit result)
 
 /* --- serving --------------------------------------------------------------------------------- */
 
+static void say_serving(struct front *f)
+{
+	sdnotify("READY=1\nSTATUS=serving as %s", f->config->milter.node);
+}
+
 static void say_ready(struct front *f)
 {
 	struct replica_view view;
@@ -294,7 +302,7 @@ static void say_ready(struct front *f)
 	replica_view(f->replica, &view);
 	log_info("milter", "ready node=%s mailboxes=%" PRIu64 " epoch=%" PRIu64,
 		f->config->milter.node, view.mailboxes, view.epoch);
-	notify_supervisor("READY=1");
+	say_serving(f);
 	notify_fd(f->options.ready_fd);
 	f->options.ready_fd = -1;
 }
@@ -302,13 +310,22 @@ static void say_ready(struct front *f)
 static void reload(struct front *f)
 {
 	struct str unchanged = STR_INIT, error = STR_INIT;
+	bool ready = atomic_load(&f->loaded);
 
+	if (ready)
+		sdnotify_reloading();
 	if (front_reload(f, &unchanged, &error) < 0)
 		log_error("milter", "not reloaded, the old settings stay: %s", str_cstr(&error));
 	else
 		log_info("milter", "reloaded%s%s",
 			unchanged.len ? ", but a restart is needed for: " : "",
 			str_cstr(&unchanged));
+	/* READY ends the reload, whatever came of it */
+	if (ready && error.len > 0)
+		sdnotify("READY=1\nSTATUS=not reloaded, the old settings stay: %s",
+			str_cstr(&error));
+	else if (ready)
+		say_serving(f);
 	str_free(&unchanged);
 	str_free(&error);
 }
@@ -355,12 +372,14 @@ int front_run(const struct front_options *options)
 	struct front *f = mem_zalloc(sizeof *f);
 	struct str error = STR_INIT;
 
+	sdnotify_open();
 	f->options = *options;
 	f->started_us = clock_wall_us();
 	pthread_mutex_init(&f->config_lock, NULL);
 	f->config = load_settings(options->config_path, &error);
 	if (f->config == NULL) {
 		log_error("milter", "cannot start: %s", str_cstr(&error));
+		sdnotify("STATUS=cannot start: %s", str_cstr(&error));
 		str_free(&error);
 		free_front(f);
 		return FRONT_EXIT_CONFIG;
@@ -376,6 +395,7 @@ int front_run(const struct front_options *options)
 		free_front(f);
 		return result;
 	}
+	sdnotify("STATUS=waiting for the replica to be usable");
 	events_take_signals();
 	serve_events(f);
 }

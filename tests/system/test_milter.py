@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 
@@ -191,44 +190,6 @@ def test_a_bind_that_is_refused_is_said_and_451():
         wait_for(lambda: "nvalid credentials" in lab.milter.log_text(), 15, "the reason")
         wait_for(lambda: os.path.exists(lab.milter.socket), 15, "the socket")
         assert refusal(lab, "anna@example.org")[:2] == ("RCPT", 451)
-
-
-def test_ready_is_told_once_the_replica_is_usable():
-    with Lab(start=("slapd", "milter")) as lab:
-        lab.milter.stop()
-        lab.slapd.stop()
-        for name in os.listdir(lab.milter.replica):
-            os.unlink(os.path.join(lab.milter.replica, name))
-        path = os.path.join(lab.dir, "notify")
-        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        notify.bind(path)
-        notify.settimeout(20)
-        read_end, write_end = os.pipe()
-        pid_file = os.path.join(lab.dir, "pid")
-        daemon = subprocess.Popen(
-            lab.milter.command() + ["--ready-fd", str(write_end), "--pid-file", pid_file],
-            pass_fds=(write_end,), env=dict(os.environ, NOTIFY_SOCKET=path),
-            stderr=open(lab.milter.log, "ab"))
-        try:
-            os.close(write_end)
-            wait_for(lambda: os.path.exists(lab.milter.socket), 15, "the socket")
-            assert int(open(pid_file).read()) == daemon.pid
-            notify.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                notify.recv(100)
-            notify.settimeout(20)
-            lab.slapd.start()
-            assert notify.recv(100) == b"READY=1"
-            assert os.read(read_end, 100) == b"READY\n"
-            daemon.send_signal(signal.SIGTERM)
-            assert notify.recv(100) == b"STOPPING=1"
-            assert daemon.wait(15) == 0
-            assert not os.path.exists(pid_file) and not os.path.exists(lab.milter.socket)
-        finally:
-            daemon.kill()
-            daemon.wait()
-            os.close(read_end)
-            notify.close()
 
 
 def option_of(pid, fd, level, option):

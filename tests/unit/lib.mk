@@ -31,3 +31,6 @@ check_PROGRAMS += tests/unit/test_control_socket
 tests_unit_test_control_socket_SOURCES = tests/unit/test_control_socket.c \
 	tests/unit/control_fixture.c tests/unit/control_fixture.h tests/unit/unit.h
 tests_unit_test_control_socket_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_sdnotify
+tests_unit_test_sdnotify_SOURCES = tests/unit/test_sdnotify.c tests/unit/unit.h
+tests_unit_test_sdnotify_LDADD = $(TEST_LIBS)
