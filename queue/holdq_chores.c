@@ -216,11 +216,12 @@ static bool one_chore(struct holdq *queue, int64_t *checked_us)
 		remove_garbage(queue);
 	} else if (is_check_due(queue, now - *checked_us)) {
 		queue->unchecked = 0;
-		*checked_us = now;
 		pthread_mutex_unlock(&queue->lock);
 		holdq_shrink(queue);
 		checkpoint(queue);
 		pthread_mutex_lock(&queue->lock);
+		/* The next one is not due at once, however long this took. */
+		*checked_us = clock_mono_us();
 	} else {
 		return false;
 	}
@@ -237,7 +238,8 @@ void *holdq_chores(void *context)
 		queue->chore_busy = true;
 		bool done = !queue->broken && one_chore(queue, &checked_us);
 		queue->chore_busy = false;
-		if (done)
+		/* The lock was let go meanwhile: whoever ends this thread has signalled already. */
+		if (done || queue->chores_stopping)
 			continue;
 		int waited = clock_cond_wait_until(
 			&queue->chore, &queue->lock, clock_mono_us() + CHORE_INTERVAL);
