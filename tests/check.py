@@ -5,6 +5,7 @@ import concurrent.futures
 import glob
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -29,11 +30,37 @@ class Tally:
             print(details.rstrip(), flush=True)
 
 
+UNIT_SECONDS = "300"  # for one test program
+SYSTEM_SECONDS = 600  # for one pytest; tests/system/conftest.py bounds each test
+LONG_SECONDS = 3 * 3600  # the same with --long
+END_SECONDS = 60  # for the labs to be taken down
+
+
 def run(argv, cwd=TOP, **environment):
     """(exit status, everything it printed)"""
     done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, env=dict(os.environ, **environment), check=False)
     return done.returncode, done.stdout.decode(errors="replace")
+
+
+def run_bounded(argv, log_path, seconds, end_seconds=END_SECONDS, **environment):
+    """The same for one that may hang: interrupted after that time, then killed, which are failures.
+    What it prints is in the log from the beginning."""
+    with open(log_path, "w+", errors="replace") as log:
+        process = subprocess.Popen(argv, cwd=TOP, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   env=dict(os.environ, **environment), start_new_session=True)
+        for bound, number in ((seconds, signal.SIGINT), (end_seconds, signal.SIGKILL)):
+            try:
+                process.wait(bound)
+                break
+            except subprocess.TimeoutExpired:
+                log.seek(0, os.SEEK_END)
+                log.write("\nno end after %d s: %s\n" % (bound, number.name))
+                log.flush()
+                os.killpg(process.pid, number)
+        status = process.wait()
+        log.seek(0)
+        return status, log.read()
 
 
 def tail(text, lines=40):
@@ -67,7 +94,8 @@ def cmocka_counts(log):
 def unit_tests(tally, what, directory, **environment):
     for stale in glob.glob(os.path.join(directory, "tests/unit/*.trs")):
         os.unlink(stale)
-    status, said = run(["make", "-s", JOBS, "-k", "check"], directory, **environment)
+    status, said = run(["make", "-s", JOBS, "-k", "check", "LOG_COMPILER=timeout",
+                        "LOG_FLAGS=-k 5 " + UNIT_SECONDS], directory, **environment)
     passed = failed = 0
     details = []
     for trs in sorted(glob.glob(os.path.join(directory, "tests/unit/*.trs"))):
@@ -75,7 +103,7 @@ def unit_tests(tally, what, directory, **environment):
         with open(trs) as result:
             ended_well = ":test-result: PASS" in result.read()
         if not ended_well and bad == 0:
-            bad = 1  # it crashed, or was skipped: both are failures here
+            bad = 1  # it crashed, hung or was skipped: all are failures here
         passed, failed = passed + good, failed + bad
         if bad:
             details.append(tail(log))
@@ -115,27 +143,31 @@ def system_groups():
 
 
 def system_run(files, long_ones):
-    """Runs pytest on these files; what it said."""
+    """Runs pytest on these files: (exit status, what it said)."""
     report = report_of(files)
     if os.path.exists(report):
         os.unlink(report)
     argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
             "--junitxml=" + report] + files + (["--long"] if long_ones else [])
-    _, said = run(argv, RESTANTE_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1",
-                  RESTANTE_LAB_LOGS=os.path.join(BUILD, "lab-logs"))
-    with open(report[:-4] + ".log", "w") as log:
-        log.write(said)
-    return said
+    return run_bounded(argv, report[:-4] + ".log", LONG_SECONDS if long_ones else SYSTEM_SECONDS,
+                       RESTANTE_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1",
+                       RESTANTE_LAB_LOGS=os.path.join(BUILD, "lab-logs"))
 
 
-def system_counts(report):
+PYTEST_ENDS = (0, 1, 5)  # all passed, some failed, none was chosen (a file of long ones)
+
+
+def system_counts(report, status):
     """(passed, failed); what pytest did not get to report counts as one failure."""
     try:
         suite = ElementTree.parse(report).getroot().find("testsuite")
-    except (OSError, ElementTree.ParseError):
+        bad = sum(int(suite.get(kind)) for kind in ("failures", "errors", "skipped"))
+        good = max(0, int(suite.get("tests")) - bad)
+    except (OSError, ElementTree.ParseError, AttributeError, TypeError, ValueError):
         return 0, 1
-    bad = sum(int(suite.get(kind)) for kind in ("failures", "errors", "skipped"))
-    return int(suite.get("tests")) - bad, bad
+    if status not in PYTEST_ENDS or (status == 1 and bad == 0):
+        bad += 1  # it was interrupted, or fell over: tests are missing
+    return good, bad
 
 
 def system_tests(tally, long_ones):
@@ -143,8 +175,9 @@ def system_tests(tally, long_ones):
     passed = failed = 0
     details = []
     with concurrent.futures.ThreadPoolExecutor(SYSTEM_RUNS) as pool:
-        for files, said in zip(groups, pool.map(lambda g: system_run(g, long_ones), groups)):
-            good, bad = system_counts(report_of(files))
+        runs = pool.map(lambda g: system_run(g, long_ones), groups)
+        for files, (status, said) in zip(groups, runs):
+            good, bad = system_counts(report_of(files), status)
             passed, failed = passed + good, failed + bad
             if bad:
                 details.append(tail(said, 120))

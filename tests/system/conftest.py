@@ -1,7 +1,9 @@
 """Fixtures of the system tests: labs with just the servers that a test needs."""
 
+import contextlib
 import os
 import re
+import signal
 import sys
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from command import Command  # noqa: E402
-from helpers import clear, rests  # noqa: E402
+from helpers import clear, left_over, rests  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.process import wait_for  # noqa: E402
 from lab.sink import Sink  # noqa: E402
@@ -22,6 +24,7 @@ def pytest_configure(config):
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+    parser.addoption("--seconds", type=float, default=300, help="for one test; then it fails")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -89,10 +92,13 @@ def wide_lab():
 
 
 @pytest.fixture
-def wide(wide_lab):
-    """The wide lab, with nothing held before and after: its tests count what is held."""
+def wide(wide_lab, request):
+    """The wide lab, with nothing held before and after: its tests count what is held. A test that
+    passed and leaves a message, or one that does not leave, did not look at the end of it."""
     yield wide_lab
+    kept = left_over(wide_lab) if request.node.stash.get(PASSED, False) else None
     clear(wide_lab)
+    assert not kept, "left behind: %s" % kept
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +148,52 @@ def at_rest(request):
             wait_for(lambda lab=lab: rests(lab), 30, "the release of the test before to end")
 
 
+LONG_SECONDS = 3600
+PASSED = pytest.StashKey()
+
+
+@contextlib.contextmanager
+def bounded(item):
+    """A setup, test or teardown that hangs is a failure, and whatever it waits for is shown."""
+    long_one = item.get_closest_marker("long")
+    seconds = LONG_SECONDS if long_one else item.config.getoption("--seconds")
+
+    def late(number, frame):
+        # not an OSError: whoever waits for something takes those for "not yet"
+        pytest.fail("no end after %g s" % seconds)
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item):
+    with bounded(item):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    with bounded(item):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    with bounded(item):
+        yield
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     """The logs of a lab that a failed test has used are kept, even if the lab serves on."""
     report = (yield).get_result()
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
     if report.failed:
         for name, value in getattr(item, "funcargs", {}).items():
             if isinstance(value, Lab):

@@ -3,7 +3,7 @@
 import itertools
 
 from lab.mail import Refused, Smtp, compose
-from lab.process import wait_for
+from lab.process import LabError, wait_for
 
 _names = itertools.count(1)
 
@@ -71,6 +71,18 @@ def rests(lab):
         return True
     boxes = lab.milter.ask("status")["release"]["mailboxes"]
     return boxes["runnable"] + boxes["running"] == 0
+
+
+def left_over(lab, timeout=10):
+    """What is still held or queued once what was under way had its time; "" is nothing."""
+    def gone():
+        return lab.milter.held() == 0 and lab.postfix.empty()
+    try:
+        wait_for(gone, timeout)
+    except LabError:
+        held = [[r["address"] for r in m["recipients"]] for m in lab.milter.cli_json("queue", "list")]
+        return "held for %s, queued: %s" % (held, lab.postfix.listing())
+    return ""
 
 
 def clear(lab):
