@@ -33,8 +33,13 @@ def free_port():
     raise LabError("no free port between 15000 and 32000")
 
 
+# What a time is multiplied by: others may keep the machine busy, and only a failure takes longer.
+PATIENCE = 3
+
+
 def wait_for(condition, timeout=20.0, what="a condition", interval=0.01):
     """Polls until condition() is true and returns its value; the interval grows to 0.2 s."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -70,7 +75,7 @@ class Server:
 
     name = "server"
     stop_signal = signal.SIGTERM
-    stop_timeout = 20.0
+    stop_timeout = 20.0 * PATIENCE
 
     def __init__(self, lab):
         self.lab = lab

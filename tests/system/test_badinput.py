@@ -9,8 +9,10 @@ import subprocess
 
 import pytest
 
-from helpers import fresh, refusal, send, settled, unhold, user_of, verdict, wait_verdict
+from helpers import (arrived, fresh, refusal, send, settled, unhold, user_of, verdict,
+                     wait_verdict)
 from lab.lab import Lab
+from lab.milter import listens
 from lab.process import free_port, run, wait_for
 from lab.slapd import BASE
 from relay import Relay
@@ -30,7 +32,7 @@ def door():
 
 def start(lab, conf=None):
     """A start that must fail: (exit status, its one line)."""
-    done = run([lab.milter.binary, "-c", conf or lab.milter.conf], check=False, timeout=30)
+    done = run([lab.milter.binary, "-c", conf or lab.milter.conf], check=False, timeout=60)
     lines = [line for line in done.stderr.decode().splitlines() if "] error: " in line]
     assert len(lines) == 1 and done.stdout == b"", done.stderr.decode()
     return done.returncode, lines[0]
@@ -210,7 +212,7 @@ def start_unready(lab):
     mark = len(lab.milter.log_text())
     lab.milter.start(wait=False)
     wait_for(lambda: "control socket" not in lab.milter.log_text()[mark:] and
-             os.path.exists(lab.milter.socket) and os.path.exists(lab.milter.control), 15,
+             listens(lab.milter.socket) and listens(lab.milter.control), 15,
              "the milter's socket")
     return mark
 
@@ -281,6 +283,7 @@ def test_a_directory_without_syncprov(door, without):
         door.slapd.start()
     mark = len(door.milter.log_text())
     door.milter.start()
+    wait_for(lambda: "connected provider=" in door.milter.log_text()[mark:], 15, "the line")
     assert door.milter.log_text()[mark:].count("connected provider=") == 1
     assert door.milter.held() == 1
 
@@ -304,10 +307,10 @@ def test_a_directory_that_is_gone_for_long(door):
     door.slapd.start()
     wait_verdict(door, "nobody@example.org", "nobody")
     held = door.milter.held()
-    assert held == 3 and len(door.message_ids("S1", user_of(active))) == 2
+    assert held == 3 and len(arrived(door, "S1", user_of(active), 2)) == 2
     unhold(door, door.address)
     settled(door)
-    assert len(door.message_ids("S1", user_of(door.address))) == held
+    assert len(arrived(door, "S1", user_of(door.address), held)) == held
     door.slapd.replace(door.slapd.mailbox_dn(user_of(door.address)), restanteState="holding")
     wait_verdict(door, door.address, "hold")
     send(door, door.address)

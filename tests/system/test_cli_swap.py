@@ -32,7 +32,7 @@ def test_swap(restante, slapd, box):
     assert shown["ok"] and shown["fenced"] and shown["epoch"] > epoch
     assert shown["hold_csn"] == held["entrycsn"][0] and shown["swap_csn"] == after["entrycsn"][0]
     assert shown["from_physical"] == physical and shown["milliseconds"] > 0
-    assert 0 <= shown["acked_ms"] <= shown["drained_ms"] < 1000
+    assert 0 <= shown["acked_ms"] <= shown["drained_ms"] < 15000
 
 
 def test_swap_without_an_id_removes_the_old_one(restante, slapd, box):
@@ -220,7 +220,7 @@ def test_two_swaps_at_once_one_wins(restante, slapd, box):
         running = [subprocess.Popen(
             [restante.binary, "-c", restante.conf, "-q"] + swap(address, "to%d@s2.lab" % i),
             stderr=subprocess.DEVNULL) for i in range(2)]
-        codes = sorted(process.wait(timeout=20) for process in running)
+        codes = sorted(process.wait(timeout=60) for process in running)
     assert codes == [DONE, REFUSED]
     assert state_of(slapd, dn) == "active"
 
@@ -231,5 +231,5 @@ def test_interrupt_leaves_it_held_and_says_so(restante, slapd, box):
                                swap(address, None, "S2", "--wait"), stderr=subprocess.PIPE)
     wait_for(lambda: state_of(slapd, dn) == "holding", what="the hold")
     process.send_signal(2)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and b"stays held" in errors

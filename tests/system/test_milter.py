@@ -73,7 +73,7 @@ def test_a_stop_finishes_what_is_in_flight():
         other.quit()
         assert lab.milter.running()
         smtp.data(content)
-        assert lab.milter.process.wait(10) == 0
+        assert lab.milter.process.wait(60) == 0
         smtp.quit()
         with pytest.raises(Refused):
             idle.send("a@outside.test", [address], content)
@@ -89,7 +89,7 @@ def test_a_stop_waits_for_nobody_for_ever():
         smtp = begin(lab, ["moving@example.org"])
         began = time.monotonic()
         lab.milter.stop()
-        assert 0.9 < time.monotonic() - began < 6
+        assert 0.9 < time.monotonic() - began < 30
         assert "1 transactions did not end in time" in lab.milter.log_text()
         smtp.connection.close()
 

@@ -10,6 +10,7 @@ from helpers import (arrived, begin, fresh, hold, hold_by_hand, refusal, send, s
                      wait_verdict)
 from lab.lab import Lab
 from lab.mail import compose
+from lab.milter import listens
 from lab.process import wait_for
 from lab.slapd import FEDERATION
 from nodes import NODE, node, number, raise_epoch, wait_acked, wait_drained
@@ -71,8 +72,8 @@ def test_mail_in_the_queue_is_undrained_without_subaddress_and_case(lab):
 
 @pytest.fixture(scope="module")
 def patient():
-    """A lab whose MTA may take 3 s to write its queue file after our answer."""
-    with Lab(milter_options={"late_commit": "3s"}) as whole:
+    """A lab whose MTA may take 6 s to write its queue file after our answer."""
+    with Lab(milter_options={"late_commit": "6s"}) as whole:
         yield whole
 
 
@@ -97,8 +98,8 @@ def drain_after_mail(lab, then):
 
 def test_the_drain_waits_for_late_commits(patient):
     """After a start, too; so the lab is older than that here."""
-    wait_for(lambda: patient.milter.ask("status")["uptime_us"] > 4000000, 10, "an old process")
-    assert 2.0 < drain_after_mail(patient, lambda smtp: None) < 8.0
+    wait_for(lambda: patient.milter.ask("status")["uptime_us"] > 7000000, 10, "an old process")
+    assert drain_after_mail(patient, lambda smtp: None) > 5.0
 
 
 def next_message(smtp):
@@ -108,20 +109,19 @@ def next_message(smtp):
 
 
 def test_the_connections_next_event_ends_the_wait(patient):
-    wait_for(lambda: patient.milter.ask("status")["uptime_us"] > 4000000, 10, "an old process")
-    assert drain_after_mail(patient, next_message) < 2.0
-    assert drain_after_mail(patient, lambda smtp: smtp.quit()) < 2.0
+    wait_for(lambda: patient.milter.ask("status")["uptime_us"] > 7000000, 10, "an old process")
+    assert drain_after_mail(patient, next_message) < 5.0
+    assert drain_after_mail(patient, lambda smtp: smtp.quit()) < 5.0
 
 
 def test_after_a_start_everything_may_be_late(patient):
     address = fresh(patient)
     hold(patient, address)
     patient.milter.restart()
-    began = time.monotonic()
     epoch = raise_epoch(patient)
     wait_acked(patient, epoch)
     wait_drained(patient, epoch)
-    assert time.monotonic() - began > 1.5
+    assert patient.milter.ask("status")["uptime_us"] > 6000000
 
 
 def test_a_queue_that_cannot_be_listed_is_not_drained():
@@ -137,7 +137,7 @@ def test_a_queue_that_cannot_be_listed_is_not_drained():
         lab.milter.configure(queue_list=lab.postfix.queue_list_command())
         lab.milter.reload()
         wait_drained(lab, epoch)
-        assert "is listed again" in lab.milter.log_text()
+        wait_for(lambda: "is listed again" in lab.milter.log_text(), 10, "it to say so")
         assert verdict(lab, address) == "hold"
 
 
@@ -148,11 +148,11 @@ def test_a_listing_that_hangs_holds_up_nothing_else():
         first = raise_epoch(lab)
         wait_acked(lab, first)
         second = raise_epoch(lab)
-        wait_acked(lab, second, 5)
+        wait_acked(lab, second)
         assert number(node(lab), "restanteDrainedEpoch") < first
         began = time.monotonic()
         lab.milter.stop()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30, "the listing would take 60"
 
 
 def test_nothing_held_needs_no_listing():
@@ -265,7 +265,7 @@ def test_disabled_by_force_it_serves_nothing_until_it_is_wiped():
         epoch = raise_epoch(lab)
         lab.milter.stop()
         lab.milter.start(wait=False)
-        wait_for(lambda: os.path.exists(lab.milter.control) and
+        wait_for(lambda: listens(lab.milter.control) and
                  lab.milter.ask("status")["view"]["loaded"], 15, "it to be back")
         assert lab.milter.ask("status")["cut_off"]
         assert verdict(lab, address) == "tryagain"
@@ -295,7 +295,7 @@ def test_two_with_one_name_acknowledge_nothing():
         time.sleep(0.5)
         assert number(node(lab), "restanteAckEpoch") < epoch
         wait_acked(lab, epoch)
-        assert "nobody else writes" in lab.milter.log_text()
+        wait_for(lambda: "nobody else writes" in lab.milter.log_text(), 10, "it to say so")
 
 
 def test_without_an_entry_it_says_what_to_do():

@@ -47,10 +47,10 @@ def test_add_modify_rename_delete(lab, replica):
     replica.wait_verdict("zoe@example.org", "rewrite")
     replica.wait("the other address to vanish",
                  lambda: replica.lookup("z@example.org")["vanished"])
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
     delete(lab, "zoe2")
     replica.wait("zoe to vanish", lambda: replica.lookup("zoe@example.org")["vanished"])
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
 
 
 def test_lookup_order(lab, replica):

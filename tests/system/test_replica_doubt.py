@@ -52,7 +52,7 @@ def test_mass_disappearance_waits_for_approval(lab):
     assert replica.status()["cookie"] == cookie
     assert replica.ask("approve")["result"] == MANY // 2
     assert replica.lookup("m000000@example.org")["vanished"]
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
     replica.wait_view(refused=0, epoch_covered=True)
     assert replica.ask("approve")["error"] == "no refused disappearance waits"
     replica.stop()
@@ -70,7 +70,7 @@ def test_mass_deletion_while_we_look(lab):
     assert replica.view()["refused"] == MANY // 2 - share
     assert replica.verdict("m001499@example.org") == "rewrite"
     assert replica.ask("approve")["result"] == MANY // 2 - share
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
     replica.stop()
 
 

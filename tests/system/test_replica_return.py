@@ -43,7 +43,7 @@ def test_resume_after_slapd_restart(lab, replica, how):
     replica.start().wait_loaded()
     assert replica.physical("anna@example.org") == "anna@s2.lab"
     assert replica.lookup("bert@example.org")["vanished"]
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
 
 
 def test_slapd_restart_under_us(lab, replica):
@@ -78,7 +78,7 @@ def test_refresh_required(lab, replica, hint):
     replica.start()
     replica.wait_physical("anna@example.org", "anna@s2.lab")
     replica.wait("bert to vanish", lambda: replica.lookup("bert@example.org")["vanished"])
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
     assert ("asks for a complete refresh" in replica.log_text()) == (hint == "TRUE")
 
 
@@ -95,7 +95,7 @@ def test_a_directory_restored_from_a_backup(lab, replica):
     lab.slapd.replace(lab.slapd.mailbox_dn("anna"), description="newer than our cookie")
     replica.wait_verdict("bert@example.org", "rewrite")
     replica.wait_log("all is read again")
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
     assert "asks for a complete refresh" not in replica.log_text()
 
 
@@ -123,7 +123,7 @@ def test_kill_during_the_first_load(lab):
             pass
         replica.kill()
     replica.start().wait_loaded()
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
     assert replica.physical("m000007.alias@example.org") == "m000007@s1.lab"
     assert not [name for name in os.listdir(replica.dir) if name.startswith("load.")]
     replica.stop()
@@ -154,7 +154,7 @@ def test_kill_during_changes(lab):
     replica.wait_loaded()
     for n in range(200):
         replica.wait_physical("m%06d@example.org" % n, "r5.%d@s2.lab" % n)
-    assert replica.view()["mailboxes"] == count(lab)
+    replica.wait_view(mailboxes=count(lab))
     replica.stop()
 
 

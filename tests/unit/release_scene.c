@@ -116,7 +116,7 @@ void set_up(bool lmtp, const struct server_rule *rules)
 		.expire_us = 3600 * CLOCK_SECOND,
 		.retry_min_us = 20 * CLOCK_MS,
 		.retry_max_us = 80 * CLOCK_MS,
-		.timeout_us = 300 * CLOCK_MS,
+		.timeout_us = 5 * CLOCK_SECOND,
 		.stop_us = CLOCK_SECOND,
 	};
 }

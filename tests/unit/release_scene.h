@@ -58,7 +58,7 @@ void scene_quiet(void); /* refusals are what this is about; RESTANTE_TEST_LOG=1 
 
 #define WAIT_FOR(condition)                                                                        \
 	do {                                                                                       \
-		int64_t until = clock_mono_us() + 10 * CLOCK_SECOND;                               \
+		int64_t until = clock_mono_us() + 60 * CLOCK_SECOND;                               \
 		while (!(condition) && clock_mono_us() < until)                                    \
 			clock_sleep_us(CLOCK_MS);                                                  \
 		assert_true(condition);                                                            \

@@ -43,6 +43,12 @@ static void test_listener_down(void **state)
 	assert_non_null(error);
 }
 
+/* One each 100 ms; how long this machine really slept, it alone knows. */
+static int64_t tries_since(int64_t began_us)
+{
+	return (clock_mono_us() - began_us) / (100 * CLOCK_MS);
+}
+
 static void test_no_storm(void **state)
 {
 	const struct server_rule rules[] = {
@@ -58,9 +64,10 @@ static void test_no_storm(void **state)
 		snprintf(name, sizeof name, "n%d", n);
 		add(name, "1");
 	}
+	int64_t began = clock_mono_us();
 	go();
 	clock_sleep_us(600 * CLOCK_MS);
-	assert_in_range(server_connections(scene.server), 1, 4 + 7);
+	assert_in_range(server_connections(scene.server), 1, 5 + tries_since(began));
 	tear_down();
 }
 
@@ -76,10 +83,11 @@ static void test_gone_after_the_greeting(void **state)
 	set_up(false, rules);
 	scene.options.retry_min_us = scene.options.retry_max_us = 100 * CLOCK_MS;
 	add("anna", "1");
+	int64_t began = clock_mono_us();
 	go();
 	WAIT_FOR(totals().listener_trouble);
 	clock_sleep_us(300 * CLOCK_MS);
-	assert_in_range(server_connections(scene.server), 1, 5);
+	assert_in_range(server_connections(scene.server), 1, 2 + tries_since(began));
 	server_rules(scene.server, NULL);
 	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
 	tear_down();
@@ -101,14 +109,14 @@ static void test_trouble_not_counted(void **state)
 {
 	(void)state;
 	set_up(false, refuse);
-	scene.options.expire_us = 600 * CLOCK_MS;
+	scene.options.expire_us = 2 * CLOCK_SECOND;
 	scene.options.retry_max_us = 30 * CLOCK_MS;
 	uint64_t id = add("anna", "1");
 	go();
 	WAIT_FOR(fake_attempts(scene.queue, id) >= 2);
 	server_rules(scene.server, down);
 	WAIT_FOR(totals().listener_trouble);
-	clock_sleep_us(900 * CLOCK_MS);
+	clock_sleep_us(2500 * CLOCK_MS);
 	assert_int_equal(totals().expired, 0);
 	uint32_t attempts = fake_attempts(scene.queue, id);
 	server_rules(scene.server, refuse);

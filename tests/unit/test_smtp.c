@@ -38,7 +38,7 @@ static void open_talk_with(struct talk *talk, struct server *server)
 	assert_int_equal(
 		endpoint_parse(server_listener(talk->server), &talk->settings.endpoint, &error), 0);
 	talk->settings.hostname = "test.example";
-	talk->settings.timeout_us = 300 * CLOCK_MS;
+	talk->settings.timeout_us = 1 * CLOCK_SECOND;
 	talk->recipients[0] = (struct smtp_recipient){ .address = "a@s", .params = "NOTIFY=NEVER" };
 	talk->recipients[1] = (struct smtp_recipient){ .address = "b@s", .params = "" };
 	talk->recipients[2] =
