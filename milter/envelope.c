@@ -93,7 +93,8 @@ static uint32_t keep_recipient(struct envelope *e, const char *argument)
 		return keep(e, argument);
 	for (; *p != '\0' && (literal || *p != ':'); p++)
 		literal = *p == '[' || (literal && *p != ']');
-	str_append_c(&e->text, '<');
+	if (*argument == '<')
+		str_append_c(&e->text, '<');
 	str_append(&e->text, *p ? p + 1 : p, strlen(*p ? p + 1 : p) + 1);
 	return where;
 }
