@@ -139,7 +139,8 @@ struct box *box_take(struct box_table *table)
 		table->line_tail = NULL;
 	box_set(table, box, BOX_RUNNING, INT64_MAX);
 	if (box->woken) {
-		box->cursor = box->vanished = 0;
+		box->cursor = 0;
+		box->vanished = 0;
 		box->pass_us = 0;
 	}
 	box->woken = box->stored = box->hurry = false;

@@ -357,6 +357,7 @@ void settle_forget(struct worker *worker, struct box *box, const struct holdq_me
 	box->failures = 0;
 	box->began_us = box->since_us = 0;
 	box->refused_id = 0;
-	box->cursor = box->vanished = 0;
+	box->cursor = 0;
+	box->vanished = 0;
 	box->held_us = clock_wall_us();
 }
