@@ -92,13 +92,14 @@ def cmocka_counts(log):
 
 
 def unit_tests(tally, what, directory, **environment):
-    for stale in glob.glob(os.path.join(directory, "tests/unit/*.trs")):
+    results = os.path.join(directory, "tests/[uf]*/*.trs")  # unit and fuzz
+    for stale in glob.glob(results):
         os.unlink(stale)
     status, said = run(["make", "-s", JOBS, "-k", "check", "LOG_COMPILER=timeout",
                         "LOG_FLAGS=-k 5 " + UNIT_SECONDS], directory, **environment)
     passed = failed = 0
     details = []
-    for trs in sorted(glob.glob(os.path.join(directory, "tests/unit/*.trs"))):
+    for trs in sorted(glob.glob(results)):
         good, bad, log = cmocka_counts(trs[:-4] + ".log")
         with open(trs) as result:
             ended_well = ":test-result: PASS" in result.read()

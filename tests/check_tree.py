@@ -127,6 +127,24 @@ def named_tests():
             yield "docs/tests.md: there is no %s in tests/%s" % (name, path)
 
 
+def fuzz_targets():
+    """Each fuzz target is built, has a corpus, and stands in docs/tests.md."""
+    folder = os.path.join(TOP, "tests/fuzz")
+    makefile, page = read("tests/fuzz/local.mk"), read("docs/tests.md")
+    there = {name[5:-2] for name in os.listdir(folder) if re.fullmatch(r"fuzz_\w+\.c", name)}
+    for name in sorted(there):
+        corpus = os.path.join(folder, "corpus", name)
+        if not re.search(r"tests/fuzz/replay_%s\b" % name, makefile):
+            yield "tests/fuzz/local.mk: no replay_%s" % name
+        if not os.path.isdir(corpus) or not os.listdir(corpus):
+            yield "tests/fuzz/corpus/%s: nothing there" % name
+        if "`fuzz/fuzz_%s.c`" % name not in page:
+            yield "docs/tests.md: no fuzz/fuzz_%s.c" % name
+    for name in re.findall(r"`fuzz/fuzz_(\w+)\.c`", page):
+        if name not in there:
+            yield "docs/tests.md: there is no fuzz/fuzz_%s.c" % name
+
+
 RULES = (arrows, seams, guard, length, loose_ends, stands_alone)
 
 
@@ -140,7 +158,8 @@ def main():
             print("  " + complaint)
         failed += bool(complaints)
     for what, rule in (("files of a release", licence_and_names),
-                       ("tests named in docs", named_tests)):
+                       ("tests named in docs", named_tests),
+                       ("fuzz targets", fuzz_targets)):
         complaints = list(rule())
         print("%s %s" % ("FAIL" if complaints else "PASS", what))
         for complaint in complaints:

@@ -11,12 +11,13 @@ check-local:
 	@echo "make check needs cmocka: apt-get install libcmocka-dev, then configure again" >&2; exit 1
 endif
 include tests/bench/local.mk
+include tests/fuzz/local.mk
 TESTS += $(check_PROGRAMS)
 EXTRA_DIST += tests/check.py tests/check_tree.py
 
 # By kind, not by folder: a folder named in EXTRA_DIST would bring along what was built in it.
 dist-hook:
-	cd $(srcdir) && find tests/lab tests/system -name '*.py' -o -name '*.sh' | \
+	cd $(srcdir) && find tests/lab tests/system tests/fuzz/corpus -name '*.py' -o -name '*.sh' -o -type f -path '*/corpus/*' | \
 	while read -r file; do \
 		mkdir -p "$(abs_builddir)/$(distdir)/$${file%/*}" && cp -p "$$file" "$(abs_builddir)/$(distdir)/$$file" || exit 1; \
 	done

@@ -1,0 +1,137 @@
+# Fuzz targets, one per parser of outside bytes. `make fuzz` builds them in fuzz/ below the build
+# directory with clang, libFuzzer and sanitizers and runs each from its corpus for FUZZ_SECONDS; it
+# needs the Debian packages clang-14 and libclang-rt-14-dev (others: FUZZ_CC=clang-16). `make check`
+# needs neither: it links each with replay.c and runs the files of its corpus once.
+# A new target is a row in each of these two lists, its three lines below, and a corpus.
+fuzz_programs = tests/fuzz/fuzz_address tests/fuzz/fuzz_xtext tests/fuzz/fuzz_reply \
+	tests/fuzz/fuzz_dot tests/fuzz/fuzz_cookie tests/fuzz/fuzz_sync tests/fuzz/fuzz_params \
+	tests/fuzz/fuzz_record tests/fuzz/fuzz_held tests/fuzz/fuzz_mtaqueue tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_control tests/fuzz/fuzz_config tests/fuzz/fuzz_notice tests/fuzz/fuzz_term
+replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/replay_reply \
+	tests/fuzz/replay_dot tests/fuzz/replay_cookie tests/fuzz/replay_sync tests/fuzz/replay_params \
+	tests/fuzz/replay_record tests/fuzz/replay_held tests/fuzz/replay_mtaqueue \
+	tests/fuzz/replay_json tests/fuzz/replay_control tests/fuzz/replay_config \
+	tests/fuzz/replay_notice tests/fuzz/replay_term
+
+EXTRA_PROGRAMS += $(fuzz_programs)
+check_PROGRAMS += $(replay_programs)
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+replay_sources = tests/fuzz/replay.c tests/fuzz/fuzz.h
+replay_cppflags = $(AM_CPPFLAGS) -DFUZZ_SOURCE='"$(abs_top_srcdir)"'
+
+tests_fuzz_fuzz_address_SOURCES = tests/fuzz/fuzz_address.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_address_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_address_LDADD = $(LIB_LIBS)
+tests_fuzz_replay_address_SOURCES = tests/fuzz/fuzz_address.c $(replay_sources)
+tests_fuzz_replay_address_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_address_LDADD = $(LIB_LIBS)
+
+tests_fuzz_fuzz_xtext_SOURCES = tests/fuzz/fuzz_xtext.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_xtext_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_xtext_LDADD = milter/libfront.a $(LIB_LIBS)
+tests_fuzz_replay_xtext_SOURCES = tests/fuzz/fuzz_xtext.c $(replay_sources)
+tests_fuzz_replay_xtext_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_xtext_LDADD = milter/libfront.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/fuzz_reply.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_reply_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_reply_LDADD = queue/libqueue.a $(LIB_LIBS)
+tests_fuzz_replay_reply_SOURCES = tests/fuzz/fuzz_reply.c $(replay_sources)
+tests_fuzz_replay_reply_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_reply_LDADD = queue/libqueue.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_dot_SOURCES = tests/fuzz/fuzz_dot.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_dot_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_dot_LDADD = queue/libqueue.a $(LIB_LIBS)
+tests_fuzz_replay_dot_SOURCES = tests/fuzz/fuzz_dot.c $(replay_sources)
+tests_fuzz_replay_dot_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_dot_LDADD = queue/libqueue.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_cookie_SOURCES = tests/fuzz/fuzz_cookie.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_cookie_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_cookie_LDADD = directory/libdirectory.a $(LIB_LIBS)
+tests_fuzz_replay_cookie_SOURCES = tests/fuzz/fuzz_cookie.c $(replay_sources)
+tests_fuzz_replay_cookie_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_cookie_LDADD = directory/libdirectory.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_sync_SOURCES = tests/fuzz/fuzz_sync.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_sync_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_sync_LDADD = directory/libdirectory.a $(LIB_LIBS)
+tests_fuzz_replay_sync_SOURCES = tests/fuzz/fuzz_sync.c $(replay_sources)
+tests_fuzz_replay_sync_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_sync_LDADD = directory/libdirectory.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_params_SOURCES = tests/fuzz/fuzz_params.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_params_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_params_LDADD = milter/libfront.a queue/libqueue.a $(LIB_LIBS)
+tests_fuzz_replay_params_SOURCES = tests/fuzz/fuzz_params.c $(replay_sources)
+tests_fuzz_replay_params_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_params_LDADD = milter/libfront.a queue/libqueue.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz_record.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_record_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_record_LDADD = directory/libdirectory.a $(LIB_LIBS)
+tests_fuzz_replay_record_SOURCES = tests/fuzz/fuzz_record.c $(replay_sources)
+tests_fuzz_replay_record_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_record_LDADD = directory/libdirectory.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_held_SOURCES = tests/fuzz/fuzz_held.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_held_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_held_LDADD = queue/libqueue.a $(LIB_LIBS)
+tests_fuzz_replay_held_SOURCES = tests/fuzz/fuzz_held.c $(replay_sources)
+tests_fuzz_replay_held_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_held_LDADD = queue/libqueue.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_mtaqueue_SOURCES = tests/fuzz/fuzz_mtaqueue.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_mtaqueue_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_mtaqueue_LDADD = milter/libfront.a $(LIB_LIBS)
+tests_fuzz_replay_mtaqueue_SOURCES = tests/fuzz/fuzz_mtaqueue.c $(replay_sources)
+tests_fuzz_replay_mtaqueue_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_mtaqueue_LDADD = milter/libfront.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_json_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_json_LDADD = $(LIB_LIBS)
+tests_fuzz_replay_json_SOURCES = tests/fuzz/fuzz_json.c $(replay_sources)
+tests_fuzz_replay_json_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_json_LDADD = $(LIB_LIBS)
+
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_control_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_control_LDADD = $(LIB_LIBS)
+tests_fuzz_replay_control_SOURCES = tests/fuzz/fuzz_control.c $(replay_sources)
+tests_fuzz_replay_control_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_control_LDADD = $(LIB_LIBS)
+
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_config_LDADD = $(LIB_LIBS)
+tests_fuzz_replay_config_SOURCES = tests/fuzz/fuzz_config.c $(replay_sources)
+tests_fuzz_replay_config_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_config_LDADD = $(LIB_LIBS)
+
+tests_fuzz_fuzz_notice_SOURCES = tests/fuzz/fuzz_notice.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_notice_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_notice_LDADD = queue/libqueue.a $(LIB_LIBS)
+tests_fuzz_replay_notice_SOURCES = tests/fuzz/fuzz_notice.c $(replay_sources)
+tests_fuzz_replay_notice_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_notice_LDADD = queue/libqueue.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_term_SOURCES = tests/fuzz/fuzz_term.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_term_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_term_LDADD = cli/libcli.a $(LIB_LIBS)
+tests_fuzz_replay_term_SOURCES = tests/fuzz/fuzz_term.c $(replay_sources)
+tests_fuzz_replay_term_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_term_LDADD = cli/libcli.a $(LIB_LIBS)
+
+FUZZ_CC = clang-14
+FUZZ_SECONDS = 60
+fuzz:
+	@FUZZ_CC='$(FUZZ_CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_ONLY='$(FUZZ_ONLY)' \
+		$(srcdir)/tests/fuzz/run '$(abs_top_srcdir)' fuzz $(fuzz_programs)
+.PHONY: fuzz
+
+clean-local:
+	rm -rf fuzz
+
+EXTRA_DIST += tests/fuzz/run
