@@ -15,6 +15,8 @@
 #define SHRINK_FROM         (UINT64_C(64) << 20)
 #define SHRINK_FROM_TIGHT   (UINT64_C(1) << 20) /* while the disk is short of space */
 #define SHRINK_FACTOR       3                   /* of the size of what is held */
+/* What is moved is logged: the last of the disk is for removals, which free more in the end. */
+#define SHRINK_ROOM (UINT64_C(1) << 20)
 /* All of that may have to be moved, and others wait now and then meanwhile. */
 #define SHRINK_MOST (UINT64_C(256) << 20)
 
@@ -135,13 +137,16 @@ int holdq_sweep(struct holdq *queue)
 
 /* --- space ----------------------------------------------------------------------------------- */
 
-/* A file never becomes shorter by itself, and the disk would stay full after the release. */
-static void shrink(struct bdb_table *table, uint64_t held, uint64_t from)
+/*
+ * A file never becomes shorter by itself, and the disk would stay full after the release. False:
+ * that was tried in vain.
+ */
+static bool shrink(struct bdb_table *table, uint64_t held, uint64_t from)
 {
 	uint64_t size = bdb_table_bytes(table);
 
 	if (size < from || size / SHRINK_FACTOR < held || held > SHRINK_MOST)
-		return;
+		return true;
 	enum bdb_result result = bdb_table_shrink(table);
 	if (result != BDB_OK && result != BDB_RETRY)
 		log_warning("queue", "cannot give space back: %s", bdb_reason());
@@ -149,6 +154,7 @@ static void shrink(struct bdb_table *table, uint64_t held, uint64_t from)
 	if (now != size)
 		log_debug("queue", "shrunk from=%llu to=%llu", (unsigned long long)size,
 			(unsigned long long)now);
+	return result != BDB_FULL && now < size;
 }
 
 /* New messages are refused for want of space on the disk. Called without the lock. */
@@ -167,14 +173,18 @@ void holdq_shrink(struct holdq *queue)
 		queue->digests };
 	bool tight = is_short(queue);
 	uint64_t from = tight ? SHRINK_FROM_TIGHT : SHRINK_FROM;
+	bool room = !tight || holdq_free_space(queue) >= SHRINK_ROOM;
 
 	pthread_mutex_lock(&queue->lock);
 	uint64_t held = queue->totals.bytes;
 	pthread_mutex_unlock(&queue->lock);
-	shrink(queue->content, held, from);
-	shrink(queue->chunks, held, from);
-	for (size_t i = 0; tight && i < sizeof(others) / sizeof(others[0]); i++)
-		shrink(others[i], held, from);
+	bool gained = room && shrink(queue->content, held, from);
+	gained = room && shrink(queue->chunks, held, from) && gained;
+	for (size_t i = 0; room && tight && i < sizeof(others) / sizeof(others[0]); i++)
+		gained = shrink(others[i], held, from) && gained;
+	pthread_mutex_lock(&queue->lock);
+	queue->shrink_in_vain = room && !gained;
+	pthread_mutex_unlock(&queue->lock);
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -194,12 +204,13 @@ static void restore_reserve(struct holdq *queue)
 	queue->reserve_wanted = !made;
 }
 
-/* Called with the lock, which it may let go. Space is looked for more often where none is left. */
+/* Called with the lock, which it may let go. Space is looked for more often where none is left, and
+ * that gained something the last time. */
 static bool is_check_due(struct holdq *queue, int64_t since_us)
 {
 	if (queue->unchecked >= CHECKPOINT_BYTES || since_us >= CHECKPOINT_INTERVAL)
 		return true;
-	if (since_us < CHORE_INTERVAL)
+	if (since_us < CHORE_INTERVAL || queue->shrink_in_vain)
 		return false;
 	pthread_mutex_unlock(&queue->lock);
 	bool tight = is_short(queue);

@@ -92,6 +92,7 @@ struct holdq {
 	int64_t garbage_after_us; /* monotonic: the disk was full, try again then */
 	uint64_t unchecked;       /* bytes stored since the last checkpoint */
 	bool reserve_wanted;      /* it was given up, and not made again yet */
+	bool shrink_in_vain;      /* the last one gave nothing back */
 
 	pthread_mutex_t observer_lock; /* held during its calls */
 	holdq_observer observer;
@@ -159,6 +160,8 @@ enum bdb_result holdq_mark_repeats(struct holdq *queue, struct bdb_txn *txn, con
 
 /* HOLDQ_OK, or FULL where that many more bytes do not fit on the disk. */
 enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t bytes);
+/* Bytes on the disk, as of a moment ago. */
+uint64_t holdq_free_space(struct holdq *queue);
 /* The store said that the disk is full: so it is until the next look. */
 void holdq_space_gone(struct holdq *queue);
 /* The reserve is a file that is given up so that messages can be removed from a full disk. */

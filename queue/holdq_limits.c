@@ -46,6 +46,11 @@ static uint64_t free_after(struct holdq *queue, uint64_t bytes)
 	return left;
 }
 
+uint64_t holdq_free_space(struct holdq *queue)
+{
+	return free_after(queue, 0);
+}
+
 void holdq_space_gone(struct holdq *queue)
 {
 	pthread_mutex_lock(&queue->space_lock);

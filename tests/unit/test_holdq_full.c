@@ -25,6 +25,7 @@
 
 #include "lib/clock.h"
 #include "lib/mem.h"
+#include "queue/holdq_internal.h"
 #include "tests/unit/holdq_lab.h"
 
 #define DISK      "size=64m"
@@ -217,6 +218,42 @@ static void an_empty_queue_takes_mail_again(void **state)
 	disk_end(lab);
 }
 
+/* To give space back takes space, too, for the log: what is held survives it wherever that ends,
+ * and nothing is tried where it could only take the last of what removals need. */
+static void a_full_disk_is_no_place_to_move_things(void **state)
+{
+	static const off_t leave[] = { 0, 64 << 10, 256 << 10, 1 << 20, 4 << 20 };
+	struct lab *lab = *state;
+
+	for (size_t i = 0; i < sizeof(leave) / sizeof(leave[0]); i++) {
+		struct held *held = mem_zalloc(sizeof(*held));
+		unsigned gone = 0;
+
+		disk_begin(lab);
+		held->lab = lab;
+		hold_some(held, 150);
+		lab_reopen(lab); /* all of it is in the files now */
+		while (gone < 140)
+			assert_int_equal(remove_at(held, gone++), HOLDQ_OK);
+		fill_disk(lab, leave[i]);
+		clock_sleep_us(PAST_LOOK);
+		holdq_shrink(lab->queue);
+		holdq_shrink(lab->queue);
+		assert_false(lab->queue->broken);
+		assert_false(lab->queue->shrink_in_vain);
+		check_all(held);
+		assert_int_equal(remove_at(held, gone), HOLDQ_OK);
+		free_disk(lab);
+		holdq_shrink(lab->queue);
+		hold_some(held, 160);
+		lab_reopen(lab);
+		check_all(held);
+		check_totals(held);
+		disk_end(lab);
+		free(held);
+	}
+}
+
 /* The disk fills within the time for which the free space is taken as known. */
 static void somebody_fills_the_disk(void **state)
 {
@@ -329,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(our_own_mail_fills_the_disk),
 		TEST(an_empty_queue_takes_mail_again),
+		TEST(a_full_disk_is_no_place_to_move_things),
 		TEST(somebody_fills_the_disk),
 		TEST(removal_from_a_full_disk),
 		TEST(start_with_a_full_disk),
