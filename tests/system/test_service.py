@@ -40,7 +40,7 @@ def test_ready_is_told_once_the_replica_is_usable(door):
         assert os.read(read_end, 100) == b"READY\n"
         daemon.send_signal(signal.SIGTERM)
         assert service.wait_for("STOPPING") == {"STOPPING": "1", "STATUS": "stopping"}
-        assert daemon.wait(15) == 0
+        assert daemon.wait(60) == 0
         assert not os.path.exists(pid_file) and not os.path.exists(service.socket)
     finally:
         daemon.kill()
@@ -71,7 +71,7 @@ def test_a_configuration_that_is_wrong_is_said(door):
     with open(service.conf, "a") as conf:
         conf.write("nonsense = 1\n")
     service.start(wait=False)
-    assert service.process.wait(15) == 78
+    assert service.process.wait(60) == 78
     assert "nonsense" in service.wait_for("STATUS")["STATUS"]
     service.process = None
 
