@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/pulse.h"
 
 #define WAIT_LEAST_US (100 * CLOCK_MS)
 #define WAIT_MOST_US  (30 * CLOCK_SECOND)
@@ -35,6 +36,7 @@ struct consumer {
 	pthread_t thread;
 	atomic_bool stop;   /* for good */
 	atomic_bool hangup; /* this connection: also set by a stop */
+	struct pulse pulse;
 	/* guarded by lock */
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -122,6 +124,7 @@ static struct feed make_feed(struct consumer *consumer, struct ldap_session *ses
 		.full = consumer->full,
 		.alone = consumer->provider_count == 1,
 		.stop = &consumer->hangup,
+		.pulse = &consumer->pulse,
 		.counts = &consumer->counts,
 		.phase = set_phase,
 		.accepted = accepted,
@@ -163,6 +166,7 @@ static enum attempt try_provider(
 	struct feed feed;
 	bool behind = false;
 
+	pulse_step(&consumer->pulse);
 	options.uri = provider->uri;
 	if ((session = ldap_session_open(&options, &error)) == NULL) {
 		tell_error(consumer, provider, error);
@@ -225,14 +229,17 @@ static void *run(void *context)
 	struct consumer *consumer = context;
 	int64_t wait_us = WAIT_LEAST_US;
 
+	pthread_setname_np(pthread_self(), "consumer");
 	while (!atomic_load(&consumer->stop)) {
 		forget_hangup(consumer);
 		if (try_providers(consumer))
 			wait_us = WAIT_LEAST_US;
+		pulse_rest(&consumer->pulse);
 		if (!atomic_load(&consumer->hangup)) {
 			wait_a_while(consumer, wait_us);
 			wait_us = wait_us * 2 < WAIT_MOST_US ? wait_us * 2 : WAIT_MOST_US;
 		}
+		pulse_step(&consumer->pulse);
 		replica_tick(consumer->replica);
 	}
 	return NULL;
@@ -319,6 +326,11 @@ void consumer_stop(struct consumer **consumer)
 void consumer_reconnect(struct consumer *consumer)
 {
 	hang_up(consumer);
+}
+
+int64_t consumer_busy_us(const struct consumer *consumer)
+{
+	return pulse_busy_us(&consumer->pulse);
 }
 
 void consumer_status(struct consumer *consumer, struct json *object)

@@ -21,4 +21,10 @@ void consumer_reconnect(struct consumer *consumer);
 /* For `restante status`: provider, connected since, phase, last error, changes per kind. */
 void consumer_status(struct consumer *consumer, struct json *object);
 
+/*
+ * For how long it has been at one step (a connection's beginning, a message of the provider with
+ * what it stores), in microseconds; 0 = it waits for the time of its next attempt.
+ */
+int64_t consumer_busy_us(const struct consumer *consumer);
+
 #endif

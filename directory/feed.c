@@ -244,6 +244,7 @@ static enum feed_end loop(struct feed *feed)
 	int got, go_on = 1;
 
 	while (go_on && !must_end(feed, &end)) {
+		pulse_step(feed->pulse);
 		/* changes that wait are stored as soon as no other is at hand */
 		struct timeval wait = { 0,
 			feed->waiting > 0 || feed->cookie_waits ? 0 : LOOK_AROUND_US };

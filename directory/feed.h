@@ -9,6 +9,7 @@
 
 #include "directory/replica_internal.h"
 #include "lib/ldap_session.h"
+#include "lib/pulse.h"
 
 enum feed_end {
 	FEED_STOPPED, /* as asked for */
@@ -26,9 +27,10 @@ struct feed {
 	struct replica *replica;
 	struct ldap_session *session;
 	const char *base, *node;
-	bool full;         /* send no cookie */
-	bool alone;        /* there is no other provider */
-	atomic_bool *stop; /* end soon */
+	bool full;           /* send no cookie */
+	bool alone;          /* there is no other provider */
+	atomic_bool *stop;   /* end soon */
+	struct pulse *pulse; /* each message, and each wait for one, is a step */
 	struct feed_counts *counts;
 	void (*phase)(void *context, const char *phase); /* "refresh", "persist" */
 	void (*accepted)(void *context); /* once: the provider gave a first sound answer */

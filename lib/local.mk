@@ -16,6 +16,7 @@ lib_librestante_a_SOURCES = \
 	lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h \
 	lib/mem.c lib/mem.h \
+	lib/pulse.h \
 	lib/route.c lib/route.h \
 	lib/sdnotify.c lib/sdnotify.h \
 	lib/str.c lib/str.h \

@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
+
+#include "lib/clock.h"
 
 static int pipe_ends[2] = { -1, -1 };
 
@@ -70,7 +73,17 @@ void events_take_signals(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-enum event events_wait(void)
+/* For poll: rounded up, or it would come back too early. */
+static int milliseconds_until(int64_t until_us)
+{
+	int64_t left = until_us - clock_mono_us();
+
+	if (until_us < 0)
+		return -1;
+	return left > 0 ? (int)(left / CLOCK_MS % INT_MAX) + 1 : 0;
+}
+
+enum event events_wait(int64_t until_us)
 {
 	char byte;
 
@@ -78,7 +91,10 @@ enum event events_wait(void)
 		struct pollfd ready = { .fd = pipe_ends[0], .events = POLLIN };
 		if (read(pipe_ends[0], &byte, 1) == 1)
 			return (enum event)byte;
-		if (poll(&ready, 1, -1) < 0 && errno != EINTR)
+		int got = poll(&ready, 1, milliseconds_until(until_us));
+		if (got == 0)
+			return EVENT_TIME;
+		if (got < 0 && errno != EINTR)
 			return EVENT_STOP;
 	}
 }

@@ -19,6 +19,7 @@
 #include "milter/privileges.h"
 #include "milter/settings.h"
 #include "milter/socket.h"
+#include "milter/watchdog.h"
 
 #define IDENT "restante-milter"
 
@@ -155,6 +156,7 @@ static int start_release(struct start *s)
 static void *serve(void *unused)
 {
 	(void)unused;
+	pthread_setname_np(pthread_self(), "listener");
 	if (callbacks_serve() < 0)
 		log_error("milter", "libmilter failed; its own line in the mail log says why");
 	events_raise(EVENT_MILTER);
@@ -332,8 +334,11 @@ static void reload(struct front *f)
 
 _Noreturn static void serve_events(struct front *f)
 {
+	struct watchdog *watchdog = watchdog_new(f);
+
 	for (;;) {
-		switch (events_wait()) {
+		switch (events_wait(watchdog_due_us(watchdog))) {
+		case EVENT_TIME: watchdog_tick(watchdog); break;
 		case EVENT_RELOAD: reload(f); break;
 		case EVENT_LOADED: say_ready(f); break;
 		case EVENT_STOP: leave(f, FRONT_EXIT_OK);

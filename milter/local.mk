@@ -26,7 +26,8 @@ milter_libfront_a_SOURCES = \
 	milter/reply.c milter/reply.h \
 	milter/settings.c milter/settings.h \
 	milter/socket.c milter/socket.h \
-	milter/twin.c milter/twin.h
+	milter/twin.c milter/twin.h \
+	milter/watchdog.c milter/watchdog.h
 
 sbin_PROGRAMS += restante-milter
 restante_milter_SOURCES = milter/main.c

@@ -84,20 +84,56 @@ int socket_prepare(const char *notation, struct str *error_r)
 	return 0;
 }
 
-/* libmilter does not tell its descriptor; accepted sockets inherit the option from it. */
-static void set_nodelay(void)
+static bool listens_on_tcp(int fd)
+{
+	int listens = 0, domain = AF_UNIX;
+	socklen_t len = sizeof listens;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens)
+		return false;
+	len = sizeof domain;
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	return domain != AF_UNIX;
+}
+
+/* libmilter does not tell its descriptor; no other part of us listens on TCP. -1: none. */
+static int find_tcp(void)
 {
 	struct rlimit limit = { .rlim_cur = 1024 };
-	int on = 1;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	for (int fd = 3; fd < (int)limit.rlim_cur && fd < 4096; fd++) {
-		int listens = 0;
-		socklen_t len = sizeof listens;
-		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens)
-			/* fails on a unix socket, where there is nothing to set */
-			(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	for (int fd = 3; fd < (int)limit.rlim_cur && fd < 4096; fd++)
+		if (listens_on_tcp(fd))
+			return fd;
+	return -1;
+}
+
+/* Accepted sockets inherit the option. */
+static void set_nodelay(void)
+{
+	int fd = find_tcp(), on = 1;
+
+	if (fd >= 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+int socket_address(const char *notation, struct sockaddr_storage *address_r, socklen_t *len_r)
+{
+	struct sockaddr_un *local = (struct sockaddr_un *)address_r;
+	const char *path = socket_path(notation);
+
+	*len_r = path != NULL ? sizeof *local : sizeof *address_r;
+	memset(address_r, 0, sizeof *address_r);
+	if (path == NULL) {
+		int fd = find_tcp();
+		int done = fd < 0 ? -1 : getsockname(fd, (struct sockaddr *)address_r, len_r);
+		if (done < 0)
+			*len_r = 0;
+		return done;
 	}
+	local->sun_family = AF_UNIX;
+	snprintf(local->sun_path, sizeof local->sun_path, "%s", path);
+	return 0;
 }
 
 int socket_adjust(const char *notation, mode_t mode, struct str *error_r)

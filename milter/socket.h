@@ -5,6 +5,7 @@
 #ifndef RESTANTE_MILTER_SOCKET_H
 #define RESTANTE_MILTER_SOCKET_H
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "lib/str.h"
@@ -18,6 +19,8 @@ int socket_prepare(const char *notation, struct str *error_r);
  * the MTA's, which must not be the one that may use the control socket. -1 with a reason.
  */
 int socket_adjust(const char *notation, mode_t mode, struct str *error_r);
+/* Where it listens, so that one can connect to it. -1: it does not listen on TCP. */
+int socket_address(const char *notation, struct sockaddr_storage *address_r, socklen_t *len_r);
 /* At the end: nobody connects any more. */
 void socket_remove(const char *notation);
 

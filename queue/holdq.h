@@ -176,5 +176,7 @@ struct holdq_totals {
 	uint64_t batches;                           /* synced transactions since start */
 };
 void holdq_totals(struct holdq *queue, struct holdq_totals *totals_r);
+/* For how long the writer has been at one batch, in microseconds; 0 = nothing waits for it. */
+int64_t holdq_busy_us(const struct holdq *queue);
 
 #endif

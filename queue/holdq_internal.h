@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "lib/bdb.h"
+#include "lib/pulse.h"
 #include "lib/str.h"
 #include "queue/holdq.h"
 #include "queue/holdq_record.h"
@@ -104,6 +105,7 @@ struct holdq {
 	int64_t space_checked_us;
 	uint64_t space_free;
 	pthread_t writer, chores;
+	struct pulse pulse; /* the writer's: set under the lock */
 };
 
 /* --- holdq_writer.c --------------------------------------------------------------------------- */

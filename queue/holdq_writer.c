@@ -257,6 +257,7 @@ void *holdq_writer(void *context)
 	struct batch batch = { .queue = queue };
 	size_t expected = 1;
 
+	pthread_setname_np(pthread_self(), "holdq-writer");
 	pthread_mutex_lock(&queue->lock);
 	while (wait_for_work(queue, expected)) {
 		size_t before = queue->waiting;
@@ -266,6 +267,10 @@ void *holdq_writer(void *context)
 		run(&batch, first);
 		wake_all(queue, first);
 		pthread_mutex_lock(&queue->lock);
+		if (queue->first != NULL)
+			pulse_step(&queue->pulse);
+		else
+			pulse_rest(&queue->pulse);
 		expected = taken + queue->waiting;
 	}
 	pthread_mutex_unlock(&queue->lock);
@@ -273,6 +278,11 @@ void *holdq_writer(void *context)
 	mem_free(&batch.news);
 	str_free(&batch.buffer);
 	return NULL;
+}
+
+int64_t holdq_busy_us(const struct holdq *queue)
+{
+	return pulse_busy_us(&queue->pulse);
 }
 
 enum holdq_result holdq_submit(struct holdq *queue, struct op *op)
@@ -286,6 +296,7 @@ enum holdq_result holdq_submit(struct holdq *queue, struct op *op)
 	pthread_mutex_lock(&queue->lock);
 	bool refused = queue->stopping;
 	if (!refused) {
+		pulse_wanted(&queue->pulse);
 		*queue->last = op;
 		queue->last = &op->next;
 		if (++queue->waiting >= queue->enough)

@@ -1,15 +1,19 @@
 """restante-milter as a service: what it tells the service manager, and the unit that is shipped."""
 
+import ctypes
+import glob
 import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
 
+from helpers import hold, send
 from lab.lab import SOURCE, Lab
-from lab.process import run, wait_for
+from lab.process import free_port, run, wait_for
 from supervisor import Service
 
 
@@ -74,6 +78,108 @@ def test_a_configuration_that_is_wrong_is_said(door):
     assert service.process.wait(60) == 78
     assert "nonsense" in service.wait_for("STATUS")["STATUS"]
     service.process = None
+
+
+# --- the watchdog ---------------------------------------------------------------------------------
+
+INTERVAL = 2.0  # seconds; it pings twice as often
+
+
+class Stopped:
+    """One thread of a process, stopped by ptrace(2); the others run on."""
+
+    SEIZE, INTERRUPT, DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
+
+    def __init__(self, pid, name):
+        def find():
+            for task in glob.glob("/proc/%d/task/*" % pid):
+                with open(task + "/comm") as comm:
+                    if comm.read().strip() == name:
+                        return int(os.path.basename(task))
+            return None
+        self.thread = wait_for(find, 10, "the thread " + name)
+        self.libc = ctypes.CDLL(None, use_errno=True)
+
+    def ptrace(self, request):
+        if self.libc.ptrace(ctypes.c_long(request), ctypes.c_long(self.thread), None, None) < 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+    def __enter__(self):
+        self.ptrace(self.SEIZE)
+        self.ptrace(self.INTERRUPT)
+        os.waitpid(self.thread, self.WALL)
+
+    def __exit__(self, *_):
+        self.ptrace(self.DETACH)
+
+
+def pings(service, seconds):
+    """How many came in that time."""
+    service.listen()
+    time.sleep(seconds)
+    return sum("WATCHDOG" in message for message in service.listen())
+
+
+def silent(service):
+    """No ping for longer than the service manager would wait."""
+    def told():
+        service.listen()
+        return "no progress" in service.log_text()
+    wait_for(told, 20, "the daemon to notice")
+    return pings(service, INTERVAL + 0.5) == 0
+
+
+def test_it_pings_twice_per_interval_also_without_a_directory(door):
+    service = Service(door, watchdog=INTERVAL).start()
+    service.wait_for("WATCHDOG")
+    assert 3 <= pings(service, 2 * INTERVAL) <= 5
+    door.slapd.stop()
+    assert 3 <= pings(service, 2 * INTERVAL) <= 5
+    assert service.ask("status")["connections"] == 0
+
+
+def test_without_a_watchdog_nothing_pings(door):
+    service = Service(door).start()
+    service.wait_for("READY")
+    assert pings(service, INTERVAL) == 0
+
+
+def test_it_pings_on_tcp_too(door):
+    service = Service(door, watchdog=INTERVAL, socket="inet:%d@127.0.0.1" % free_port())
+    service.start(wait=False)
+    service.wait_for("READY")
+    assert pings(service, 2 * INTERVAL) >= 3
+
+
+@pytest.mark.parametrize("thread, reason", [
+    ("listener", "the milter's listener does not answer"),
+    ("consumer", "the directory's consumer is stuck")])
+def test_a_thread_that_is_stuck_ends_the_pings(door, thread, reason):
+    service = Service(door, watchdog=INTERVAL).start()
+    service.wait_for("WATCHDOG")
+    with Stopped(service.pid, thread):
+        assert silent(service)
+        assert service.running() and reason in service.log_text()
+        assert {"STATUS": reason} in service.heard
+    assert service.wait_for("WATCHDOG")
+
+
+def test_a_writer_that_is_stuck_ends_the_pings_once_somebody_waits_for_it():
+    with Lab(start=()) as lab:
+        lab.make(("slapd", "milter", "postfix"))
+        lab.servers.remove(lab.milter)
+        lab.milter = service = Service(lab, watchdog=INTERVAL)
+        for server in lab.servers:
+            server.start()
+        hold(lab, "anna@example.org")
+        with Stopped(service.pid, "holdq-writer"):
+            assert pings(service, 2 * INTERVAL) >= 3
+            client = threading.Thread(target=send, args=(lab, "anna@example.org"))
+            client.start()
+            assert silent(service)
+            assert "the hold queue's writer is stuck" in service.log_text()
+        client.join(30)
+        assert service.wait_for("WATCHDOG") and service.held() == 1
 
 
 # --- the unit -------------------------------------------------------------------------------------
