@@ -11,7 +11,7 @@ import pwd
 import re
 import shutil
 
-from .process import LabError, Server, free_port, run
+from .process import LabError, Server, free_port, run, wait_for
 
 QUEUE_DIRS = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming",
               "private", "saved", "trace")
@@ -229,6 +229,10 @@ class Postfix(Server):
         if self.prefix:
             command = "env LD_LIBRARY_PATH=%s %s" % (self._path("/usr/lib/postfix"), command)
         return command
+
+    def wait_logged(self, pattern, timeout=20):
+        """Such a line may come after what it is about: delivery is logged once it is over."""
+        return wait_for(lambda: self.log_lines(pattern), timeout, "a line of the mail log: " + pattern)
 
     def log_lines(self, pattern):
         """Lines of the mail log that match, in order."""

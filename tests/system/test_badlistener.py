@@ -96,7 +96,7 @@ def test_a_listener_that_is_no_listener(wide, kind):
         assert release(wide)["bounced"] == before["bounced"]
     lines = [x for x in log_since(wide, mark).splitlines() if "the listener is in trouble" in x]
     assert len(lines) == 1 and "error" in lines[0] and str(sink.port) in lines[0]
-    assert "the listener works again" in log_since(wide, mark)
+    wait_for(lambda: "the listener works again" in log_since(wide, mark), 15, "the end of it")
 
 
 @pytest.mark.parametrize("kind", list(LATER))

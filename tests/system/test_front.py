@@ -38,7 +38,7 @@ def test_a_subaddress_is_carried_over(lab):
     user, domain = address.split("@")
     send(lab, "%s+Lists@%s" % (user, domain))
     arrived(lab, "S1", user)
-    assert lab.postfix.log_lines(r"to=<%s\+Lists@s1\.lab>" % user)
+    lab.postfix.wait_logged(r"to=<%s\+Lists@s1\.lab>" % user)
 
 
 def test_an_alias_is_the_same_mailbox(lab):
@@ -165,7 +165,7 @@ def test_queued_mail_with_an_access_address_is_routed_again(lab):
     address = fresh(lab)
     msgid = send(lab, address, port=lab.postfix.release_port)
     assert arrived(lab, "S1", user_of(address)) == [msgid]
-    assert lab.postfix.log_lines("restante-reentry/smtpd")
+    lab.postfix.wait_logged("restante-reentry/smtpd")
 
 
 def test_reentry_refuses_who_is_not_there(lab):

@@ -66,9 +66,12 @@ def test_release_keeps_the_order_of_arrival(lab):
     mark = len(lab.postfix.log_text())
     lab.milter.cli("unhold", address)
     arrived(lab, "S1", user_of(address), 40)
-    log = lab.postfix.log_text()[mark:]
-    listed = [m for m in re.findall(r"cleanup\[\d+\]: \w+: message-id=(<\S+>)", log) if m in sent]
-    assert listed == sent
+
+    def listed():
+        log = lab.postfix.log_text()[mark:]
+        return [m for m in re.findall(r"cleanup\[\d+\]: \w+: message-id=(<\S+>)", log) if m in sent]
+    wait_for(lambda: len(listed()) >= len(sent), 20, "the mail log to name them all")
+    assert listed() == sent
 
 
 def test_held_and_active_recipients_of_one_message(lab):
@@ -87,7 +90,7 @@ def test_the_subaddress_of_a_held_recipient(lab):
     lab.slapd.replace(lab.slapd.mailbox_dn(user), restanteState=None, restanteSystem="S2",
                       mailRoutingAddress="%s@s2.lab" % user)
     arrived(lab, "S2", user)
-    assert lab.postfix.log_lines(r"to=<%s\+Tag@s2\.lab>" % user)
+    lab.postfix.wait_logged(r"to=<%s\+Tag@s2\.lab>" % user)
 
 
 def test_a_repeat_is_held_once(lab):

@@ -109,7 +109,7 @@ def test_an_access_address_in_the_queue_goes_to_the_reentry_listener(plain):
     smtp.quit()
     wait_for(lambda: plain.postfix.log_lines(r"restante-reentry/smtpd.*client="), 10, "re-entry")
     wait_for(plain.postfix.empty, 30, "the hop count to end it")
-    assert plain.postfix.log_lines("too many hops")
+    plain.postfix.wait_logged("too many hops")
 
 
 def test_a_milter_that_is_silent_is_never_taken_for_a_yes(plain):

@@ -99,7 +99,8 @@ def test_a_domain_that_is_not_federated_any_more_does_not_circle(wide):
         assert "too many hops" not in text
         assert not [line for line in text.splitlines()
                     if "restante-reentry/smtpd" in line and ": client=" in line]
-        assert "is not federated" in wide.milter.log_text().replace("\\x20", " ")
+        wait_for(lambda: "is not federated" in wide.milter.log_text().replace("\\x20", " "), 15,
+                 "it to be logged")
     finally:
         for message in wide.postfix.listing():
             wide.postfix.tool("postsuper", "-d", message["queue_id"])
@@ -158,7 +159,7 @@ def test_added_recipients_pass_the_maps_of_the_mta(wide):
     address, _ = to_sink(wide, physical="mapped@s1.lab")
     msgids = [send(wide, address), send(wide, address.replace("@", "+Tag@"))]
     assert sorted(arrived(wide, "S1", "aimed", 2)) == sorted(msgids)
-    assert wide.postfix.log_lines(r"to=<aimed\+Tag@s1\.lab>")
+    wide.postfix.wait_logged(r"to=<aimed\+Tag@s1\.lab>")
     assert wide.message_ids("S1", "mapped") == []
     dn = wide.slapd.mailbox_dn(user_of(address))
     wide.slapd.replace(dn, restanteState="holding")
