@@ -93,12 +93,23 @@ static bool print_family(const char *word, FILE *out)
 	return any;
 }
 
+/* For the completion of shells: the name, a tab, the summary. */
+static void print_list(FILE *out)
+{
+	for (const struct verb *verb = cli_verbs; verb->name != NULL; verb++)
+		fprintf(out, "%s\t%s\n", verb->name, verb->summary);
+}
+
 static int help(struct cli *cli, int argc, char **argv)
 {
 	int words;
 
 	if (argc == 0) {
 		print_usage(stdout);
+		return CLI_DONE;
+	}
+	if (strcmp(argv[0], "--list") == 0) {
+		print_list(stdout);
 		return CLI_DONE;
 	}
 	const struct verb *verb = find_verb(argc, argv, &words);

@@ -13,3 +13,9 @@ contrib/systemd/restante-milter.service: contrib/systemd/restante-milter.service
 if WITH_SYSTEMD_UNIT
 systemdsystemunit_DATA = contrib/systemd/restante-milter.service
 endif
+
+# Both ask `restante help`, so that there is no second list of verbs and options.
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = contrib/completion/restante
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = contrib/completion/_restante
