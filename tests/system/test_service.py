@@ -3,17 +3,21 @@
 import ctypes
 import glob
 import os
+import pwd
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from helpers import hold, send
+from helpers import arrived, hold, send, swap
 from lab.lab import SOURCE, Lab
+from lab.milter import Milter
 from lab.process import free_port, run, wait_for
+from nodes import raise_epoch, wait_drained
 from supervisor import Service
 
 
@@ -219,3 +223,89 @@ def test_make_installs_it(tmp_path):
     with open(installed[0]) as text:
         said = text.read()
     assert "@" not in re.sub("SystemCallFilter=.*", "", said)
+
+
+# --- what the unit forbids ------------------------------------------------------------------------
+
+USER = pwd.getpwnam("news")
+
+
+class Confined(Milter):
+    """restante-milter as the unit would run it; the user is in these groups."""
+
+    unit, groups = None, ""
+
+    def command(self):
+        writable = ",".join((self.dir, os.path.dirname(self.socket)))
+        return [sys.executable, os.path.join(SOURCE, "tests/lab/sandbox.py"), self.unit, USER.pw_name,
+                self.groups, self.lab.postfix.conf, writable, *super().command()]
+
+
+@pytest.fixture
+def confined(unit):
+    """A lab with such a milter, not started yet."""
+    lab = Lab(start=())
+    try:
+        lab.make(("slapd", "s1", "s2", "milter", "postfix"))
+        lab.servers.remove(lab.milter)
+        lab.milter = Confined(lab, {})
+        lab.servers.insert(0, lab.milter)
+        lab.milter.unit = str(unit)
+        # as the snippet of the manual has it: no other configuration than /etc/postfix
+        command = lab.postfix.queue_list_command().replace(" -c " + lab.postfix.conf, "")
+        lab.milter.configure(queue_list=command, group="news")
+        for path in (lab.milter.dir, lab.milter.replica, lab.milter.queue,
+                     lab.slapd.password_file("front1")):
+            os.chown(path, USER.pw_uid, USER.pw_gid)
+        folder = os.path.dirname(lab.milter.socket)
+        os.chown(folder, USER.pw_uid, lab.postfix.owner.pw_gid)
+        os.chmod(folder, 0o2750)
+        yield lab
+    finally:
+        lab.close()
+
+
+def start(lab):
+    for server in lab.servers:
+        if server is not lab.milter:
+            server.start()
+    lab.milter.start()
+
+
+def facts(pid):
+    with open("/proc/%d/status" % pid) as status:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+
+
+def test_all_works_with_what_the_unit_allows(confined):
+    """Holds, lists the MTA's queue by postqueue without its set-group-id bit, swaps, releases,
+    reloads, starts again on what it left (TRAPS 21)."""
+    lab, address = confined, "anna@example.org"
+    lab.milter.groups = lab.postfix.group.gr_name
+    start(lab)
+    running = facts(lab.milter.pid)
+    assert (running["NoNewPrivs"], running["Seccomp"]) == ("1", "2")
+    assert int(running["CapEff"], 16) == int(running["CapBnd"], 16) == 0
+    assert set(running["Uid"].split()) == {str(USER.pw_uid)}
+    with open("/proc/%d/mountinfo" % lab.milter.pid) as table:
+        root = [line.split()[5] for line in table if line.split()[4] == "/"]
+    assert root and all("ro" in options.split(",") for options in root)
+    hold(lab, address)
+    first = send(lab, address)
+    lab.milter.restart()
+    second = send(lab, address)
+    assert lab.milter.held() == 2
+    lab.milter.reload()
+    wait_for(lambda: "reloaded" in lab.milter.log_text(), 10, "the reload")
+    swap(lab, address)
+    assert sorted(arrived(lab, "S2", "anna", 2)) == sorted([first, second])
+    wait_drained(lab, raise_epoch(lab))
+    lab.milter.stop()
+    assert "error:" not in lab.milter.log_text()
+
+
+def test_without_the_mtas_group_the_queue_cannot_be_listed(confined):
+    start(confined)
+    raise_epoch(confined)
+    wait_for(lambda: re.search("showq.*Permission denied|Permission denied.*showq|postqueue.*denied",
+                               confined.milter.log_text()), 15, "the refusal")
