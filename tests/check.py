@@ -243,7 +243,8 @@ def main():
             if build(tally, "build (%s)" % sanitizers, directory,
                      "--enable-sanitizers=" + sanitizers, "CFLAGS=-g -O1"):
                 unit_tests(tally, "unit tests (%s)" % sanitizers, directory,
-                           TSAN_OPTIONS="halt_on_error=1", ASAN_OPTIONS="detect_leaks=1")
+                           TSAN_OPTIONS="halt_on_error=1 suppressions=" +
+                           os.path.join(TOP, "tests/tsan.supp"), ASAN_OPTIONS="detect_leaks=1")
         distcheck(tally)
     print("%d passed, %d failed" % (tally.passed, tally.failed))
     return 1 if tally.failed else 0

@@ -197,7 +197,7 @@ static void replies_have_codes_that_agree(void **state)
 static void somebody_else_with_our_name(void **state)
 {
 	struct twin twin = { .next = 0 };
-	char text[8];
+	char text[16];
 
 	(void)state;
 	/* an earlier process */

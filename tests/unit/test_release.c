@@ -10,7 +10,7 @@
 static void test_delivers_in_order(void **state)
 {
 	static const char *const names[] = { "anna", "bert", "carl", "dora", "emil", "fred" };
-	char mark[8];
+	char mark[16];
 
 	(void)state;
 	set_up(false, NULL);
@@ -316,7 +316,7 @@ static void test_other_listener(void **state)
 	WAIT_FOR(server_count(second) == 1);
 	scene.options.workers = 1;
 	release_configure(scene.release, &scene.options);
-	char name[8];
+	char name[16];
 	for (int i = 0; i < 50; i++) {
 		snprintf(name, sizeof name, "n%d", i);
 		add(name, "1");

@@ -21,7 +21,7 @@ static void test_listener_down(void **state)
 	for (size_t i = 0; i < COUNT(rules); i++) {
 		set_up(false, rules[i]);
 		scene.options.expire_us = 1; /* none of this counts */
-		char name[8];
+		char name[16];
 		for (int n = 0; n < 20; n++) {
 			snprintf(name, sizeof name, "n%d", n);
 			add(name, "1");
@@ -55,7 +55,7 @@ static void test_no_storm(void **state)
 		{ "CONNECT", NULL, 0, 0, "554 5.3.2 no service" },
 		{ NULL, NULL, 0, 0, NULL },
 	};
-	char name[8];
+	char name[16];
 
 	(void)state;
 	set_up(false, rules);
