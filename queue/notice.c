@@ -87,6 +87,13 @@ static void put_address(struct str *out, const char *address)
 	}
 }
 
+/* For a report, which is ASCII (RFC 3464). */
+static void put_ascii(struct str *out, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		str_append_c(out, text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?');
+}
+
 static void put_decoded(struct str *out, const char *xtext, size_t len)
 {
 	struct str coded = STR_INIT, plain = STR_INIT;
@@ -96,10 +103,7 @@ static void put_decoded(struct str *out, const char *xtext, size_t len)
 		str_reset(&plain);
 		str_append(&plain, coded.data, coded.len);
 	}
-	for (size_t i = 0; i < plain.len; i++) {
-		unsigned char c = (unsigned char)plain.data[i];
-		str_append_c(out, c >= ' ' && c < 0x7f ? (char)c : '?');
-	}
+	put_ascii(out, str_cstr(&plain), plain.len);
 	str_free(&plain);
 	str_free(&coded);
 }
@@ -117,7 +121,7 @@ static void put_original_recipient(struct str *out, const char *params)
 		return;
 	size_t type = (size_t)(semicolon - value);
 	str_append_z(out, "Original-Recipient: ");
-	put_clean(out, value, type);
+	put_ascii(out, value, type);
 	str_append_z(out, "; ");
 	put_decoded(out, semicolon + 1, len - type - 1);
 	str_append_z(out, "\r\n");
