@@ -5,8 +5,12 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
+
+/* A file takes milliseconds: a parser that never ends must not keep `make check` waiting. */
+#define SECONDS_PER_FILE 60
 
 static int replay(const char *path)
 {
@@ -26,7 +30,9 @@ static int replay(const char *path)
 	/* in memory of its exact size */
 	char *exact = fuzz_string(str_cstr(&content), content.len);
 	uint8_t *data = realloc(exact, content.len ? content.len : 1);
+	alarm(SECONDS_PER_FILE);
 	LLVMFuzzerTestOneInput(data, content.len);
+	alarm(0);
 	free(data);
 	str_free(&content);
 	return 0;
