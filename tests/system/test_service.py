@@ -263,6 +263,8 @@ def confined(unit):
         lab.milter = Confined(lab, {})
         lab.servers.insert(0, lab.milter)
         lab.milter.unit = str(unit)
+        # the build may be in a folder that only root may pass
+        lab.milter.binary = shutil.copy(lab.milter.binary, lab.dir)
         # as the snippet of the manual has it: no other configuration than /etc/postfix
         command = lab.postfix.queue_list_command().replace(" -c " + lab.postfix.conf, "")
         lab.milter.configure(queue_list=command, group="news")
