@@ -131,6 +131,8 @@ struct json *commands_queue_totals(struct front *f)
 	json_set_int(o, "repeats", (int64_t)t.repeats);
 	json_set_int(o, "refused", (int64_t)t.refused);
 	json_set_int(o, "batches", (int64_t)t.batches);
+	json_set_int(o, "syncs", (int64_t)t.syncs);
+	json_set_bool(o, "lags", t.lags);
 	if (holdq_room(f->queue, NULL) != HOLDQ_OK)
 		json_set_string(o, "full", holdq_reason());
 	return o;

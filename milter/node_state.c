@@ -140,6 +140,9 @@ void node_leave(struct node *n, const char *dn)
 {
 	struct node_changes changes = { .count = 0 };
 
+	/* What was handed over must not come back in a loss of power: nobody would look. */
+	if (holdq_sync(n->front->queue) != HOLDQ_OK)
+		return;
 	set_mark(n, NODEMARK_LEFT);
 	if (n->mark != NODEMARK_LEFT)
 		return;

@@ -134,7 +134,9 @@ size_t holdq_ids(
 /* All message ids in arrival order, larger than `after`. */
 size_t holdq_all_ids(struct holdq *queue, uint64_t after, uint64_t *ids_r, size_t max);
 
-/* --- changing (each waits for a synced transaction, shared with others) ----------------------- */
+/* --- changing (each waits for a synced transaction, shared with others, but for handed_over) -- */
+
+#define HOLDQ_LAG_US 20000
 
 /* The mail that a removal leaves behind: an RFC 3464 notice, released without look-up. */
 struct holdq_notice {
@@ -153,6 +155,15 @@ extern const uint8_t holdq_notices[ROUTE_UUID_BYTES];
  */
 enum holdq_result holdq_remove(struct holdq *queue, uint64_t id, const uint32_t *numbers,
 	size_t count, const struct holdq_notice *notice);
+/*
+ * The same, without a notice, for mail that another server answers for now: written at once, on
+ * disk within HOLDQ_LAG_US. The end of this process brings nothing back; a loss of power may bring
+ * back what was handed over just before.
+ */
+enum holdq_result holdq_handed_over(
+	struct holdq *queue, uint64_t id, const uint32_t *numbers, size_t count);
+/* All that was done so far is on disk when it returns HOLDQ_OK. */
+enum holdq_result holdq_sync(struct holdq *queue);
 /* Writes back the fields kept by the release of one recipient (not synced; a notice makes it so).
  */
 enum holdq_result holdq_update(struct holdq *queue, uint64_t id,
@@ -173,7 +184,9 @@ struct holdq_totals {
 	uint64_t messages, recipients, bytes, mailboxes;
 	int64_t oldest_us;                          /* arrival of the oldest, 0 = empty */
 	uint64_t stored, removed, repeats, refused; /* since start */
-	uint64_t batches;                           /* synced transactions since start */
+	uint64_t batches;                           /* transactions since start */
+	uint64_t syncs;                             /* of them synced; and syncs besides */
+	bool lags;                                  /* something is not on disk yet */
 };
 void holdq_totals(struct holdq *queue, struct holdq_totals *totals_r);
 /* For how long the writer has been at one batch, in microseconds; 0 = nothing waits for it. */

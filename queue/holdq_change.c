@@ -103,6 +103,21 @@ enum holdq_result holdq_remove(struct holdq *queue, uint64_t id, const uint32_t 
 	return with_notice(queue, &op, notice);
 }
 
+enum holdq_result holdq_handed_over(
+	struct holdq *queue, uint64_t id, const uint32_t *numbers, size_t count)
+{
+	struct op op = {
+		.kind = OP_REMOVE, .id = id, .numbers = numbers, .count = count, .lag = true
+	};
+
+	return holdq_submit(queue, &op);
+}
+
+enum holdq_result holdq_sync(struct holdq *queue)
+{
+	return holdq_store_result(queue, bdb_log_sync(queue->env));
+}
+
 enum holdq_result holdq_update(struct holdq *queue, uint64_t id,
 	const struct holdq_held_recipient *recipient, const struct holdq_notice *notice)
 {

@@ -58,6 +58,7 @@ struct op {
 	size_t count;
 	const struct holdq_held_recipient *recipient;
 	const uint8_t *mailbox;
+	bool lag; /* OP_REMOVE: need not be synced at once */
 
 	enum holdq_result result;
 	char reason[REASON_SIZE];
@@ -100,6 +101,7 @@ struct holdq {
 	void *observer_context;
 
 	uint64_t id_limit;                /* writer only: ids below this are noted as used */
+	_Atomic int64_t sync_due_us;      /* the writer's, monotonic: something lags; 0 = nothing */
 	_Atomic uint32_t days[DAY_SLOTS]; /* those that have digests, at day % DAY_SLOTS */
 	pthread_mutex_t space_lock;
 	int64_t space_checked_us;
@@ -124,6 +126,7 @@ struct batch {
 	uint32_t today;
 	uint64_t id_limit;        /* as the queue's will be */
 	bool changed;             /* there is something to commit */
+	bool synced, lags;        /* it is on disk after the commit; something may be so later */
 	enum bdb_result trouble;  /* the store's; the transaction must be aborted */
 	char reason[REASON_SIZE]; /* of trouble, or of the last operation that was refused */
 	uint64_t *garbage;        /* chunks to be deleted after the commit */

@@ -312,5 +312,6 @@ void holdq_totals(struct holdq *queue, struct holdq_totals *totals_r)
 	pthread_mutex_lock(&queue->lock);
 	*totals_r = queue->totals;
 	pthread_mutex_unlock(&queue->lock);
+	totals_r->lags = queue->sync_due_us != 0;
 	totals_r->oldest_us = totals_r->messages ? oldest(queue) : 0;
 }

@@ -51,19 +51,38 @@ static void save_totals(struct batch *batch)
 				batch->buffer.len, 0));
 }
 
-/* What the release notes of its tries may be lost in a loss of power. */
-static bool wants_sync(const struct op *first)
+/* What the release notes of its tries may be lost in a loss of power; what it handed over is synced
+ * a little later, with others. */
+static bool wants_sync(const struct op *op)
 {
-	for (; first != NULL; first = first->next)
-		if (first->kind != OP_UPDATE || first->put != NULL)
-			return true;
-	return false;
+	return op->put != NULL || !(op->kind == OP_UPDATE || op->lag);
+}
+
+static bool any_wants_sync(const struct op *first)
+{
+	while (first != NULL && !wants_sync(first))
+		first = first->next;
+	return first != NULL;
+}
+
+static bool any_lags(const struct op *first)
+{
+	while (first != NULL && !first->lag)
+		first = first->next;
+	return first != NULL;
+}
+
+static bool is_sync_due(const struct holdq *queue)
+{
+	return queue->sync_due_us != 0 && clock_mono_us() >= queue->sync_due_us;
 }
 
 static enum bdb_result batch_try(struct batch *batch, struct op *first)
 {
 	batch_begin(batch);
-	unsigned flags = wants_sync(first) ? 0 : BDB_NOSYNC;
+	batch->synced = any_wants_sync(first) || is_sync_due(batch->queue);
+	batch->lags = any_lags(first);
+	unsigned flags = batch->synced ? 0 : BDB_NOSYNC;
 	if (!batch_ok(batch, bdb_begin(batch->queue->env, flags, &batch->txn)))
 		return batch->trouble;
 	for (struct op *op = first; op != NULL && batch->trouble == BDB_OK; op = op->next)
@@ -101,6 +120,7 @@ static void batch_publish(struct batch *batch)
 	pthread_mutex_lock(&queue->lock);
 	queue->unchecked += log_estimate(&queue->totals, &batch->totals);
 	batch->totals.batches += batch->changed;
+	batch->totals.syncs += batch->changed && batch->synced;
 	queue->totals = batch->totals;
 	queue->id_limit = batch->id_limit;
 	if (queue->unchecked >= CHECKPOINT_BYTES)
@@ -111,6 +131,19 @@ static void batch_publish(struct batch *batch)
 	for (size_t i = 0; i < batch->news_count && queue->observer != NULL; i++)
 		queue->observer(queue->observer_context, batch->news[i]);
 	pthread_mutex_unlock(&queue->observer_lock);
+}
+
+/* A sync takes along whatever was written before. */
+static void note_sync(struct batch *batch)
+{
+	struct holdq *queue = batch->queue;
+
+	if (!batch->changed)
+		return;
+	if (batch->synced)
+		queue->sync_due_us = 0;
+	else if (batch->lags && queue->sync_due_us == 0)
+		queue->sync_due_us = clock_mono_us() + HOLDQ_LAG_US;
 }
 
 /* --- a batch, and what becomes of it when it fails -------------------------------------------- */
@@ -149,6 +182,8 @@ static enum bdb_result batch_retry(struct batch *batch, struct op *first)
 
 	for (int i = 1; i < MAX_TRIES && result == BDB_RETRY; i++)
 		result = batch_try(batch, first);
+	if (result == BDB_OK)
+		note_sync(batch);
 	return result;
 }
 
@@ -231,6 +266,30 @@ static void wake_all(struct holdq *queue, struct op *first)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+/* What lags is due: with the lock, which it lets go. */
+static void sync_now(struct holdq *queue)
+{
+	pthread_mutex_unlock(&queue->lock);
+	enum holdq_result result = holdq_sync(queue);
+	if (result != HOLDQ_OK)
+		log_warning("queue", "cannot sync what was handed over: %s", holdq_reason());
+	pthread_mutex_lock(&queue->lock);
+	queue->sync_due_us = 0;
+	queue->totals.syncs++;
+}
+
+static void wait_for_one(struct holdq *queue)
+{
+	while (queue->first == NULL && !queue->stopping) {
+		if (queue->sync_due_us == 0)
+			pthread_cond_wait(&queue->work, &queue->lock);
+		else if (is_sync_due(queue))
+			sync_now(queue);
+		else
+			clock_cond_wait_until(&queue->work, &queue->lock, queue->sync_due_us);
+	}
+}
+
 /*
  * Waits until there is something to do; false: no more will come. As many as were at work lately
  * (in the last batch, or waiting behind it) may be about to come back: a moment's patience, much
@@ -238,8 +297,7 @@ static void wake_all(struct holdq *queue, struct op *first)
  */
 static bool wait_for_work(struct holdq *queue, size_t expected)
 {
-	while (queue->first == NULL && !queue->stopping)
-		pthread_cond_wait(&queue->work, &queue->lock);
+	wait_for_one(queue);
 	if (expected > BATCH_OPS)
 		expected = BATCH_OPS;
 	int64_t deadline = clock_mono_us() + PATIENCE_US;

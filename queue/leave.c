@@ -65,8 +65,10 @@ static enum holdq_result take_off(const struct leaving *leaving, const struct jo
 	tell = tell && leaving->told_count > 0;
 	if (tell)
 		report_write(&report, &content, &notice);
-	enum holdq_result result = holdq_remove(report.release->queue, job->message->id,
-		leaving->numbers, leaving->count, tell ? &notice : NULL);
+	enum holdq_result result = tell ? holdq_remove(report.release->queue, job->message->id,
+						  leaving->numbers, leaving->count, &notice)
+					: holdq_handed_over(report.release->queue, job->message->id,
+						  leaving->numbers, leaving->count);
 	str_free(&content);
 	return result == HOLDQ_GONE ? HOLDQ_OK : result;
 }

@@ -96,6 +96,20 @@ def test_acknowledged_mail_survives_power_loss(powered):
     assert lab.message_ids("S1", "anna") == []
 
 
+def test_released_mail_is_not_released_again(powered):
+    """It is handed over first, and a moment later its removal is on the disk."""
+    lab = powered
+    hold_and_fence(lab)
+    sent = [send(lab) for _ in range(20)]
+    lab.milter.cli("unhold", ANNA)
+    wait_for(lambda: len(lab.message_ids("S1", "anna")) == len(sent), what="all to be released")
+    wait_for(lambda: lab.milter.held() == 0, what="all to be removed")
+    wait_for(lambda: not lab.milter.ask("queue.stats")["lags"], what="that to be on the disk")
+    cut_power(lab)
+    assert lab.milter.held() == 0
+    assert sorted(lab.message_ids("S1", "anna")) == sorted(sent)
+
+
 def test_unsynced_hold_is_not_acknowledged(powered):
     """The counter-proof that the disk does lose what is not synced: a hold that nobody fenced."""
     lab = powered

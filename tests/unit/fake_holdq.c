@@ -421,6 +421,12 @@ enum holdq_result holdq_remove(struct holdq *queue, uint64_t id, const uint32_t 
 	return result;
 }
 
+enum holdq_result holdq_handed_over(
+	struct holdq *queue, uint64_t id, const uint32_t *numbers, size_t count)
+{
+	return holdq_remove(queue, id, numbers, count, NULL);
+}
+
 enum holdq_result holdq_update(struct holdq *queue, uint64_t id,
 	const struct holdq_held_recipient *recipient, const struct holdq_notice *notice)
 {

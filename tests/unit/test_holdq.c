@@ -434,6 +434,33 @@ static void acknowledged_means_synced(void **state)
 	assert_int_equal(syncs, before + 5);
 }
 
+static void handed_over_is_synced_soon(void **state)
+{
+	struct lab *lab = *state;
+	uint64_t ids[8];
+	const int64_t until = clock_mono_us() + 60 * CLOCK_SECOND;
+
+	for (unsigned i = 0; i < 8; i++)
+		ids[i] = lab_put_one(lab->queue, 100, 1, 1);
+	unsigned before = syncs;
+	assert_false(totals(lab).lags);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(
+			holdq_handed_over(lab->queue, ids[i], (uint32_t[]){ 0 }, 1), HOLDQ_OK);
+	assert_int_equal(
+		holdq_handed_over(lab->queue, ids[0], (uint32_t[]){ 0 }, 1), HOLDQ_GONE);
+	assert_int_equal(totals(lab).messages, 0);
+	while (totals(lab).lags && clock_mono_us() < until)
+		clock_sleep_us(CLOCK_MS);
+	assert_false(totals(lab).lags);
+	assert_in_range(syncs, before + 1, before + 8);
+	/* Whatever is synced takes along what lags. */
+	uint64_t last = lab_put_one(lab->queue, 100, 1, 1);
+	assert_int_equal(holdq_handed_over(lab->queue, last, (uint32_t[]){ 0 }, 1), HOLDQ_OK);
+	lab_put_one(lab->queue, 100, 1, 1);
+	assert_false(totals(lab).lags);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lab_setup, lab_teardown)
 
 int main(void)
@@ -454,6 +481,7 @@ int main(void)
 		TEST(each_mailbox),
 		TEST(observer_hears),
 		TEST(acknowledged_means_synced),
+		TEST(handed_over_is_synced_soon),
 	};
 
 	return cmocka_run_group_tests_name("holdq", tests, NULL, NULL);
