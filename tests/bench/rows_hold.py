@@ -36,6 +36,7 @@ class Mover:
         bed, count = self.bed, self.count
         front, milter = bed.fronts["restante-" + self.letter], bed.milters[self.letter]
         before = milter.ask("queue.stats")["messages"]
+        time.sleep(SETTLE)
         bed.set_state(MOVERS, "holding")
         bed.wait_verdict("100m@" + tree.DOMAIN, "hold")
         accepted = _timed(bed, count, lambda: send(front, count, "m@" + tree.DOMAIN))
@@ -65,6 +66,7 @@ class PostfixHold:
 
     def __call__(self):
         bed, count = self.bed, self.count
+        time.sleep(SETTLE)
         accepted = _timed(bed, count, lambda: send(bed.fronts["null-hold"], count, "m@s1.lab"))
         held = bed.postfix.files("hold")
         if held != count:
