@@ -272,10 +272,12 @@ static void sync_now(struct holdq *queue)
 	pthread_mutex_unlock(&queue->lock);
 	enum holdq_result result = holdq_sync(queue);
 	if (result != HOLDQ_OK)
-		log_warning("queue", "cannot sync what was handed over: %s", holdq_reason());
+		log_warning("queue",
+			"cannot sync what was handed over, a loss of power may bring it back: %s",
+			holdq_reason());
 	pthread_mutex_lock(&queue->lock);
-	queue->sync_due_us = 0;
-	queue->totals.syncs++;
+	queue->sync_due_us = result == HOLDQ_OK ? 0 : clock_mono_us() + CLOCK_SECOND;
+	queue->totals.syncs += result == HOLDQ_OK;
 }
 
 static void wait_for_one(struct holdq *queue)
