@@ -4,8 +4,8 @@
 packages_build="gcc libc6-dev make autoconf automake pkg-config libmilter-dev libldap-dev
 libdb5.3-dev libssl-dev libconfuse-dev libjansson-dev libidn2-dev libunistring-dev"
 packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-lmtpd python3"
-packages_check="libcmocka-dev mandoc python3-pytest python3-dkim systemd
-zsh"
+packages_check="libcmocka-dev mandoc python3-pytest python3-dkim procps
+systemd zsh"
 
 package_there() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

@@ -14,7 +14,7 @@ from lab import corpus as corpora  # noqa: E402
 from lab.lab import SOURCE, Lab, end_on_signals  # noqa: E402
 from lab.ledger import Ledger, clean, last_line  # noqa: E402
 from lab.mail import Injector  # noqa: E402
-from lab.process import LabError, run, wait_for  # noqa: E402
+from lab.process import LabError, name_of_our_own, run, wait_for  # noqa: E402
 
 RATE = 40.0        # messages per second, all mailboxes together
 HOLD_FOR = 3.0     # seconds that mail is seen to wait
@@ -240,6 +240,7 @@ def main():
     if options.stop:
         return stop_kept()
     end_on_signals()
+    name_of_our_own()
     timeline = Timeline(options.began)
     lab = compared = None
     try:

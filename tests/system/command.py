@@ -77,7 +77,7 @@ class Command:
             "milter": {"node": "front1", "heartbeat": "1s"},
             "cli": {"control_socket": self.control, "bind_dn": IDENTITIES["operator"],
                     "password_file": self.slapd.password_file("operator"),
-                    "swap_timeout": "1s", "wait_timeout": "5s", **cli}}
+                    "swap_timeout": "3s", "wait_timeout": "5s", **cli}}
         with open(self.conf, "w") as conf:
             conf.write("".join(conf_section(name, keys) for name, keys in sections.items()))
 

@@ -13,12 +13,13 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from command import Command  # noqa: E402
 from helpers import clear, left_over, rests  # noqa: E402
 from lab.lab import Lab  # noqa: E402
-from lab.process import wait_for  # noqa: E402
+from lab.process import name_of_our_own, wait_for  # noqa: E402
 from lab.sink import Sink  # noqa: E402
 from replica import Replica  # noqa: E402
 
 
 def pytest_configure(config):
+    name_of_our_own()
     config.addinivalue_line("markers", "long: takes minutes; ./check --long runs it")
 
 

@@ -65,7 +65,7 @@ def test_swap_is_refused_without_acknowledgement(restante, slapd, box):
     assert "front1 has not acknowledged" in line and "stays held" in line
     assert slapd.read(dn) == before
     # raised once more after 100 ms, then at doubling intervals
-    assert 3 <= epoch_of(slapd) - epoch <= 5
+    assert 4 <= epoch_of(slapd) - epoch <= 6
 
 
 def test_swap_is_refused_while_mail_is_queued(restante, slapd, box):
