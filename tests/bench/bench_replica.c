@@ -348,9 +348,11 @@ static void bench_restarts(const char *dir, unsigned rounds)
 		struct side side;
 
 		side_open(&side, dir);
-		do
+		do {
 			replica_view(side.replica, &view);
-		while (!view.loaded || !view.node_durable);
+			if (clock_mono_us() - began > 60 * CLOCK_SECOND)
+				bench_die("restart", "no usable replica within a minute");
+		} while (!view.loaded || !view.node_durable);
 		add(&seconds, (double)(clock_mono_us() - began) / CLOCK_SECOND);
 		side_close(&side);
 	}
