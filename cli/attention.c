@@ -147,6 +147,22 @@ static void look_at_listing(const struct json *milter, struct json *lines)
 	add(lines, &line);
 }
 
+static void look_at_straight(const struct json *lanes, struct json *lines)
+{
+	struct str line = STR_INIT;
+
+	for (size_t i = 0; i < json_count(lanes); i++) {
+		const struct json *lane = json_at(lanes, i);
+		if (!json_get_bool(lane, "trouble", false))
+			continue;
+		str_printf(&line,
+			"the backend at %s is in trouble: what goes straight there waits; see the "
+			"log of restante-milter, and restanteReleaseAddress in its entry",
+			json_get_string(lane, "listener"));
+		add(lines, &line);
+	}
+}
+
 void attention_milter(const struct json *milter, struct json *lines)
 {
 	const struct json *release = json_get(milter, "release");
@@ -166,6 +182,7 @@ void attention_milter(const struct json *milter, struct json *lines)
 		json_add_string(lines,
 			"the release listener is in trouble: what is due waits; see the "
 			"log of restante-milter, and release_listener in restante.conf");
+	look_at_straight(json_get(release, "straight"), lines);
 }
 
 /* --- the directory -------------------------------------------------------------------------- */

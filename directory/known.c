@@ -148,6 +148,17 @@ bool known_system_there(const struct known *known, const char *name)
 	return next_system(known, name, &place) != NULL;
 }
 
+const struct record *known_system_release(const struct known *known, const char *name)
+{
+	const struct record *record;
+	size_t place = 0;
+
+	while ((record = next_system(known, name, &place)) != NULL)
+		if (record->release[0] != '\0')
+			return record;
+	return NULL;
+}
+
 enum route_state known_system(const struct known *known, const char *name)
 {
 	const struct record *record;

@@ -28,6 +28,8 @@ bool known_has(const struct known *known, const uint8_t *uuid);
 bool known_federated(const struct known *known, const char *domain);
 /* The worst where several entries have the name; STATE_UNKNOWN where none has. */
 enum route_state known_system(const struct known *known, const char *name);
+/* The entry of that name that says where its released mail goes; NULL = none does. */
+const struct record *known_system_release(const struct known *known, const char *name);
 bool known_system_there(const struct known *known, const char *name);
 
 #endif

@@ -184,3 +184,17 @@ void replica_lookup(
 		search(replica, address, facts_r);
 	pthread_rwlock_unlock(&replica->lock);
 }
+
+bool replica_system_release(
+	struct replica *replica, const char *system, struct replica_release *release_r)
+{
+	pthread_rwlock_rdlock(&replica->lock);
+	const struct record *record = known_system_release(&replica->known, system);
+	if (record != NULL) {
+		strcpy(release_r->address, record->release);
+		strcpy(release_r->protocol, record->protocol);
+		strcpy(release_r->tls, record->tls);
+	}
+	pthread_rwlock_unlock(&replica->lock);
+	return record != NULL;
+}

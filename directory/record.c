@@ -24,6 +24,9 @@ enum attribute {
 	A_ACK_EPOCH,
 	A_DRAINED_EPOCH,
 	A_HEARTBEAT,
+	A_RELEASE_ADDRESS,
+	A_RELEASE_PROTOCOL,
+	A_RELEASE_TLS,
 };
 
 const char *const record_attributes[] = {
@@ -41,6 +44,9 @@ const char *const record_attributes[] = {
 	[A_ACK_EPOCH] = "restanteAckEpoch",
 	[A_DRAINED_EPOCH] = "restanteDrainedEpoch",
 	[A_HEARTBEAT] = "restanteHeartbeat",
+	[A_RELEASE_ADDRESS] = "restanteReleaseAddress",
+	[A_RELEASE_PROTOCOL] = "restanteReleaseProtocol",
+	[A_RELEASE_TLS] = "restanteReleaseTLS",
 	NULL,
 };
 
@@ -97,6 +103,7 @@ static void reset(struct record *record)
 	record->kind = RECORD_NONE;
 	record->csn[0] = record->mark[0] = record->name[0] = record->cn[0] = '\0';
 	record->physical[0] = record->heartbeat[0] = '\0';
+	record->release[0] = record->protocol[0] = record->tls[0] = '\0';
 	record->state = STATE_ACTIVE;
 	record->fault = PHYSICAL_MISSING;
 	record->node = NODE_UNKNOWN;
@@ -225,6 +232,13 @@ static void take_system(struct record *record, const char *value, size_t len)
 		note_bad(record, value, len, "name of a system is too long");
 }
 
+/* What does not fit is wrong, and must not be taken for nothing at all. */
+static void take_word(char *text_r, size_t size, const char *value, size_t len)
+{
+	if (!copy(text_r, size, value, len))
+		copy(text_r, size, "?", 1);
+}
+
 static void take_csn(struct record *record, const char *value, size_t len)
 {
 	if (csn_valid(value, len))
@@ -251,6 +265,13 @@ void record_value(struct record *record, int attribute, const char *value, size_
 	case A_NODE_STATE: take_node_state(record, value, len); break;
 	case A_DRAINED_EPOCH: take_number(&record->drained, value, len); break;
 	case A_HEARTBEAT: copy(record->heartbeat, sizeof(record->heartbeat), value, len); break;
+	case A_RELEASE_ADDRESS:
+		take_word(record->release, sizeof(record->release), value, len);
+		break;
+	case A_RELEASE_PROTOCOL:
+		take_word(record->protocol, sizeof(record->protocol), value, len);
+		break;
+	case A_RELEASE_TLS: take_word(record->tls, sizeof(record->tls), value, len); break;
 	}
 }
 

@@ -19,6 +19,7 @@ enum record_kind { RECORD_NONE, RECORD_MAILBOX, RECORD_SYSTEM, RECORD_FEDERATION
 enum physical_fault { PHYSICAL_OK, PHYSICAL_MISSING, PHYSICAL_MALFORMED, PHYSICAL_SEVERAL };
 
 #define RECORD_HEARTBEAT_MAX 31
+#define RECORD_WORD_MAX      15
 
 struct record {
 	enum record_kind kind;
@@ -31,6 +32,9 @@ struct record {
 	enum route_state state;          /* of mailbox or system */
 	char physical[ADDRESS_MAX + 1];
 	enum physical_fault fault;
+	/* system: as the directory has them, "" = not at all */
+	char release[REPLICA_RELEASE_MAX + 1], protocol[RECORD_WORD_MAX + 1],
+		tls[RECORD_WORD_MAX + 1];
 	struct str keys; /* mailbox: addresses, federation: domains; NUL-terminated, one by one */
 	enum node_state node;
 	uint64_t epoch; /* federation: restanteEpoch; node: acknowledged */

@@ -5,7 +5,7 @@
 
 #include "directory/bytes.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 
 static void put_text16(struct str *out, const char *text, size_t len)
 {
@@ -31,6 +31,11 @@ void record_encode(const struct record *record, struct str *out)
 	put_text16(out, str_cstr(&record->dn), record->dn.len);
 	bytes_put(out, record->keys.len, 4);
 	str_append(out, str_cstr(&record->keys), record->keys.len);
+	if (record->kind == RECORD_SYSTEM) {
+		put_text16(out, record->release, strlen(record->release));
+		put_text8(out, record->protocol);
+		put_text8(out, record->tls);
+	}
 	if (record->kind == RECORD_MAILBOX || record->kind == RECORD_SYSTEM)
 		return;
 	str_append(out, record->mark, CSN_LEN);
@@ -98,6 +103,12 @@ int record_decode(const void *data, size_t len, const uint8_t *uuid, struct reco
 	bytes_text(&in, bytes_number(&in, 2), record_r->physical, sizeof(record_r->physical));
 	take_str(&in, 2, &record_r->dn);
 	take_keys(&in, &record_r->keys);
+	if (record_r->kind == RECORD_SYSTEM) {
+		bytes_text(&in, bytes_number(&in, 2), record_r->release, sizeof(record_r->release));
+		bytes_text(
+			&in, bytes_number(&in, 1), record_r->protocol, sizeof(record_r->protocol));
+		bytes_text(&in, bytes_number(&in, 1), record_r->tls, sizeof(record_r->tls));
+	}
 	if (record_r->kind == RECORD_FEDERATION || record_r->kind == RECORD_NODE)
 		decode_rest(&in, record_r);
 	return in.bad || in.len > 0 || record_r->kind == RECORD_NONE ? -1 : 0;

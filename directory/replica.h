@@ -44,6 +44,18 @@ void replica_configure(struct replica *replica, const struct replica_options *op
 void replica_lookup(
 	struct replica *replica, const struct address *address, struct route_facts *facts_r);
 
+#define REPLICA_RELEASE_MAX 255
+
+/* Where a system takes released mail straight, as its entry says. */
+struct replica_release {
+	char address[REPLICA_RELEASE_MAX + 1]; /* host:port or unix:/path */
+	char protocol[16], tls[16];            /* "" where the entry has none */
+};
+
+/* False: it does not, or is not known. */
+bool replica_system_release(
+	struct replica *replica, const char *system, struct replica_release *release_r);
+
 enum node_state { NODE_ABSENT, NODE_ENABLED, NODE_DISABLING, NODE_DISABLED, NODE_UNKNOWN };
 
 /* What the replica says of the federation and of this node. */

@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 #include "lib/mem.h"
 
-#define STORE_VERSION "restante replica 1"
+#define STORE_VERSION "restante replica 2"
 
 static _Thread_local char store_error[1024];
 

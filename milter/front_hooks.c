@@ -4,9 +4,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/log.h"
 #include "milter/events.h"
+#include "milter/settings.h"
 
 bool front_is_reentry(const struct front *front, const char *daemon_name)
 {
@@ -93,6 +95,37 @@ static void hook_route(void *context, const char *recipient, struct route *route
 	route_r->reason = error;
 }
 
+/* 1, or -1. Without a protocol it is SMTP; without a word about TLS, TLS where it is offered. */
+static int target_of(const struct replica_release *release, struct release_target *target_r,
+	const char **error_r)
+{
+	bool lmtp = strcasecmp(release->protocol, "lmtp") == 0;
+	int tls = *release->tls ? settings_tls_mode(release->tls) : RELEASE_TLS_MAY;
+
+	if (!lmtp && *release->protocol && strcasecmp(release->protocol, "smtp") != 0) {
+		*error_r = "the protocol is neither smtp nor lmtp";
+		return -1;
+	}
+	if (tls < 0) {
+		*error_r = "TLS is none of none, may, encrypt and verify";
+		return -1;
+	}
+	target_r->tls = (enum release_tls)tls;
+	snprintf(target_r->listener, sizeof target_r->listener, "%s:%s", lmtp ? "lmtp" : "smtp",
+		release->address);
+	return 1;
+}
+
+static int hook_straight(
+	void *context, const char *system, struct release_target *target_r, const char **error_r)
+{
+	struct replica_release release;
+
+	if (!replica_system_release(((struct front *)context)->replica, system, &release))
+		return 0;
+	return target_of(&release, target_r, error_r);
+}
+
 static void hook_unclear(void *context, const char *physical)
 {
 	lateness_unclear(((struct front *)context)->lateness, physical);
@@ -122,6 +155,7 @@ struct release_hooks front_release_hooks(struct front *front)
 		.begin = hook_begin,
 		.end = hook_end,
 		.route = hook_route,
+		.straight = hook_straight,
 		.unclear = hook_unclear,
 		.name = hook_name,
 		.known = hook_known,

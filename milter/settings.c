@@ -40,14 +40,14 @@ struct holdq_options settings_holdq(const struct config *config)
 	};
 }
 
-static enum release_tls release_tls(const char *text)
+int settings_tls_mode(const char *text)
 {
 	static const char *const names[] = { "none", "may", "encrypt", "verify" };
 
-	for (size_t i = 0; text != NULL && i < sizeof names / sizeof *names; i++)
+	for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
 		if (strcasecmp(text, names[i]) == 0)
-			return (enum release_tls)i;
-	return RELEASE_TLS_NONE;
+			return i;
+	return -1;
 }
 
 struct release_options settings_release(const struct config *config)
@@ -57,7 +57,7 @@ struct release_options settings_release(const struct config *config)
 	return (struct release_options){
 		.listener = m->release_listener,
 		.hostname = m->hostname,
-		.tls = release_tls(m->release_tls),
+		.tls = (enum release_tls)settings_tls_mode(m->release_tls), /* one of them */
 		.ca_file = or_null(m->release_ca_file),
 		.workers = (unsigned)m->release_workers,
 		.expire_us = m->release_expire,

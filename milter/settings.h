@@ -10,5 +10,7 @@
 struct replica_options settings_replica(const struct config *config);
 struct holdq_options settings_holdq(const struct config *config);
 struct release_options settings_release(const struct config *config);
+/* enum release_tls of its name, -1 where it is none. */
+int settings_tls_mode(const char *text);
 
 #endif

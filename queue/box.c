@@ -77,12 +77,14 @@ static void grow(struct box_table *table)
 
 static void push(struct box_table *table, struct box *box)
 {
+	struct box_line *line = box->line ? box->line : &table->line;
+
 	box->line_next = NULL;
-	if (table->line_tail != NULL)
-		table->line_tail->line_next = box;
+	if (line->tail != NULL)
+		line->tail->line_next = box;
 	else
-		table->line_head = box;
-	table->line_tail = box;
+		line->head = box;
+	line->tail = box;
 }
 
 struct box *box_add(struct box_table *table, const uint8_t *mailbox)
@@ -128,15 +130,17 @@ void box_run(struct box_table *table, struct box *box)
 	push(table, box);
 }
 
-struct box *box_take(struct box_table *table)
+struct box *box_take(struct box_table *table, struct box_line *line)
 {
-	struct box *box = table->line_head;
+	if (line == NULL)
+		line = &table->line;
+	struct box *box = line->head;
 
 	if (box == NULL)
 		return NULL;
-	table->line_head = box->line_next;
-	if (table->line_head == NULL)
-		table->line_tail = NULL;
+	line->head = box->line_next;
+	if (line->head == NULL)
+		line->tail = NULL;
 	box_set(table, box, BOX_RUNNING, INT64_MAX);
 	if (box->woken) {
 		box->cursor = 0;

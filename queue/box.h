@@ -32,6 +32,13 @@ struct box_delay {
 	int64_t mark_us;  /* trouble clock at the last refusal */
 };
 
+struct lane;
+
+/* Mailboxes that wait for a worker, in turn. */
+struct box_line {
+	struct box *head, *tail;
+};
+
 struct box {
 	uint8_t mailbox[ROUTE_UUID_BYTES];
 	enum box_state state;
@@ -40,6 +47,8 @@ struct box {
 	bool stored;    /* while running: there is new mail */
 	bool hurry;     /* while running: an administrator wants everything tried now */
 	/* of the worker while running: */
+	struct lane *lane;         /* where its mail goes, as far as is known; NULL = the MTA */
+	struct box_line *line;     /* that of its lane; NULL = the table's */
 	uint64_t cursor;           /* messages up to here were looked at in this pass */
 	_Atomic uint64_t vanished; /* of them, recipients that are nobody's; others look at it */
 	int64_t pass_us;           /* what the pass cost so far */
@@ -65,7 +74,7 @@ struct box_table {
 	size_t bucket_count; /* a power of two */
 	size_t count;
 	size_t states[BOX_STATES];
-	struct box *line_head, *line_tail;
+	struct box_line line;
 };
 
 void box_table_init(struct box_table *table);
@@ -75,11 +84,13 @@ struct box *box_find(const struct box_table *table, const uint8_t *mailbox);
 struct box *box_add(struct box_table *table, const uint8_t *mailbox); /* runnable, in the line */
 void box_drop(struct box_table *table, struct box *box);              /* a running one; frees it */
 void box_set(struct box_table *table, struct box *box, enum box_state state, int64_t due_us);
-/* To the end of the line; nothing where it is there or running. */
+/* To the end of its line; nothing where it is there or running. */
 void box_run(struct box_table *table, struct box *box);
-/* The first of the line, now running; from the start of its mail where it was woken. NULL = none.
+/*
+ * The first of the line (NULL: of the table's), now running; from the start of its mail where it
+ * was woken. NULL = none.
  */
-struct box *box_take(struct box_table *table);
+struct box *box_take(struct box_table *table, struct box_line *line);
 /* Each in turn: begin with NULL. The table must not change meanwhile, states may. */
 struct box *box_next(const struct box_table *table, const struct box *box);
 

@@ -33,12 +33,19 @@ int keeper_scan(struct release *release)
 	return holdq_each_mailbox(release->queue, know_mailbox, release) == HOLDQ_OK ? 0 : -1;
 }
 
+static bool may_run(struct release *release, const struct box *box, int64_t now_us)
+{
+	if (box->state != BOX_PARKED)
+		return box->due_us <= now_us;
+	return !release->broken && relay_is_open(&release_lane(release, box)->relay, now_us);
+}
+
 /* What one mailbox is due for; the lock is held. */
-static void look_at(struct release *release, struct box *box, int64_t now_us, bool open)
+static void look_at(struct release *release, struct box *box, int64_t now_us)
 {
 	if (release->vanish_wake && box->vanished > 0)
 		release_wake_box(release, box, false);
-	if (box->state == BOX_PARKED ? open : box->due_us <= now_us) {
+	if (may_run(release, box, now_us)) {
 		box_run(&release->table, box);
 		pthread_cond_signal(&release->work);
 	} else if (box->state != BOX_RUNNABLE && box->state != BOX_RUNNING &&
@@ -49,16 +56,17 @@ static void look_at(struct release *release, struct box *box, int64_t now_us, bo
 
 static void look_at_all(struct release *release, int64_t now_us)
 {
-	bool open = relay_is_open(&release->relay, now_us) && !release->broken;
-
 	release->earliest_us = INT64_MAX;
 	for (struct box *box = box_next(&release->table, NULL); box != NULL;
 		box = box_next(&release->table, box))
-		look_at(release, box, now_us, open);
+		look_at(release, box, now_us);
 	release->vanish_wake = false;
-	if (release->table.states[BOX_PARKED] > 0 && release->relay.trouble &&
-		!release->relay.probing && release->relay.next_us < release->earliest_us)
-		release->earliest_us = release->relay.next_us;
+	for (struct lane *lane = release->lanes; lane != NULL; lane = lane->next) {
+		const struct relay *relay = &lane->relay;
+		if (release->table.states[BOX_PARKED] > 0 && relay->trouble && !relay->probing &&
+			relay->next_us < release->earliest_us)
+			release->earliest_us = relay->next_us;
+	}
 }
 
 /* --- delay notices ------------------------------------------------------------------------ */
@@ -115,6 +123,7 @@ static void tell(
 		.message = message,
 		.kind = NOTICE_DELAYED,
 		.recipients = told,
+		.remote = "",
 		.count = list_told(message, told),
 	};
 	struct str content = STR_INIT;

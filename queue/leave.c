@@ -58,6 +58,7 @@ static enum holdq_result take_off(const struct leaving *leaving, const struct jo
 		.kind = leaving->kind,
 		.recipients = leaving->told,
 		.count = leaving->told_count,
+		.remote = lane_remote(job->worker->lane),
 	};
 	struct str content = STR_INIT;
 	struct holdq_notice notice;

@@ -1,100 +1,36 @@
-#include "queue/release.h"
-
-#include <string.h>
-
+/* Start, stop, and what happens to the release as a whole. */
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "lib/tls.h"
 #include "queue/release_core.h"
 
-#define TIMEOUT_US (300 * CLOCK_SECOND)
-#define VANISH_US  (200 * CLOCK_MS) /* wakes come in crowds */
-#define STOP_US    (30 * CLOCK_SECOND)
+#define VANISH_US (200 * CLOCK_MS) /* wakes come in crowds */
 
-/* --- options ----------------------------------------------------------------------------- */
+/* --- the MTA's listener ----------------------------------------------------------------- */
 
-static void settings_free(struct settings *settings)
+struct lane *release_lane(const struct release *release, const struct box *box)
 {
-	endpoint_clear(&settings->smtp.endpoint);
-	tls_context_free(&settings->smtp.tls);
-	mem_free(&settings->listener);
-	mem_free(&settings->hostname);
-	mem_free(&settings->ca_file);
-	mem_free(&settings);
+	return box->lane ? box->lane : release->mta;
 }
 
-static int make_tls(
-	struct settings *settings, const struct release_options *options, const char **error_r)
+/* The lock is held. Trouble with the one before does not count towards expiry now, either. */
+static int set_mta(
+	struct release *release, const struct release_options *options, const char **error_r)
 {
-	const struct tls_options tls = {
-		.ca_file = settings->ca_file && settings->ca_file[0] ? settings->ca_file : NULL,
-		.verify = options->tls == RELEASE_TLS_VERIFY,
-	};
+	struct lane *before = release->mta;
+	struct lane *lane = lane_get(&release->lanes, options->listener, options->tls, error_r);
+	int64_t now = clock_mono_us();
 
-	if (options->tls == RELEASE_TLS_NONE)
-		return 0;
-	settings->smtp.tls_required = options->tls != RELEASE_TLS_MAY;
-	settings->smtp.tls = tls_context_new(&tls, error_r);
-	return settings->smtp.tls ? 0 : -1;
-}
-
-static unsigned bounded_workers(unsigned workers)
-{
-	if (workers < 1)
-		return 1;
-	return workers < RELEASE_WORKERS_MAX ? workers : RELEASE_WORKERS_MAX;
-}
-
-static void copy_times(struct settings *settings, const struct release_options *options)
-{
-	settings->expire_us = options->expire_us;
-	settings->delay_notice_us = options->delay_notice_us;
-	settings->retry_min_us = options->retry_min_us > 0 ? options->retry_min_us : CLOCK_SECOND;
-	settings->retry_max_us = options->retry_max_us > settings->retry_min_us
-					 ? options->retry_max_us
-					 : settings->retry_min_us;
-	settings->stop_us = options->stop_us > 0 ? options->stop_us : STOP_US;
-	settings->smtp.timeout_us = options->timeout_us > 0 ? options->timeout_us : TIMEOUT_US;
-}
-
-static struct settings *settings_new(const struct release_options *options, const char **error_r)
-{
-	struct settings *settings = mem_zalloc(sizeof *settings);
-	struct endpoint *endpoint = &settings->smtp.endpoint;
-
-	settings->users = 1;
-	settings->listener = mem_strdup(options->listener ? options->listener : "");
-	settings->hostname = mem_strdup(options->hostname ? options->hostname : "localhost");
-	settings->ca_file = mem_strdup(options->ca_file);
-	settings->workers = bounded_workers(options->workers);
-	copy_times(settings, options);
-	if (endpoint_parse(settings->listener, endpoint, error_r) < 0 ||
-		make_tls(settings, options, error_r) < 0) {
-		settings_free(settings);
-		return NULL;
+	if (lane == NULL)
+		return -1;
+	if (before != lane) {
+		int64_t past = relay_clock(&before->relay, now);
+		if (relay_clock(&lane->relay, now) < past)
+			lane->relay.past_us = past;
+		relay_try_now(&lane->relay, now);
 	}
-	settings->remote = endpoint->path ? "localhost" : endpoint->host;
-	settings->smtp.hostname = settings->hostname;
-	return settings;
-}
-
-struct settings *settings_hold(struct release *release)
-{
-	release->settings->users++;
-	return release->settings;
-}
-
-void settings_drop(struct release *release, struct settings **settings)
-{
-	if (*settings == NULL)
-		return;
-	pthread_mutex_lock(&release->lock);
-	bool last = --(*settings)->users == 0;
-	pthread_mutex_unlock(&release->lock);
-	if (last)
-		settings_free(*settings);
-	*settings = NULL;
+	release->mta = lane;
+	return 0;
 }
 
 /* --- start and stop ---------------------------------------------------------------------- */
@@ -108,10 +44,28 @@ static void stored(void *context, const uint8_t *mailbox)
 	pthread_mutex_unlock(&release->lock);
 }
 
-/* As many threads as are wanted; those there are too many rest. */
-static int make_workers(struct release *release)
+/* Each destination has workers of its own, or one that does not answer would have them all. */
+unsigned release_wanted_each(const struct release *release)
 {
-	while (release->worker_count < release->settings->workers) {
+	unsigned lanes = (unsigned)lanes_count(release->lanes);
+	unsigned share = RELEASE_WORKERS_MAX / lanes;
+
+	if (share < 1)
+		share = 1;
+	return release->settings->workers < share ? release->settings->workers : share;
+}
+
+unsigned release_wanted(const struct release *release)
+{
+	unsigned all = release_wanted_each(release) * (unsigned)lanes_count(release->lanes);
+
+	return all < RELEASE_WORKERS_MAX ? all : RELEASE_WORKERS_MAX;
+}
+
+/* Those there are too many rest. */
+int release_make_workers(struct release *release)
+{
+	while (!release->stop && release->worker_count < release_wanted(release)) {
 		struct worker *worker = mem_zalloc(sizeof *worker);
 		worker->release = release;
 		worker->index = release->worker_count;
@@ -127,14 +81,15 @@ static int make_workers(struct release *release)
 	return 0;
 }
 
-static struct release *release_new(
-	struct holdq *queue, const struct release_hooks *hooks, struct settings *settings)
+static struct release *release_new(struct holdq *queue, const struct release_hooks *hooks,
+	struct settings *settings, struct lane *mta)
 {
 	struct release *release = mem_zalloc(sizeof *release);
 
 	release->queue = queue;
 	release->hooks = *hooks;
 	release->settings = settings;
+	release->lanes = release->mta = mta;
 	release->started_us = clock_wall_us();
 	pthread_mutex_init(&release->lock, NULL);
 	pthread_mutex_init(&release->record, NULL);
@@ -148,6 +103,7 @@ static struct release *release_new(
 static void release_free(struct release *release)
 {
 	box_table_clear(&release->table);
+	lanes_free(&release->lanes);
 	settings_drop(release, &release->settings);
 	pthread_cond_destroy(&release->quiet);
 	pthread_cond_destroy(&release->tick);
@@ -161,7 +117,7 @@ static int start_threads(struct release *release, const char **error_r)
 {
 	release->keeper_made = pthread_create(&release->keeper, NULL, keeper_main, release) == 0;
 	pthread_mutex_lock(&release->lock);
-	int done = release->keeper_made ? make_workers(release) : -1;
+	int done = release->keeper_made ? release_make_workers(release) : -1;
 	pthread_mutex_unlock(&release->lock);
 	if (done < 0)
 		*error_r = "cannot start threads";
@@ -171,11 +127,16 @@ static int start_threads(struct release *release, const char **error_r)
 struct release *release_start(struct holdq *queue, const struct release_options *options,
 	const struct release_hooks *hooks, const char **error_r)
 {
-	struct settings *settings = settings_new(options, error_r);
+	struct lane *mta = NULL;
+	struct settings *settings = NULL;
 
-	if (settings == NULL)
+	if (lane_get(&mta, options->listener, options->tls, error_r) != NULL)
+		settings = settings_new(options, error_r);
+	if (settings == NULL) {
+		lanes_free(&mta);
 		return NULL;
-	struct release *release = release_new(queue, hooks, settings);
+	}
+	struct release *release = release_new(queue, hooks, settings, mta);
 	holdq_observe(queue, stored, release);
 	int done = keeper_scan(release);
 	if (done < 0)
@@ -235,19 +196,18 @@ void release_stop(struct release **release_p)
 
 void release_configure(struct release *release, const struct release_options *options)
 {
-	const char *error;
-	struct settings *fresh = settings_new(options, &error);
+	const char *error = NULL;
+	struct settings *old = settings_new(options, &error);
 
-	if (fresh == NULL) {
-		log_error("release", "the new options are not taken over: %s", error);
-		return;
-	}
 	pthread_mutex_lock(&release->lock);
-	struct settings *old = release->settings;
-	release->settings = fresh;
-	if (strcmp(old->listener, fresh->listener) != 0)
-		relay_try_now(&release->relay, clock_mono_us());
-	if (make_workers(release) < 0)
+	if (old != NULL && set_mta(release, options, &error) == 0) {
+		struct settings *fresh = old;
+		old = release->settings;
+		release->settings = fresh;
+	}
+	if (error != NULL)
+		log_error("release", "the new options are not taken over: %s", error);
+	if (release_make_workers(release) < 0)
 		log_warning("release", "cannot start more workers");
 	release_due(release, 0);
 	pthread_cond_broadcast(&release->quiet);
@@ -297,95 +257,8 @@ void release_retry_now(struct release *release, const uint8_t *mailbox)
 	for (struct box *b = mailbox ? NULL : box_next(&release->table, NULL); b != NULL;
 		b = box_next(&release->table, b))
 		retry_box(release, b);
-	relay_try_now(&release->relay, clock_mono_us());
+	for (struct lane *lane = release->lanes; lane != NULL; lane = lane->next)
+		relay_try_now(&lane->relay, clock_mono_us());
 	release_due(release, 0);
 	pthread_mutex_unlock(&release->lock);
-}
-
-/* --- state ------------------------------------------------------------------------------- */
-
-bool release_busy(struct release *release)
-{
-	bool busy = false;
-
-	pthread_mutex_lock(&release->lock);
-	for (unsigned i = 0; i < release->worker_count; i++)
-		busy = busy || release->workers[i]->transacting;
-	pthread_mutex_unlock(&release->lock);
-	return busy;
-}
-
-void release_totals(struct release *release, struct release_totals *totals_r)
-{
-	pthread_mutex_lock(&release->lock);
-	*totals_r = (struct release_totals){
-		.delivered = atomic_load(&release->delivered),
-		.deferred = atomic_load(&release->deferred),
-		.bounced = atomic_load(&release->bounced),
-		.expired = atomic_load(&release->expired),
-		.connections = release->connections,
-		.workers_busy = release->busy,
-		.listener_trouble = release->relay.trouble,
-		.trouble_since_us = release->relay.trouble ? release->trouble_wall_us : 0,
-	};
-	pthread_mutex_unlock(&release->lock);
-}
-
-static void count_mailboxes(struct release *release, size_t *states_r, size_t *vanished_r)
-{
-	*vanished_r = 0;
-	pthread_mutex_lock(&release->lock);
-	memcpy(states_r, release->table.states, sizeof release->table.states);
-	for (const struct box *box = box_next(&release->table, NULL); box != NULL;
-		box = box_next(&release->table, box))
-		*vanished_r += box->state == BOX_RESTING && box->vanished > 0;
-	pthread_mutex_unlock(&release->lock);
-}
-
-const char *release_waits(struct release *release, const uint8_t *mailbox)
-{
-	static const char *const names[BOX_STATES] = { "due", "due", "held", "undecided", "delayed",
-		"listener", "delayed" };
-	const char *name = "";
-
-	pthread_mutex_lock(&release->lock);
-	const struct box *box = box_find(&release->table, mailbox);
-	if (box != NULL)
-		name = box->state == BOX_RESTING && box->vanished > 0 ? "vanished"
-								      : names[box->state];
-	pthread_mutex_unlock(&release->lock);
-	return name;
-}
-
-static struct json *mailboxes_json(struct release *release)
-{
-	static const char *const names[BOX_STATES] = { "runnable", "running", "held", "undecided",
-		"delayed", "parked", "resting" };
-	size_t states[BOX_STATES], vanished;
-	struct json *object = json_new_object();
-
-	count_mailboxes(release, states, &vanished);
-	for (int i = 0; i < BOX_STATES; i++)
-		json_set_int(object, names[i], (int64_t)states[i]);
-	json_set_int(object, "vanished", (int64_t)vanished);
-	return object;
-}
-
-void release_status(struct release *release, struct json *object)
-{
-	struct release_totals totals;
-	char since[32];
-
-	release_totals(release, &totals);
-	json_set_int(object, "delivered", (int64_t)totals.delivered);
-	json_set_int(object, "deferred", (int64_t)totals.deferred);
-	json_set_int(object, "bounced", (int64_t)totals.bounced);
-	json_set_int(object, "expired", (int64_t)totals.expired);
-	json_set_int(object, "connections", totals.connections);
-	json_set_int(object, "workers_busy", totals.workers_busy);
-	json_set_bool(object, "listener_trouble", totals.listener_trouble);
-	if (totals.listener_trouble)
-		json_set_string(object, "trouble_since",
-			clock_generalized(since, sizeof since, totals.trouble_since_us));
-	json_set(object, "mailboxes", mailboxes_json(release));
 }

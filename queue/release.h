@@ -13,6 +13,16 @@
 #include "lib/route.h"
 #include "queue/holdq.h"
 
+enum release_tls { RELEASE_TLS_NONE, RELEASE_TLS_MAY, RELEASE_TLS_ENCRYPT, RELEASE_TLS_VERIFY };
+
+#define RELEASE_LISTENER_MAX 320
+
+/* Where the mail of a system goes, past the MTA. */
+struct release_target {
+	char listener[RELEASE_LISTENER_MAX]; /* as in struct release_options */
+	enum release_tls tls;
+};
+
 /* How the release asks the outside; all called from worker threads. */
 struct release_hooks {
 	void *context;
@@ -20,6 +30,10 @@ struct release_hooks {
 	uint64_t (*begin)(void *context);
 	void (*end)(void *context, uint64_t token);
 	void (*route)(void *context, const char *recipient, struct route *route_r);
+	/* 1: straight to the target; 0: through the MTA; -1: its entry is wrong, *error_r says how
+	 * (static text). NULL: through the MTA always. */
+	int (*straight)(void *context, const char *system, struct release_target *target_r,
+		const char **error_r);
 	/* A transaction whose outcome is unknown (connection lost after the final dot): the MTA may
 	 * yet queue mail for this physical address. */
 	void (*unclear)(void *context, const char *physical);
@@ -30,8 +44,6 @@ struct release_hooks {
 	/* The store is unusable: nothing is released until the process starts again. Quick. */
 	void (*broken)(void *context, const char *reason);
 };
-
-enum release_tls { RELEASE_TLS_NONE, RELEASE_TLS_MAY, RELEASE_TLS_ENCRYPT, RELEASE_TLS_VERIFY };
 
 struct release_options {
 	const char *listener; /* "smtp:host:port", "lmtp:host:port", "smtp:unix:/path",

@@ -7,6 +7,7 @@
 
 #include "lib/address.h"
 #include "queue/box.h"
+#include "queue/lane.h"
 #include "queue/notice.h"
 #include "queue/relay.h"
 #include "queue/release.h"
@@ -19,11 +20,11 @@
 /* One generation of the options; counted, the last user frees. */
 struct settings {
 	unsigned users; /* under the release's lock */
-	char *listener, *hostname, *ca_file;
-	const char *remote; /* its name in notices */
-	struct smtp_settings smtp;
+	char *hostname, *ca_file;
+	struct tls_context *tls[2]; /* that checks nothing, that verifies; under the release's lock,
+				       made when one is needed */
 	unsigned workers;
-	int64_t expire_us, delay_notice_us, retry_min_us, retry_max_us, stop_us;
+	int64_t expire_us, delay_notice_us, retry_min_us, retry_max_us, stop_us, timeout_us;
 };
 
 /* How a message, or a turn of a mailbox, ended. */
@@ -68,8 +69,9 @@ struct job {
 	struct smtp_recipient targets[SMTP_RCPT_MAX];
 	char addresses[SMTP_RCPT_MAX][ADDRESS_MAX + 1];
 	size_t target_count;
-	bool kept; /* the connection had served before: its end is no news */
-	bool dsn;  /* the listener announces DSN: it reports success itself */
+	struct lane *lane; /* where the targets are */
+	bool kept;         /* the connection had served before: its end is no news */
+	bool dsn;          /* the listener announces DSN: it reports success itself */
 	bool content_failed;
 	bool delayed;       /* the message steps aside */
 	const char *reason; /* of the last route that did not send */
@@ -80,11 +82,13 @@ struct worker {
 	pthread_t thread;
 	unsigned index;
 	struct smtp *smtp;
+	struct lane *lane;         /* of the session, open or tried last; NULL = none yet */
 	struct settings *settings; /* of the session and the turn */
+	unsigned *turn;            /* where this turn is counted as busy */
 	int64_t idle_until_us;
-	bool connected;   /* counted in release->connections */
-	bool probe;       /* has the right to try a listener in trouble */
-	bool transacting; /* under the lock: between look-up and answer */
+	bool connected;     /* counted in lane->connections */
+	struct lane *probe; /* has the right to try this one, which is in trouble */
+	bool transacting;   /* under the lock: between look-up and answer */
 	struct job job;
 };
 
@@ -97,17 +101,17 @@ struct release {
 	pthread_cond_t quiet; /* a worker has gone */
 	struct settings *settings;
 	struct box_table table;
-	int64_t started_us; /* wall */
-	struct relay relay;
-	int64_t trouble_wall_us;
-	int64_t earliest_us; /* monotonic: no mailbox is due before */
-	bool vanish_wake;    /* look again for recipients that were nobody's */
+	int64_t started_us;       /* wall */
+	struct lane *lanes, *mta; /* all of them; the MTA's own among them */
+	int64_t earliest_us;      /* monotonic: no mailbox is due before */
+	int64_t wrong_told_us;    /* monotonic: of a system's entry, 0 = never */
+	bool vanish_wake;         /* look again for recipients that were nobody's */
 	atomic_bool stop;
 	bool broken;            /* the store is: nothing more is sent */
 	pthread_mutex_t record; /* read, change and write back of a recipient's record */
 	struct worker *workers[RELEASE_WORKERS_MAX];
 	unsigned worker_count, running; /* threads made, threads not gone yet */
-	unsigned busy, connections;
+	unsigned busy, mta_busy;        /* all; those with a mailbox for the MTA */
 	pthread_t keeper;
 	bool keeper_made;
 	uint64_t told_after; /* of the keeper: delay notices are done up to this message */
@@ -116,8 +120,26 @@ struct release {
 
 /* worker.c */
 void *worker_main(void *context);
+
+/* release_settings.c */
+/* NULL with *error_r. */
+struct settings *settings_new(const struct release_options *options, const char **error_r);
 struct settings *settings_hold(struct release *release);                 /* the lock is held */
 void settings_drop(struct release *release, struct settings **settings); /* it is not */
+/* NULL in *tls_r: in clear text. -1 with *error_r. The lock is not held. */
+int settings_tls(struct release *release, struct settings *settings, enum release_tls mode,
+	struct tls_context **tls_r, const char **error_r);
+
+/* release.c */
+/* Where the mailbox's mail goes, as far as is known; the lock is held. */
+struct lane *release_lane(const struct release *release, const struct box *box);
+/* As many threads as the destinations need; -1: not all can be started. The lock is held. */
+int release_make_workers(struct release *release);
+/* As many are wanted, and as many may be at one destination. The lock is held. */
+unsigned release_wanted(const struct release *release);
+unsigned release_wanted_each(const struct release *release);
+
+/* worker.c */
 /* Makes a mailbox start over; by_name: even one that was refused. The lock is held. */
 void release_wake_box(struct release *release, struct box *box, bool by_name);
 void release_stored(struct release *release, const uint8_t *mailbox); /* new mail; lock held */
@@ -126,6 +148,16 @@ void release_due(struct release *release, int64_t due_us); /* lock held */
 
 /* job.c */
 enum step job_run(struct worker *worker, struct box *box, uint64_t id);
+
+/* job_route.c */
+/* Whether that mailbox is where notices to senders are. */
+bool job_is_notices(const uint8_t *mailbox);
+/* The fate of each recipient; lane, targets and reason of the job. */
+void job_route(struct job *job);
+
+/* job_send.c */
+/* STEP_NEXT: every target has its answer, or there is none. */
+enum step job_send(struct job *job);
 
 /* settle.c */
 enum step job_settle(struct job *job);
@@ -149,6 +181,7 @@ struct report {
 	enum notice_kind kind;
 	struct notice_recipient *recipients;
 	size_t count;
+	const char *remote; /* who refused or took it, "" = nobody yet */
 	int64_t until_us;
 };
 /* content is the caller's; notice_r points into it and the message. */

@@ -31,7 +31,7 @@ void report_write(const struct report *report, struct str *content, struct holdq
 	struct notice notice = {
 		.kind = report->kind,
 		.hostname = report->settings->hostname,
-		.remote = report->kind == NOTICE_DELAYED ? "" : report->settings->remote,
+		.remote = report->remote,
 		.envelope = &report->message->envelope,
 		.recipients = report->recipients,
 		.count = report->count,

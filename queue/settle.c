@@ -100,7 +100,7 @@ static int64_t trouble_clock_now(const struct settling *s)
 	struct release *release = s->job->worker->release;
 
 	pthread_mutex_lock(&release->lock);
-	int64_t clock = relay_clock(&release->relay, s->now_us);
+	int64_t clock = relay_clock(&release_lane(release, s->job->box)->relay, s->now_us);
 	pthread_mutex_unlock(&release->lock);
 	return clock;
 }
@@ -238,8 +238,7 @@ static void begin(struct settling *s)
 		job->box->began_us = s->wall_us;
 		job->box->mark_us = trouble_clock_now(s);
 	}
-	leaving_init(&s->done,
-		job->worker->settings->smtp.endpoint.lmtp ? NOTICE_DELIVERED : NOTICE_RELAYED,
+	leaving_init(&s->done, job->worker->lane->endpoint.lmtp ? NOTICE_DELIVERED : NOTICE_RELAYED,
 		job->count);
 	leaving_init(&s->failed, NOTICE_FAILED, job->count);
 }

@@ -17,44 +17,46 @@ void release_text(const struct reply *reply, char *text_r, size_t size)
 void trouble_found(struct worker *worker, const struct answer *answer)
 {
 	struct release *release = worker->release;
+	struct lane *lane = worker->lane;
 	const struct settings *settings = worker->settings;
 	char text[RELEASE_VALUE];
 
 	pthread_mutex_lock(&release->lock);
 	int64_t now = clock_mono_us();
 	bool began =
-		relay_failed(&release->relay, now, settings->retry_min_us, settings->retry_max_us);
+		relay_failed(&lane->relay, now, settings->retry_min_us, settings->retry_max_us);
 	if (began)
-		release->trouble_wall_us = clock_wall_us();
-	int64_t wait = release->relay.next_us - now;
-	worker->probe = false;
-	release_due(release, release->relay.next_us);
+		lane->trouble_wall_us = clock_wall_us();
+	int64_t wait = lane->relay.next_us - now;
+	worker->probe = NULL;
+	release_due(release, lane->relay.next_us);
 	pthread_mutex_unlock(&release->lock);
 	release_text(&answer->reply, text, sizeof text);
 	(began ? log_error : log_warning)("release",
 		"the listener %s, everything for it waits listener=%s stage=\"%s\" reply=\"%s\" "
 		"next_try=%.1fs",
-		began ? "is in trouble" : "is still in trouble", settings->listener,
+		began ? "is in trouble" : "is still in trouble", lane->listener,
 		stage_name(answer->stage), text, (double)wait / 1e6);
 }
 
 void trouble_over(struct worker *worker)
 {
 	struct release *release = worker->release;
+	struct lane *lane = worker->lane;
 	char span[32];
 
 	pthread_mutex_lock(&release->lock);
-	int64_t now = clock_mono_us(), since = release->relay.since_us;
-	bool ended = relay_fine(&release->relay, now);
-	worker->probe = false;
+	int64_t now = clock_mono_us(), since = lane->relay.since_us;
+	bool ended = relay_fine(&lane->relay, now);
+	worker->probe = NULL;
 	if (ended) {
-		release->trouble_wall_us = 0;
+		lane->trouble_wall_us = 0;
 		release_due(release, now);
 	}
 	pthread_mutex_unlock(&release->lock);
 	if (ended)
 		log_info("release", "the listener works again listener=%s after=\"%s\"",
-			worker->settings->listener, clock_human(span, sizeof span, now - since));
+			lane->listener, clock_human(span, sizeof span, now - since));
 }
 
 static uint64_t mailbox_key(const uint8_t *mailbox)
@@ -73,8 +75,8 @@ void trouble_suspected(struct job *job, const struct answer *answer, bool by_mai
 		by_mailbox && !job->is_notice ? mailbox_key(job->box->mailbox) : job->message->id;
 
 	pthread_mutex_lock(&release->lock);
-	bool trouble = relay_suspect(&release->relay, key);
+	bool trouble = relay_suspect(&job->worker->lane->relay, key);
 	pthread_mutex_unlock(&release->lock);
-	if (trouble || job->worker->probe)
+	if (trouble || job->worker->probe != NULL)
 		trouble_found(job->worker, answer);
 }

@@ -76,9 +76,9 @@ void release_wake_box(struct release *release, struct box *box, bool by_name)
 	}
 	if (box->state == BOX_DELAYED && !by_name)
 		return;
+	/* A parked one may go elsewhere now, which can be told without its listener. */
 	box->woken = true;
-	if (box->state != BOX_PARKED)
-		run(release, box);
+	run(release, box);
 }
 
 /* --- end of a turn ----------------------------------------------------------------------- */
@@ -120,13 +120,14 @@ static void finish(struct worker *worker, struct box *box, enum step step)
 {
 	struct release *release = worker->release;
 	const struct settings *settings = worker->settings;
+	const struct relay *relay = &release_lane(release, box)->relay;
 	int64_t now = clock_mono_us();
 
 	if (box->hurry)
 		release_hurry(box, now);
 	if (step == STEP_PARK) {
 		put_aside(release, box, BOX_PARKED, INT64_MAX);
-		release_due(release, release->relay.trouble ? release->relay.next_us : now);
+		release_due(release, relay->trouble ? relay->next_us : now);
 	} else if (step == STEP_BROKEN) {
 		say_broken(release);
 		put_aside(release, box, BOX_PARKED, INT64_MAX);
@@ -263,7 +264,8 @@ static void close_session(struct worker *worker)
 
 	smtp_quit(worker->smtp);
 	pthread_mutex_lock(&release->lock);
-	release->connections -= worker->connected ? 1 : 0;
+	if (worker->connected)
+		worker->lane->connections--;
 	worker->connected = false;
 	pthread_mutex_unlock(&release->lock);
 }
@@ -294,9 +296,10 @@ static void serve(struct worker *worker, struct box *box)
 	worker->idle_until_us = clock_mono_us() + IDLE_US;
 	pthread_mutex_lock(&release->lock);
 	release->busy--;
-	if (worker->probe) {
-		relay_let_go(&release->relay);
-		worker->probe = false;
+	--*worker->turn;
+	if (worker->probe != NULL) {
+		relay_let_go(&worker->probe->relay);
+		worker->probe = NULL;
 		release_due(release, clock_mono_us());
 	}
 	finish(worker, box, step);
@@ -318,6 +321,37 @@ static void idle(struct worker *worker, bool wanted)
 	}
 }
 
+/* lane NULL: of the MTA. */
+static struct box *take_from(struct worker *worker, struct lane *lane)
+{
+	struct release *release = worker->release;
+	unsigned *busy = lane ? &lane->busy : &release->mta_busy;
+
+	if (*busy >= release_wanted_each(release))
+		return NULL;
+	struct box *box = box_take(&release->table, lane ? &lane->line : NULL);
+	if (box == NULL)
+		return NULL;
+	++*busy;
+	worker->turn = busy;
+	return box;
+}
+
+/* First where the session leads, which spares a new one. */
+static struct box *next_box(struct worker *worker)
+{
+	struct release *release = worker->release;
+	struct box *box = NULL;
+
+	if (worker->lane != NULL && worker->lane != release->mta)
+		box = take_from(worker, worker->lane);
+	if (box == NULL)
+		box = take_from(worker, NULL);
+	for (struct lane *lane = release->lanes; lane != NULL && box == NULL; lane = lane->next)
+		box = take_from(worker, lane);
+	return box;
+}
+
 void *worker_main(void *context)
 {
 	struct worker *worker = context;
@@ -325,8 +359,8 @@ void *worker_main(void *context)
 
 	pthread_mutex_lock(&release->lock);
 	while (!release->stop) {
-		bool wanted = worker->index < release->settings->workers && !release->broken;
-		struct box *box = wanted ? box_take(&release->table) : NULL;
+		bool wanted = worker->index < release_wanted(release) && !release->broken;
+		struct box *box = wanted ? next_box(worker) : NULL;
 		if (box != NULL)
 			serve(worker, box);
 		else

@@ -8,12 +8,14 @@ from cpugroup import memory_kb, reset_peak
 from load import send
 from rounds import alternate, column, progress, ratios
 from lab.process import wait_for
+from lab.slapd import BASE
 
 # ext4 passes over inodes that were freed less than 5 s ago, and looks at each of them again for every
 # new file. Mail that Restante holds leaves many (the MTA drops its queue file), mail that Postfix
 # holds leaves none, and neither is released in the very moment it came: so both wait that long.
 SETTLE = 6
 MOVERS = [tree.dn_of(f"m-{number}") for number in range(100)]
+SYSTEMS = ["cn=%s,ou=systems,cn=restante,%s" % (name, BASE) for name in ("S1", "S2")]
 ADDRESSES = 5000  # of the movers; each gets a message in turn
 
 
@@ -104,6 +106,27 @@ def hold(bed, options):
                          goal=">= 0.9"))
         rows.append(_row(key + "-cpu", "CPU per message " + what, samples, (key, "cpu"), "ms", 2))
     return rows
+
+
+def straight(bed, options):
+    """Release past the MTA: the sink is the backend."""
+    count = options.messages or (500 if options.quick else ADDRESSES)
+    mover = Mover(bed, "a", count)
+
+    def past_the_mta():
+        bed.set_release(SYSTEMS, f"127.0.0.1:{bed.sink.port}")
+        try:
+            return mover()
+        finally:
+            bed.set_release(SYSTEMS, None)
+
+    samples = alternate({"restante": past_the_mta, "postfix": PostfixHold(bed, count)},
+                        options.rounds, label="release straight to the backend")
+    what = (f"release of 100 mailboxes, {count:,} messages, straight to the sink: "
+            "Restante / postsuper -r ALL")
+    return [_row("straight", "messages per second " + what, samples, ("release", "rate"), "msg/s",
+                 goal=">= 1.5"),
+            _row("straight-cpu", "CPU per message " + what, samples, ("release", "cpu"), "ms", 2)]
 
 
 def _fill(bed, letter, wanted):

@@ -265,6 +265,12 @@ class Testbed:
             changes.append("\n".join(lines) + "\n")
         self.slapd.modify("\n".join(changes), who="root")
 
+    def set_release(self, dns, address):
+        """Where these systems take released mail, by SMTP; None: through the MTA."""
+        for dn in dns:
+            self.slapd.replace(dn, who="root", restanteReleaseAddress=address,
+                               restanteReleaseTLS="none" if address else None)
+
     def wait_verdict(self, address, verdict, letters="ab"):
         """Until the milters would do that with mail for the address."""
         for letter in letters:

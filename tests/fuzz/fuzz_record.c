@@ -42,6 +42,11 @@ static void check_same(const struct record *one, const struct record *other)
 	FUZZ_CHECK(one->fault == other->fault && strcmp(one->physical, other->physical) == 0);
 	FUZZ_CHECK(strcmp(one->csn, other->csn) == 0 && strcmp(one->name, other->name) == 0);
 	FUZZ_CHECK(fuzz_same(&one->dn, &other->dn) && fuzz_same(&one->keys, &other->keys));
+	if (one->kind != RECORD_SYSTEM)
+		return;
+	FUZZ_CHECK(strcmp(one->release, other->release) == 0);
+	FUZZ_CHECK(strcmp(one->protocol, other->protocol) == 0);
+	FUZZ_CHECK(strcmp(one->tls, other->tls) == 0);
 }
 
 static void check_entry(const struct record *record)

@@ -215,7 +215,7 @@ static void test_boxes(void **state)
 	}
 	assert_int_equal(table.states[BOX_RUNNABLE], many);
 	for (uint32_t i = 0; i < many; i++) { /* first come, first served */
-		struct box *box = box_take(&table);
+		struct box *box = box_take(&table, NULL);
 		uuid_of(i, uuid);
 		assert_ptr_equal(box, box_find(&table, uuid));
 		if (i % 2)
@@ -223,7 +223,7 @@ static void test_boxes(void **state)
 		else
 			box_set(&table, box, BOX_HELD, INT64_MAX);
 	}
-	assert_null(box_take(&table));
+	assert_null(box_take(&table, NULL));
 	size_t count = 0;
 	for (struct box *box = box_next(&table, NULL); box; box = box_next(&table, box))
 		count++;

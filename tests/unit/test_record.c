@@ -149,6 +149,41 @@ static void test_code(void **state)
 	record_free(&back);
 }
 
+static void test_system(void **state)
+{
+	struct record r = { .kind = RECORD_NONE }, back = { .kind = RECORD_NONE };
+	struct str bytes = STR_INIT;
+	char longest[REPLICA_RELEASE_MAX + 2];
+	const char *error;
+
+	(void)state;
+	memset(longest, 'h', sizeof longest - 1);
+	longest[sizeof longest - 1] = '\0';
+	record_begin(&r, uuid_a, "cn=S2,ou=systems", 16);
+	value(&r, "objectClass", "restanteBackend");
+	value(&r, "entryCSN", CSN);
+	value(&r, "cn", "S2");
+	value(&r, "restanteReleaseAddress", "s2.example.net:24");
+	value(&r, "restanteReleaseProtocol", "LMTP");
+	value(&r, "restanteReleaseTLS", "more than fits here");
+	assert_int_equal(record_finish(&r, &error), 0);
+	record_encode(&r, &bytes);
+	assert_int_equal(record_decode(bytes.data, bytes.len, uuid_a, &back), 0);
+	assert_string_equal(back.name, "S2");
+	assert_string_equal(back.release, "s2.example.net:24");
+	assert_string_equal(back.protocol, "LMTP");
+	assert_string_equal(back.tls, "?"); /* not taken for none */
+	for (size_t cut = 0; cut < bytes.len; cut++)
+		assert_int_equal(record_decode(bytes.data, cut, uuid_a, &back), -1);
+	value(&r, "restanteReleaseAddress", longest);
+	assert_string_equal(r.release, "?");
+	record_begin(&r, uuid_a, "cn=S2,ou=systems", 16);
+	assert_string_equal(r.release, "");
+	str_free(&bytes);
+	record_free(&r);
+	record_free(&back);
+}
+
 static void test_spoiled_bytes(void **state)
 {
 	struct record r = { .kind = RECORD_NONE }, back = { .kind = RECORD_NONE };
@@ -355,9 +390,9 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_mailbox),
 		cmocka_unit_test(test_faults), cmocka_unit_test(test_others),
 		cmocka_unit_test(test_code), cmocka_unit_test(test_spoiled_bytes),
-		cmocka_unit_test(test_claims), cmocka_unit_test(test_tombstones),
-		cmocka_unit_test(test_turned_clocks), cmocka_unit_test(test_sorting),
-		cmocka_unit_test(test_sorting_big_values) };
+		cmocka_unit_test(test_system), cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_tombstones), cmocka_unit_test(test_turned_clocks),
+		cmocka_unit_test(test_sorting), cmocka_unit_test(test_sorting_big_values) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,177 @@
+/* Where the recipients of a message go: which of them, by which lane. */
+#define _GNU_SOURCE
+#include <string.h>
+#include <strings.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "queue/release_core.h"
+
+#define TELL_WRONG_US (60 * CLOCK_SECOND)
+
+bool job_is_notices(const uint8_t *mailbox)
+{
+	return memcmp(mailbox, holdq_notices, ROUTE_UUID_BYTES) == 0;
+}
+
+/* Recipients that lead to one place become one (DESIGN section 4). */
+static void add_target(struct job *job, struct job_recipient *recipient, const char *address)
+{
+	size_t i = 0;
+
+	while (i < job->target_count && strcasecmp(job->addresses[i], address) != 0)
+		i++;
+	if (i == SMTP_RCPT_MAX) {
+		recipient->fate = FATE_LATER;
+		return;
+	}
+	if (i == job->target_count) {
+		size_t len = strnlen(address, ADDRESS_MAX);
+		memcpy(job->addresses[i], address, len);
+		job->addresses[i][len] = '\0';
+		job->targets[i].address = job->addresses[i];
+		job->targets[i].params = recipient->held->params;
+		job->target_count++;
+	}
+	recipient->fate = FATE_SEND;
+	recipient->target = i;
+}
+
+static struct lane *mta_lane(struct release *release)
+{
+	pthread_mutex_lock(&release->lock);
+	struct lane *lane = release->mta;
+	pthread_mutex_unlock(&release->lock);
+	return lane;
+}
+
+/* A notice has one recipient, who may be longer than an address of ours. */
+static void add_sender(struct job *job, struct job_recipient *recipient)
+{
+	job->targets[0].address = recipient->held->address;
+	job->targets[0].params = recipient->held->params;
+	job->lane = mta_lane(job->worker->release);
+	job->target_count = 1;
+	recipient->fate = FATE_SEND;
+	recipient->target = 0;
+}
+
+/*
+ * The mailbox is gone and its address has fallen to the catch-all or to postmaster's: they get what
+ * comes from now on, but what was held for somebody else stays held.
+ */
+static bool fell_through(const struct job *job, const struct route_facts *facts)
+{
+	const struct release_hooks *hooks = &job->worker->release->hooks;
+	const uint8_t *mailbox = job->box->mailbox;
+
+	if (facts->match != MATCH_CATCHALL && facts->match != MATCH_POSTMASTER)
+		return false;
+	return memcmp(facts->uuid, mailbox, ROUTE_UUID_BYTES) != 0 && hooks->known != NULL &&
+	       !hooks->known(hooks->context, mailbox);
+}
+
+static enum fate fate_of(const struct job *job, const struct route *route)
+{
+	const uint8_t *owner = route->facts.uuid;
+	bool other =
+		!job_is_notices(owner) && memcmp(owner, job->box->mailbox, ROUTE_UUID_BYTES) != 0;
+
+	if (fell_through(job, &route->facts))
+		return FATE_NOBODY;
+	switch (route->verdict) {
+	case ROUTE_REWRITE: return FATE_SEND;
+	case ROUTE_HOLD: return other ? FATE_REHOME : FATE_HELD;
+	case ROUTE_DEFER: return other ? FATE_REHOME : FATE_UNDECIDED;
+	case ROUTE_NOBODY:
+	case ROUTE_LEAVE: return FATE_NOBODY;
+	case ROUTE_TRYAGAIN: break;
+	}
+	/* Something about this one address, not about what the mailbox or we know: others go on. */
+	if (route->facts.claims > 1 || route->facts.vanished ||
+		(route->facts.match == MATCH_BARE && route->facts.physical_fault != NULL))
+		return FATE_NOBODY;
+	return FATE_UNDECIDED;
+}
+
+/* The entry is the same for a thousand mailboxes. */
+static void tell_wrong(struct release *release, const char *system, const char *error)
+{
+	char name[RELEASE_VALUE];
+	int64_t now = clock_mono_us();
+
+	pthread_mutex_lock(&release->lock);
+	bool tell = release->wrong_told_us == 0 || now - release->wrong_told_us > TELL_WRONG_US;
+	if (tell)
+		release->wrong_told_us = now;
+	pthread_mutex_unlock(&release->lock);
+	if (tell)
+		log_error("release",
+			"held mail waits, the system's entry does not say where to: %s; see "
+			"restanteReleaseAddress, restanteReleaseProtocol and restanteReleaseTLS "
+			"system=%s",
+			error, log_value(name, sizeof name, system));
+}
+
+static struct lane *lane_to(struct release *release, const char *system, const char **error_r)
+{
+	const struct release_hooks *hooks = &release->hooks;
+	struct release_target target;
+
+	int straight = hooks->straight == NULL
+			       ? 0
+			       : hooks->straight(hooks->context, system, &target, error_r);
+	if (straight <= 0)
+		return straight < 0 ? NULL : mta_lane(release);
+	pthread_mutex_lock(&release->lock);
+	struct lane *lane = lane_get(&release->lanes, target.listener, target.tls, error_r);
+	if (release_make_workers(release) < 0)
+		log_warning("release", "cannot start more workers");
+	pthread_mutex_unlock(&release->lock);
+	return lane;
+}
+
+/* One transaction goes to one place. */
+static bool find_lane(struct job *job, struct job_recipient *recipient, const char *system)
+{
+	const char *error = "";
+	struct lane *lane = lane_to(job->worker->release, system, &error);
+
+	if (lane == NULL) {
+		tell_wrong(job->worker->release, system, error);
+		job->reason = error;
+		recipient->fate = FATE_UNDECIDED;
+		return false;
+	}
+	if (job->lane == NULL)
+		job->lane = lane;
+	if (job->lane != lane)
+		recipient->fate = FATE_LATER;
+	return job->lane == lane;
+}
+
+static void route_one(struct job *job, struct job_recipient *recipient)
+{
+	const struct release_hooks *hooks = &job->worker->release->hooks;
+	struct route route;
+
+	if (job->is_notice) {
+		add_sender(job, recipient);
+		return;
+	}
+	hooks->route(hooks->context, recipient->held->address, &route);
+	recipient->fate = fate_of(job, &route);
+	if (recipient->fate != FATE_SEND)
+		job->reason = route.reason;
+	else if (find_lane(job, recipient, route.facts.system))
+		add_target(job, recipient, route.facts.physical);
+	memcpy(recipient->owner, route.facts.uuid, ROUTE_UUID_BYTES);
+}
+
+void job_route(struct job *job)
+{
+	job->target_count = 0;
+	job->lane = NULL;
+	for (size_t i = 0; i < job->count; i++)
+		route_one(job, &job->recipients[i]);
+}

@@ -1,0 +1,248 @@
+/* One message on its way through a session of its lane. */
+#include "lib/clock.h"
+#include "lib/mem.h"
+#include "queue/received.h"
+#include "queue/release_core.h"
+
+/* --- the session ------------------------------------------------------------------------- */
+
+static struct lane *lane_of(const struct job *job)
+{
+	struct release *release = job->worker->release;
+
+	pthread_mutex_lock(&release->lock);
+	struct lane *lane = release_lane(release, job->box);
+	pthread_mutex_unlock(&release->lock);
+	return lane;
+}
+
+static bool permitted(struct worker *worker, struct lane *lane)
+{
+	struct release *release = worker->release;
+	bool probe = false;
+
+	pthread_mutex_lock(&release->lock);
+	if (worker->probe != NULL && worker->probe != lane) {
+		relay_let_go(&worker->probe->relay);
+		worker->probe = NULL;
+	}
+	bool in = worker->probe == lane ||
+		  (!release->stop && relay_enter(&lane->relay, clock_mono_us(), &probe));
+	if (probe)
+		worker->probe = lane;
+	pthread_mutex_unlock(&release->lock);
+	return in;
+}
+
+/* It goes to the line of another lane, where times of trouble are told by another clock. */
+static void change_lane(struct job *job)
+{
+	struct release *release = job->worker->release;
+	struct box *box = job->box;
+	int64_t now = clock_mono_us();
+
+	pthread_mutex_lock(&release->lock);
+	int64_t ahead = relay_clock(&job->lane->relay, now) -
+			relay_clock(&release_lane(release, box)->relay, now);
+	box->mark_us += ahead;
+	box->refused_mark_us += ahead;
+	for (size_t i = 0; i < box->delay_count; i++)
+		box->delays[i].mark_us += ahead;
+	box->lane = job->lane == release->mta ? NULL : job->lane;
+	box->line = box->lane ? &box->lane->line : NULL;
+	pthread_mutex_unlock(&release->lock);
+}
+
+static void count_connection(struct worker *worker)
+{
+	struct release *release = worker->release;
+	bool open = smtp_is_open(worker->smtp);
+
+	if (open == worker->connected)
+		return;
+	pthread_mutex_lock(&release->lock);
+	worker->lane->connections += open ? 1 : 0;
+	worker->lane->connections -= open ? 0 : 1;
+	pthread_mutex_unlock(&release->lock);
+	worker->connected = open;
+}
+
+static unsigned other_connections(struct worker *worker)
+{
+	struct release *release = worker->release;
+
+	pthread_mutex_lock(&release->lock);
+	unsigned count = worker->lane->connections;
+	pthread_mutex_unlock(&release->lock);
+	return count;
+}
+
+static void end_session(struct worker *worker)
+{
+	smtp_quit(worker->smtp);
+	count_connection(worker);
+}
+
+static int open_session(struct worker *worker, struct lane *lane, struct answer *failure)
+{
+	struct smtp_settings smtp = {
+		.endpoint = lane->endpoint,
+		.hostname = worker->settings->hostname,
+		.tls_required = lane->mode > RELEASE_TLS_MAY,
+		.timeout_us = worker->settings->timeout_us,
+	};
+	const char *error;
+
+	worker->lane = lane;
+	if (settings_tls(worker->release, worker->settings, lane->mode, &smtp.tls, &error) == 0)
+		return smtp_open(worker->smtp, &smtp, failure);
+	failure->stage = STAGE_TLS;
+	reply_set(&failure->reply, error);
+	failure->reply.code = 0;
+	return -1;
+}
+
+static enum step connect_session(struct worker *worker, struct box *box, struct lane *lane)
+{
+	struct answer failure;
+
+	end_session(worker);
+	if (open_session(worker, lane, &failure) == 0) {
+		count_connection(worker);
+		return STEP_NEXT;
+	}
+	/* "Too many connections" is an answer to this one; the others work. */
+	if (failure.reply.code == 421 && other_connections(worker) > 0) {
+		box->failures = 1;
+		return STEP_DELAY;
+	}
+	trouble_found(worker, &failure);
+	return STEP_PARK;
+}
+
+/* --- the transaction --------------------------------------------------------------------- */
+
+static int read_content(void *context, uint64_t offset, void *buffer, size_t size, size_t *len_r)
+{
+	struct job *job = context;
+
+	return holdq_content(job->worker->release->queue, job->message->id, offset, buffer, size,
+		       len_r) == HOLDQ_OK
+		       ? 0
+		       : -1;
+}
+
+static const char *only_recipient(const struct job *job)
+{
+	const char *only = NULL;
+
+	for (size_t i = 0; i < job->count; i++) {
+		if (job->recipients[i].fate != FATE_SEND)
+			continue;
+		if (only != NULL)
+			return NULL;
+		only = job->recipients[i].held->address;
+	}
+	return only;
+}
+
+static void transact(struct job *job)
+{
+	struct worker *worker = job->worker;
+	struct str received = STR_INIT;
+
+	if (!job->is_notice)
+		received_write(&job->message->envelope, worker->settings->hostname,
+			only_recipient(job), &received);
+	struct smtp_mail mail = {
+		.sender = job->is_notice ? "" : job->message->envelope.sender,
+		.params = job->message->envelope.mail_params,
+		.prefix = str_cstr(&received),
+		.bytes = job->message->bytes,
+		.read = read_content,
+		.context = job,
+		.recipients = job->targets,
+		.count = job->target_count,
+	};
+	job->kept = smtp_used(worker->smtp) > 0;
+	job->dsn = smtp_reports(worker->smtp);
+	smtp_send(worker->smtp, &mail);
+	job->content_failed = mail.content_failed;
+	str_free(&received);
+	count_connection(worker);
+}
+
+static void tell_unclear(const struct job *job)
+{
+	const struct release_hooks *hooks = &job->worker->release->hooks;
+
+	for (size_t i = 0; i < job->target_count; i++)
+		if (job->targets[i].answer.stage == STAGE_UNCLEAR)
+			hooks->unclear(hooks->context, job->targets[i].address);
+}
+
+static void set_transacting(struct worker *worker, bool on)
+{
+	pthread_mutex_lock(&worker->release->lock);
+	worker->transacting = on;
+	pthread_mutex_unlock(&worker->release->lock);
+}
+
+enum sent {
+	SENT,       /* or there was nothing to send */
+	NO_SESSION, /* for it */
+	ELSEWHERE,  /* it goes to another lane */
+};
+
+static enum sent decide_and_send(struct job *job, const struct lane *lane, bool ready)
+{
+	const struct release_hooks *hooks = &job->worker->release->hooks;
+
+	set_transacting(job->worker, true);
+	uint64_t token = hooks->begin(hooks->context);
+	job_route(job);
+	bool here = job->target_count == 0 || job->lane == lane;
+	if (job->target_count > 0 && here && ready) {
+		transact(job);
+		tell_unclear(job);
+	}
+	hooks->end(hooks->context, token);
+	set_transacting(job->worker, false);
+	if (!here)
+		return ELSEWHERE;
+	return ready || job->target_count == 0 ? SENT : NO_SESSION;
+}
+
+static bool is_ready(struct worker *worker, const struct lane *lane)
+{
+	return worker->lane == lane && smtp_is_ready(worker->smtp);
+}
+
+/* The look-up comes right before MAIL, so a session is made first and the look-up done again. */
+enum step job_send(struct job *job)
+{
+	struct worker *worker = job->worker;
+	struct lane *lane = lane_of(job);
+	bool may = permitted(worker, lane);
+
+	/* Whether it is held, or goes elsewhere now, can be told without the listener. */
+	if (!may && worker->lane == lane)
+		end_session(worker);
+	enum sent sent = decide_and_send(job, lane, may && is_ready(worker, lane));
+	if (sent == NO_SESSION && !may)
+		return STEP_PARK;
+	if (sent == NO_SESSION) {
+		enum step step = connect_session(worker, job->box, lane);
+		if (step != STEP_NEXT)
+			return step;
+		sent = decide_and_send(job, lane, is_ready(worker, lane));
+	}
+	if (sent == ELSEWHERE)
+		change_lane(job);
+	if (sent != NO_SESSION)
+		return sent == SENT ? STEP_NEXT : STEP_MORE;
+	struct answer gone = { .stage = STAGE_EHLO };
+	reply_set(&gone.reply, "closing as soon as it has greeted");
+	trouble_found(worker, &gone);
+	return STEP_PARK;
+}

@@ -1,0 +1,203 @@
+/* Release past the MTA: each destination is in trouble by itself. */
+#include "tests/unit/unit.h"
+
+#include "lib/json.h"
+#include "tests/unit/release_scene.h"
+
+static struct server *backend;
+
+/* Mail of "b..." goes to the backend. */
+static void begin(bool lmtp, const struct server_rule *rules)
+{
+	set_up(false, NULL);
+	backend = server_start(lmtp, NULL, rules);
+	scene.straight = "b";
+	scene.other = server_listener(backend);
+}
+
+static void end(void)
+{
+	tear_down();
+	server_stop(&backend);
+}
+
+static const struct server_rule down[] = {
+	{ "CONNECT", NULL, 0, 0, "554 5.3.2 no service" },
+	{ NULL, NULL, 0, 0, NULL },
+};
+
+static bool backend_in_trouble(void)
+{
+	struct json *status = json_new_object();
+
+	release_status(scene.release, status);
+	bool trouble = json_get_bool(json_at(json_get(status, "straight"), 0), "trouble", false);
+	json_free(&status);
+	return trouble;
+}
+
+static void test_each_to_its_own(void **state)
+{
+	(void)state;
+	for (int lmtp = 0; lmtp < 2; lmtp++) {
+		begin(lmtp, NULL);
+		for (int i = 0; i < 10; i++) {
+			add("anna", "1");
+			add("bert", "2");
+			add("bruno", "3");
+		}
+		go();
+		WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+		assert_int_equal(server_count(scene.server), 10);
+		assert_int_equal(server_count(backend), 20);
+		assert_int_equal(totals().delivered, 30);
+		end();
+	}
+}
+
+/* Not even workers: there are more mailboxes in trouble than of them. */
+static void test_trouble_of_one_is_not_that_of_all(void **state)
+{
+	char name[16];
+
+	(void)state;
+	begin(false, down);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "b%d", i);
+		add(name, "1");
+	}
+	go();
+	WAIT_FOR(backend_in_trouble());
+	for (int i = 0; i < 20; i++)
+		add("anna", "1");
+	WAIT_FOR(server_count(scene.server) == 20);
+	assert_false(totals().listener_trouble);
+	assert_int_equal(fake_count(scene.queue, NULL), 20);
+	server_rules(backend, NULL);
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	assert_int_equal(server_count(backend), 20);
+	WAIT_FOR(!backend_in_trouble());
+	end();
+}
+
+/* It has all of its own workers, and no more. */
+static void test_one_that_never_answers(void **state)
+{
+	static const struct server_rule silent[] = {
+		{ "RCPT", NULL, 0, 0, SERVER_SILENT },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+	char name[16];
+
+	(void)state;
+	begin(false, silent);
+	scene.options.timeout_us = 3600 * CLOCK_SECOND;
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "b%d", i);
+		add(name, "1");
+	}
+	go();
+	WAIT_FOR(server_connections(backend) == (int)scene.options.workers);
+	for (int i = 0; i < 20; i++)
+		add("anna", "1");
+	WAIT_FOR(server_count(scene.server) == 20);
+	assert_int_equal(server_connections(backend), scene.options.workers);
+	end();
+}
+
+static void test_the_mta_in_trouble(void **state)
+{
+	(void)state;
+	begin(true, NULL);
+	server_rules(scene.server, down);
+	add("anna", "1");
+	add("bert", "2");
+	go();
+	WAIT_FOR(totals().listener_trouble);
+	WAIT_FOR(server_count(backend) == 1);
+	assert_false(backend_in_trouble());
+	server_rules(scene.server, NULL);
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	end();
+}
+
+/* It does not wait for the one that is down. */
+static void test_moved_away_from_trouble(void **state)
+{
+	(void)state;
+	begin(false, down);
+	scene.options.retry_min_us = scene.options.retry_max_us = 3600 * CLOCK_SECOND;
+	add("bert", "1");
+	add("bruno", "2");
+	go();
+	WAIT_FOR(backend_in_trouble());
+	scene.straight = NULL;
+	wake("bert");
+	WAIT_FOR(server_count(scene.server) == 1);
+	release_wake(scene.release, NULL);
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	assert_int_equal(server_count(backend), 0);
+	end();
+}
+
+static void test_a_wrong_entry_waits(void **state)
+{
+	static const char *const wrong[] = { NULL, "nonsense", "" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		begin(false, NULL);
+		const char *listener = scene.other;
+		scene.other = wrong[i];
+		add("bert", "1");
+		add("anna", "1");
+		go();
+		WAIT_FOR(server_count(scene.server) == 1);
+		assert_int_equal(fake_count(scene.queue, NULL), 1);
+		scene.other = listener;
+		WAIT_FOR(server_count(backend) == 1);
+		end();
+	}
+}
+
+/* Time in trouble does not count, on whichever way. */
+static void test_expiry_on_another_way(void **state)
+{
+	static const struct server_rule refuse[] = {
+		{ "RCPT", NULL, 0, 0, "450 4.2.1 later" },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+
+	(void)state;
+	begin(false, down);
+	scene.options.expire_us = 2 * CLOCK_SECOND;
+	scene.options.retry_max_us = 30 * CLOCK_MS;
+	server_rules(scene.server, refuse);
+	uint64_t id = add("bert", "1");
+	go();
+	WAIT_FOR(backend_in_trouble());
+	clock_sleep_us(2500 * CLOCK_MS);
+	assert_int_equal(totals().expired, 0);
+	scene.straight = NULL;
+	wake("bert");
+	WAIT_FOR(fake_attempts(scene.queue, id) >= 2);
+	assert_int_equal(totals().expired, 0);
+	WAIT_FOR(totals().expired == 1);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_to_its_own),
+		cmocka_unit_test(test_trouble_of_one_is_not_that_of_all),
+		cmocka_unit_test(test_one_that_never_answers),
+		cmocka_unit_test(test_the_mta_in_trouble),
+		cmocka_unit_test(test_moved_away_from_trouble),
+		cmocka_unit_test(test_a_wrong_entry_waits),
+		cmocka_unit_test(test_expiry_on_another_way),
+	};
+
+	scene_quiet();
+	return cmocka_run_group_tests_name("release straight", tests, NULL, NULL);
+}
