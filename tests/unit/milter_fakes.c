@@ -39,6 +39,13 @@ static void fill_mailbox(const struct fake_mailbox *m, struct route_facts *facts
 	snprintf(facts->physical, sizeof facts->physical, "%s", m->physical);
 }
 
+bool replica_system_release(
+	struct replica *replica, const char *system, struct replica_release *release_r)
+{
+	(void)replica, (void)system, (void)release_r;
+	return false;
+}
+
 void replica_lookup(
 	struct replica *replica, const struct address *address, struct route_facts *facts)
 {
