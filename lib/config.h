@@ -34,8 +34,9 @@ struct config_ldap {
 };
 
 struct config_log {
-	enum log_target target; /* stderr, syslog, file */
+	enum log_target target; /* stderr, syslog, file, journal */
 	char *file;
+	char *file_mode; /* octal text: "0600", "0640" */
 	enum log_level level;
 };
 
@@ -65,6 +66,8 @@ struct config_milter {
 	int64_t release_expire; /* of 4xx answers after the release began */
 	int64_t delay_notice;   /* sender is told after that time on hold; 0 = never */
 	int64_t release_retry_min, release_retry_max; /* backoff */
+	bool metrics;
+	char *metrics_listen; /* "ADDRESS:PORT" */
 	int64_t stop_timeout; /* transactions in flight get that long at a stop */
 };
 
@@ -72,6 +75,7 @@ struct config_cli {
 	char *control_socket; /* default: that of milter {} */
 	int64_t swap_timeout; /* restante swap without --wait */
 	int64_t wait_timeout; /* with --wait */
+	char *mta_log;        /* what restante trace reads of the MTA; "" = where it usually is */
 	/* the administrator's own bind, where it is not that of ldap {}: */
 	char *bind_dn, *password_file;
 };

@@ -1,5 +1,7 @@
 /* What the strings of restante.conf may be; each answers NULL or what is allowed. */
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -130,4 +132,22 @@ const char *config_check_uris(const char *value)
 const char *config_check_command(const char *value)
 {
 	return value[strspn(value, " ")] != '\0' ? NULL : "a command";
+}
+
+const char *config_check_metrics(const char *value)
+{
+	static const char allowed[] = "ADDRESS:PORT with a numeric address, such as 127.0.0.1:9811 "
+				      "or [::1]:9811";
+	const char *colon = strrchr(value, ':');
+	char host[INET6_ADDRSTRLEN + 1];
+	struct in6_addr parsed;
+
+	if (colon == NULL || !is_port(colon + 1, value + strlen(value)))
+		return allowed;
+	bool six = value[0] == '[' && colon > value + 1 && colon[-1] == ']';
+	int len = (int)(colon - value) - 2 * six;
+	if (len >= (int)sizeof host)
+		return allowed;
+	snprintf(host, sizeof host, "%.*s", len, value + six);
+	return inet_pton(six ? AF_INET6 : AF_INET, host, &parsed) == 1 ? NULL : allowed;
 }

@@ -18,7 +18,8 @@
 	.offset = offsetof(struct config_##section, field)
 
 static const char *const bind_names[] = { "anonymous", "simple", "external", NULL };
-static const char *const log_names[] = { "stderr", "syslog", "file", NULL };
+static const char *const log_names[] = { "stderr", "syslog", "file", "journal", NULL };
+static const char *const file_modes[] = { "0600", "0640", NULL };
 static const char *const level_names[] = { "error", "warning", "info", "debug", NULL };
 static const char *const tls_names[] = { "none", "may", "encrypt", "verify", NULL };
 
@@ -53,6 +54,8 @@ static const struct config_key log_keys[] = {
 	  .help = "where log lines go" },
 	{ KEY(log, file, STRING, ""), .check = config_check_file, .reloadable = true,
 	  .help = "for target = file; opened anew on SIGHUP" },
+	{ KEY(log, file_mode, WORD, "0600"), .choices = file_modes, .reloadable = true,
+	  .help = "mode of that file where it is made; 0640: its group may read it" },
 	{ KEY(log, level, CHOICE, "info"), .choices = level_names, .reloadable = true,
 	  .help = "the least important lines that are written" },
 };
@@ -132,6 +135,11 @@ static const struct config_key milter_keys[] = {
 	  .reloadable = true, .help = "first pause after a 4xx or trouble" },
 	{ KEY(milter, release_retry_max, DURATION, "30m"), .min = MS(100), .max = DAYS(7),
 	  .reloadable = true, .help = "longest pause, reached by doubling" },
+	{ KEY(milter, metrics, BOOL, "false"), .reloadable = true,
+	  .help = "serve metrics for Prometheus" },
+	{ KEY(milter, metrics_listen, STRING, "127.0.0.1:9811"), .check = config_check_metrics,
+	  .reloadable = true,
+	  .help = "where they are served: http://ADDRESS:PORT/metrics" },
 	{ KEY(milter, stop_timeout, DURATION, "30s"), .max = HOURS(1), .reloadable = true,
 	  .help = "transactions in flight get that long at a stop" },
 };
@@ -144,6 +152,9 @@ static const struct config_key cli_keys[] = {
 	  .help = "how long restante swap waits for the fence" },
 	{ KEY(cli, wait_timeout, DURATION, "5m"), .min = MS(100), .max = DAYS(7), .reloadable = true,
 	  .help = "the same with --wait" },
+	{ KEY(cli, mta_log, STRING, ""), .check = config_check_file, .reloadable = true,
+	  .derived = "/var/log/mail.log, or the journal",
+	  .help = "the MTA's log, for restante trace" },
 	{ KEY(cli, bind_dn, STRING, ""), .reloadable = true, .derived = "the bind of ldap {}",
 	  .help = "DN of the administrator's own simple bind" },
 	{ KEY(cli, password_file, STRING, ""), .check = config_check_file, .reloadable = true,

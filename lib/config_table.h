@@ -75,5 +75,6 @@ const char *config_check_physical(const char *value); /* physical address, or no
 const char *config_check_uris(const char *value);     /* LDAP URIs, or none */
 const char *config_check_uri(const char *value);      /* one LDAP URI, or none */
 const char *config_check_command(const char *value);
+const char *config_check_metrics(const char *value); /* numeric address and port */
 
 #endif

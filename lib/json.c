@@ -208,6 +208,11 @@ const char *json_text(const struct json *value)
 	return json_string_value(raw(value));
 }
 
+int64_t json_int(const struct json *value, int64_t fallback)
+{
+	return json_is_integer(raw(value)) ? json_integer_value(raw(value)) : fallback;
+}
+
 static int append_piece(const char *piece, size_t len, void *out)
 {
 	str_append(out, piece, len);

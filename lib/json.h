@@ -40,6 +40,7 @@ const struct json *json_get(const struct json *object, const char *key);
 size_t json_count(const struct json *array); /* 0 for anything else */
 const struct json *json_at(const struct json *array, size_t index);
 const char *json_text(const struct json *value); /* of a string, else NULL */
+int64_t json_int(const struct json *value, int64_t fallback);
 
 /* One line without a line end; keys in the order they were set. */
 void json_dump(const struct json *value, struct str *out);

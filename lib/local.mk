@@ -11,11 +11,15 @@ lib_librestante_a_SOURCES = \
 	lib/digest.c lib/digest.h \
 	lib/federation.c lib/federation.h \
 	lib/fence.c lib/fence.h \
+	lib/journal.c lib/journal.h \
 	lib/json.c lib/json.h \
 	lib/ldap_session.c lib/ldap_connect.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
 	lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h \
 	lib/mem.c lib/mem.h \
+	lib/metrics.c lib/metrics.h \
+	lib/metrics_http.c lib/metrics_http.h \
+	lib/procstat.c lib/procstat.h \
 	lib/pulse.h \
 	lib/route.c lib/route.h \
 	lib/sdnotify.c lib/sdnotify.h \
@@ -24,4 +28,4 @@ lib_librestante_a_SOURCES = \
 	lib/xtext.c
 
 LIB_LIBS = lib/librestante.a $(DB_LIBS) $(LDAP_LIBS) $(LBER_LIBS) $(OPENSSL_LIBS) \
-	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS) $(UNISTRING_LIBS)
+	$(CONFUSE_LIBS) $(JANSSON_LIBS) $(IDN2_LIBS) $(UNISTRING_LIBS) $(MICROHTTPD_LIBS)

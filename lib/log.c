@@ -8,9 +8,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lib/journal.h"
 
 #define LINE_MAX_BYTES 2048
 
@@ -19,40 +22,77 @@ static struct {
 	char ident[32];
 	char path[4096];
 	enum log_target target;
+	mode_t mode;
 	int fd;
 	atomic_int level;
-} out = { PTHREAD_MUTEX_INITIALIZER, "restante", "", LOG_TARGET_STDERR, STDERR_FILENO,
+} out = { PTHREAD_MUTEX_INITIALIZER, "restante", "", LOG_TARGET_STDERR, 0600, STDERR_FILENO,
 	LOG_LEVEL_INFO };
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
-static int open_file(const char *path, const char **error_r)
+/* The umask of a service is often stricter than what was asked for. */
+static int make_file(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
 
+	/* where that fails it stays 0600, which lets nobody in who should not */
+	if (fd >= 0 && fchmod(fd, out.mode) < 0)
+		errno = 0;
+	return fd;
+}
+
+/* With the lock held. */
+static int open_target(enum log_target target, const char *path, const char **error_r)
+{
+	int fd = STDERR_FILENO;
+
+	if (target == LOG_TARGET_FILE)
+		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		fd = make_file(path);
+	if (target == LOG_TARGET_JOURNAL)
+		fd = journal_connect(path);
 	if (fd < 0)
 		*error_r = strerror(errno);
 	return fd;
 }
 
-int log_open(const char *ident, enum log_target target, const char *path, const char **error_r)
+static void take_target(int fd)
 {
-	int fd = target == LOG_TARGET_FILE ? open_file(path, error_r) : STDERR_FILENO;
-
-	if (fd < 0)
-		return -1;
-	pthread_mutex_lock(&out.lock);
-	snprintf(out.ident, sizeof out.ident, "%s", ident);
-	snprintf(out.path, sizeof out.path, "%s", target == LOG_TARGET_FILE ? path : "");
-	if (target == LOG_TARGET_SYSLOG)
-		openlog(out.ident, LOG_PID, LOG_MAIL);
 	if (out.fd != STDERR_FILENO)
 		close(out.fd);
 	out.fd = fd;
-	out.target = target;
+}
+
+static const char *path_of(enum log_target target, const char *path)
+{
+	if (target == LOG_TARGET_JOURNAL)
+		return path != NULL && *path != '\0' ? path : JOURNAL_SOCKET;
+	return target == LOG_TARGET_FILE ? path : "";
+}
+
+int log_open(const char *ident, enum log_target target, const char *path, const char **error_r)
+{
+	pthread_mutex_lock(&out.lock);
+	int fd = open_target(target, path_of(target, path), error_r);
+	if (fd >= 0) {
+		snprintf(out.ident, sizeof out.ident, "%s", ident);
+		snprintf(out.path, sizeof out.path, "%s", path_of(target, path));
+		take_target(fd);
+		out.target = target;
+	}
+	if (fd >= 0 && target == LOG_TARGET_SYSLOG)
+		openlog(out.ident, LOG_PID, LOG_MAIL);
 	pthread_mutex_unlock(&out.lock);
-	return 0;
+	return fd < 0 ? -1 : 0;
+}
+
+void log_set_file_mode(mode_t mode)
+{
+	pthread_mutex_lock(&out.lock);
+	out.mode = mode;
+	pthread_mutex_unlock(&out.lock);
 }
 
 bool log_is_stderr(void)
@@ -68,10 +108,8 @@ int log_reopen(const char **error_r)
 	int fd = 0;
 
 	pthread_mutex_lock(&out.lock);
-	if (out.target == LOG_TARGET_FILE && (fd = open_file(out.path, error_r)) >= 0) {
-		close(out.fd);
-		out.fd = fd;
-	}
+	if ((fd = open_target(out.target, out.path, error_r)) >= 0)
+		take_target(fd);
 	pthread_mutex_unlock(&out.lock);
 	return fd < 0 ? -1 : 0;
 }
@@ -102,6 +140,22 @@ static void write_line(enum log_level level, const char *line)
 		return;
 }
 
+/* With the lock held. Who listens may have been started again meanwhile. */
+static void write_journal(enum log_level level, const char *line)
+{
+	char levelled[LINE_MAX_BYTES + 16];
+	int priority = level_priorities[level], fd;
+
+	snprintf(levelled, sizeof levelled, "%s: %s", level_names[level], line);
+	if (journal_send(out.fd, out.ident, priority, levelled) == 0 ||
+		(errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET))
+		return;
+	if ((fd = journal_connect(out.path)) < 0)
+		return;
+	take_target(fd);
+	journal_send(fd, out.ident, priority, levelled);
+}
+
 static void emit(enum log_level level, const char *subsystem, const char *format, va_list args)
 {
 	char line[LINE_MAX_BYTES];
@@ -117,6 +171,8 @@ static void emit(enum log_level level, const char *subsystem, const char *format
 	pthread_mutex_lock(&out.lock);
 	if (out.target == LOG_TARGET_SYSLOG)
 		syslog(level_priorities[level], "%s: %s", level_names[level], line);
+	else if (out.target == LOG_TARGET_JOURNAL)
+		write_journal(level, line);
 	else
 		write_line(level, line);
 	pthread_mutex_unlock(&out.lock);

@@ -9,17 +9,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
-enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_FILE };
+enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_FILE, LOG_TARGET_JOURNAL };
 
 /*
- * path counts for LOG_TARGET_FILE only (0600, appended; log_reopen after rotation).
+ * path: for LOG_TARGET_FILE, appended to (log_reopen after rotation); for LOG_TARGET_JOURNAL its
+ * socket, NULL or "" where it usually is.
  * 0, or -1 with *error_r set: the target stays what it was.
  */
 int log_open(const char *ident, enum log_target target, const char *path, const char **error_r);
 /* Whether lines go to standard error. */
 bool log_is_stderr(void);
+/* Of a file that is made from now on; 0600 unless set. */
+void log_set_file_mode(mode_t mode);
 int log_reopen(const char **error_r);
 void log_set_level(enum log_level level);
 bool log_wants(enum log_level level);

@@ -22,7 +22,7 @@ SEAMS = {
     r"confuse\.h": r"lib/config[a-z_]*\.c",
     r"openssl/.*": r"(lib/digest\.c|lib/tls\.c)",
     r"(idn2|uni[a-z]+|unistring/.*)\.h": r"lib/address[a-z_]*\.c",
-    r"microhttpd\.h": r"lib/metrics\.c",
+    r"microhttpd\.h": r"lib/metrics_http\.c",
     r"systemd/.*": r"lib/[a-z_]*\.c",
 }
 SYSTEM_NAMES_LIKE_UNI = {"unistd.h"}

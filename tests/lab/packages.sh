@@ -2,9 +2,10 @@
 # package off the machine. Services that come with the packages are not started and not configured.
 
 packages_build="gcc libc6-dev make autoconf automake pkg-config libmilter-dev libldap-dev
-libdb5.3-dev libssl-dev libconfuse-dev libjansson-dev libidn2-dev libunistring-dev"
+libdb5.3-dev libssl-dev libconfuse-dev libjansson-dev libidn2-dev libunistring-dev
+libmicrohttpd-dev"
 packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-lmtpd python3"
-packages_check="libcmocka-dev mandoc python3-pytest python3-dkim procps
+packages_check="libcmocka-dev mandoc python3-yaml python3-pytest python3-dkim procps
 systemd zsh"
 
 package_there() {

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -153,6 +155,95 @@ static void test_bad_target(void **state)
 	assert_null(strstr(text, "other["));
 }
 
+/* Whatever the umask of the process is; a file that is there keeps its mode. */
+static void test_file_mode(void **state)
+{
+	const char *error = NULL;
+	mode_t mask = umask(0077);
+	struct stat status;
+
+	(void)state;
+	unlink(file);
+	log_set_file_mode(0640);
+	assert_int_equal(log_reopen(&error), 0);
+	assert_int_equal(stat(file, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0640);
+	log_set_file_mode(0600);
+	assert_int_equal(log_reopen(&error), 0);
+	assert_int_equal(stat(file, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0640);
+	umask(mask);
+}
+
+/* --- the journal ----------------------------------------------------------------------------- */
+
+static int open_journal(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	unlink(path);
+	strcpy(address.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	return fd;
+}
+
+static const char *take_record(int fd, char *record, size_t size)
+{
+	ssize_t got = recv(fd, record, size - 1, MSG_DONTWAIT);
+
+	assert_true(got > 0);
+	record[got] = '\0';
+	return record;
+}
+
+static void test_journal(void **state)
+{
+	const char *error = NULL;
+	char record[8192], pid[32];
+	int fd = open_journal(file);
+
+	(void)state;
+	assert_int_equal(log_open("unit", LOG_TARGET_JOURNAL, file, &error), 0);
+	log_warning("queue", "held id=%s queue_id=%s", "1a.2", "4XYZ");
+	take_record(fd, record, sizeof record);
+	assert_memory_equal(record, "MESSAGE=warning: queue: held id=1a.2 queue_id=4XYZ\n", 51);
+	assert_non_null(strstr(record, "\nPRIORITY=4\n"));
+	assert_non_null(strstr(record, "\nSYSLOG_FACILITY=2\n"));
+	assert_non_null(strstr(record, "\nSYSLOG_IDENTIFIER=unit\n"));
+	assert_non_null(strstr(record, "\nRESTANTE_ID=1a.2\n"));
+	snprintf(pid, sizeof pid, "\nSYSLOG_PID=%d\n", getpid());
+	assert_non_null(strstr(record, pid));
+	log_info("node", "state=enabled\nPRIORITY=0");
+	assert_null(strstr(take_record(fd, record, sizeof record), "RESTANTE_ID"));
+	assert_memory_equal(record, "MESSAGE=info: node: state=enabled PRIORITY=0\n", 45);
+	close(fd);
+}
+
+/* journald is started again: what is logged afterwards arrives; nothing waits for it meanwhile. */
+static void test_journal_started_again(void **state)
+{
+	const char *error = NULL;
+	char record[8192];
+	int fd = open_journal(file);
+
+	(void)state;
+	assert_int_equal(log_open("unit", LOG_TARGET_JOURNAL, file, &error), 0);
+	close(fd);
+	log_info("s", "lost");
+	fd = open_journal(file);
+	log_info("s", "there");
+	assert_non_null(strstr(take_record(fd, record, sizeof record), "info: s: there\n"));
+	static char big[10000];
+	memset(big, 'x', sizeof big - 1);
+	log_info("s", "%s", big);
+	assert_true(strlen(take_record(fd, record, sizeof record)) > 2000);
+	close(fd);
+	unlink(file);
+	assert_int_equal(log_open("unit", LOG_TARGET_JOURNAL, file, &error), -1);
+	assert_string_equal(error, strerror(ENOENT));
+}
+
 static void *write_lines(void *name)
 {
 	for (int i = 0; i < LINES; i++)
@@ -210,6 +301,9 @@ int main(void)
 		cmocka_unit_test_setup(test_one_line, open_log),
 		cmocka_unit_test_setup(test_rotation, open_log),
 		cmocka_unit_test_setup(test_bad_target, open_log),
+		cmocka_unit_test_setup(test_file_mode, open_log),
+		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_journal_started_again),
 		cmocka_unit_test_setup(test_threads, open_log),
 		cmocka_unit_test(test_value),
 	};
