@@ -2,6 +2,12 @@
 postfixexampledir = $(docdir)/postfix
 dist_postfixexample_DATA = contrib/postfix/main.cf contrib/postfix/master.cf
 
+# Prometheus and Grafana (docs/metrics.md), and how a log file is rotated.
+metricsexampledir = $(docdir)/metrics
+dist_metricsexample_DATA = contrib/metrics/restante-alerts.yml contrib/metrics/restante-dashboard.json
+logrotateexampledir = $(docdir)/logrotate
+dist_logrotateexample_DATA = contrib/logrotate/restante
+
 # The service; where the programs are is known to make alone (DESTDIR, prefix=).
 EXTRA_DIST += contrib/systemd/restante-milter.service.in
 CLEANFILES += contrib/systemd/restante-milter.service

@@ -351,3 +351,17 @@ void consumer_status(struct consumer *consumer, struct json *object)
 	json_set_int(object, "cookies", (int64_t)consumer->counts.cookies);
 	pthread_mutex_unlock(&consumer->lock);
 }
+
+void consumer_totals(struct consumer *consumer, struct consumer_totals *totals_r)
+{
+	pthread_mutex_lock(&consumer->lock);
+	*totals_r = (struct consumer_totals){
+		.connected = consumer->provider != NULL,
+		.connects = consumer->connects,
+		.refreshes = consumer->counts.refreshes,
+		.entries = consumer->counts.entries,
+		.deletes = consumer->counts.deletes,
+		.cookies = consumer->counts.cookies,
+	};
+	pthread_mutex_unlock(&consumer->lock);
+}

@@ -21,6 +21,13 @@ void consumer_reconnect(struct consumer *consumer);
 /* For `restante status`: provider, connected since, phase, last error, changes per kind. */
 void consumer_status(struct consumer *consumer, struct json *object);
 
+struct consumer_totals {
+	bool connected; /* a provider follows our search */
+	/* since the start: */
+	uint64_t connects, refreshes, entries, deletes, cookies;
+};
+void consumer_totals(struct consumer *consumer, struct consumer_totals *totals_r);
+
 /*
  * For how long it has been at one step (a connection's beginning, a message of the provider with
  * what it stores), in microseconds; 0 = it waits for the time of its next attempt.

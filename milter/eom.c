@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "milter/plan.h"
 
-#define LOGGED 160 /* bytes of an address in a log line */
+#define LOGGED    160 /* bytes of an address in a log line */
+#define LOGGED_ID 320 /* of a Message-ID */
 
 /* One recipient as it is decided now; texts are offsets, for the buffer moves while it grows. */
 struct decided {
@@ -20,10 +22,12 @@ struct decided {
 	const char *reason;
 	uint8_t mailbox[ROUTE_UUID_BYTES];
 	uint32_t key, physical;
+	uint16_t system; /* slot of the meter */
 };
 
 struct eom {
 	struct connection *connection;
+	int64_t began_us;
 	const struct mta *mta;
 	size_t count;
 	struct decided *decided;
@@ -58,12 +62,14 @@ static void decide(struct eom *e, size_t i)
 	if (address_parse_path(argument, &address, &error) < 0) {
 		d->verdict = ROUTE_LEAVE;
 		d->reason = error;
+		d->system = (uint16_t)meter_system(&e->connection->front->meter, "");
 		d->key = d->physical = keep(&e->text, "");
 		return;
 	}
 	front_route(e->connection->front, &address, &route);
 	d->verdict = route.verdict;
 	d->reason = route.reason;
+	d->system = (uint16_t)meter_system(&e->connection->front->meter, route.facts.system);
 	memcpy(d->mailbox, route.facts.uuid, sizeof d->mailbox);
 	d->key = keep(&e->text, address.key);
 	d->physical = keep(&e->text, route.facts.physical);
@@ -278,21 +284,35 @@ static void expect_commit(const struct eom *e)
 	lateness_answer(c->front->lateness, &c->late, &c->scratch);
 }
 
+/* The client's, as the MTA logs it, too: without what a folded field has around it. */
+static const char *message_id(const struct eom *e, char *buffer, size_t size)
+{
+	const char *value = str_cstr(&e->connection->content.message_id);
+
+	value += strspn(value, " \t\r\n");
+	char *bare = mem_strndup(value, strcspn(value, " \t\r\n"));
+	log_value(buffer, size, bare);
+	mem_free(&bare);
+	return buffer;
+}
+
 static void log_done(const struct eom *e)
 {
 	const struct connection *c = e->connection;
 	const char *queue_id = e->mta->queue_id(e->mta->context);
-	char from[LOGGED], number[40] = "";
+	char from[LOGGED], msgid[LOGGED_ID], number[40] = "";
 
+	if (!log_wants(LOG_LEVEL_INFO))
+		return;
 	if (e->plan.held)
 		snprintf(number, sizeof number, " number=%" PRIu64 " new=%zu", e->message, e->held);
 	log_info("milter",
-		"message id=%s queue_id=%s from=%s client=%s rcpts=%zu rewritten=%zu held=%zu "
-		"left=%zu repeated=%zu%s%s",
+		"message id=%s queue_id=%s from=%s client=%s message_id=%s rcpts=%zu rewritten=%zu "
+		"held=%zu left=%zu repeated=%zu%s%s",
 		c->envelope.id, queue_id ? queue_id : "",
 		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
-		c->client_address, e->count, e->plan.added, e->plan.held, e->plan.left,
-		e->plan.repeated, number,
+		c->client_address, message_id(e, msgid, sizeof msgid), e->count, e->plan.added,
+		e->plan.held, e->plan.left, e->plan.repeated, number,
 		e->plan.added + e->plan.left == 0 ? " mta_copy=none" : "");
 }
 
@@ -311,12 +331,14 @@ static enum reply log_refused(const struct eom *e, enum reply reply, size_t by)
 {
 	const struct connection *c = e->connection;
 	const struct reply_text *text = reply_text(reply);
+	const char *queue_id = e->mta->queue_id(e->mta->context);
 	char from[LOGGED], to[LOGGED], reason[LOGGED];
 
+	metric_add(&c->front->meter.refused[METER_MESSAGE][reply], 1);
 	log_warning("milter",
-		"message refused id=%s from=%s client=%s rcpts=%zu to=%s reply=%s,%s "
-		"reason=%s",
-		c->envelope.id,
+		"message refused id=%s queue_id=%s from=%s client=%s rcpts=%zu to=%s "
+		"reply=%s,%s reason=%s",
+		c->envelope.id, queue_id ? queue_id : "",
 		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
 		c->client_address, e->count,
 		log_value(to, sizeof to, by < e->count ? e->recipients[by].argument : ""),
@@ -325,8 +347,23 @@ static enum reply log_refused(const struct eom *e, enum reply reply, size_t by)
 	return reply;
 }
 
+static void count_done(const struct eom *e)
+{
+	struct meter *meter = &e->connection->front->meter;
+	enum meter_way way = e->plan.added + e->plan.left == 0 ? METER_HELD
+			     : e->plan.held > 0                ? METER_BOTH
+							       : METER_PASSED;
+
+	metric_add(&meter->messages[way], 1);
+	for (size_t i = 0; i < e->count; i++)
+		meter_recipient(meter, e->decided[i].verdict, e->decided[i].system);
+	metric_observe(e->plan.held > 0 ? &meter->held : &meter->passed, &metric_work,
+		clock_mono_us() - e->began_us);
+}
+
 static enum reply run(struct eom *e)
 {
+	e->began_us = clock_mono_us();
 	make_plan(e);
 	if (e->plan.refused != REPLY_NONE) {
 		e->reason = e->decided[e->plan.refused_by].reason;
@@ -337,6 +374,7 @@ static enum reply run(struct eom *e)
 		return log_refused(e, reply, 0);
 	expect_commit(e);
 	log_done(e);
+	count_done(e);
 	if (log_wants(LOG_LEVEL_DEBUG))
 		log_recipients(e);
 	return REPLY_NONE;

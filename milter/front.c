@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/journal.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/sdnotify.h"
 #include "milter/callbacks.h"
 #include "milter/commands.h"
 #include "milter/events.h"
+#include "milter/exposition.h"
 #include "milter/notify.h"
 #include "milter/privileges.h"
 #include "milter/settings.h"
@@ -68,11 +70,10 @@ static int start_log(struct start *s)
 	const struct config_log *log = &s->front->config->log;
 	const char *error;
 
-	log_set_level(log->level);
-	if (log_open(IDENT, log->target, log->file, &error) == 0)
+	if (settings_log(log, &error) == 0)
 		return 0;
-	str_printf(&s->error, "%s: %s; the user of milter {} must be able to write it", log->file,
-		error);
+	str_printf(&s->error, "%s: %s; the user of milter {} must be able to write it",
+		*log->file ? log->file : JOURNAL_SOCKET, error);
 	return -1;
 }
 
@@ -153,6 +154,12 @@ static int start_release(struct start *s)
 	return release ? 0 : fail(s, error);
 }
 
+static int start_metrics(struct start *s)
+{
+	exposition_configure(s->front);
+	return 0;
+}
+
 static void *serve(void *unused)
 {
 	(void)unused;
@@ -192,6 +199,7 @@ static const struct {
 	{ "node agent", start_node, FRONT_EXIT_SOFTWARE },
 	{ "control socket", start_control, FRONT_EXIT_UNAVAILABLE },
 	{ "release", start_release, FRONT_EXIT_UNAVAILABLE },
+	{ "metrics", start_metrics, FRONT_EXIT_UNAVAILABLE },
 	{ "milter socket", start_milter, FRONT_EXIT_UNAVAILABLE },
 };
 
@@ -260,6 +268,7 @@ static void stop_all(struct front *f)
 	struct node *node = atomic_load(&f->node);
 
 	control_stop(&f->control);
+	exposition_stop(f);
 	if (f->replica != NULL)
 		replica_observe(f->replica, NULL, NULL);
 	if (f->consumer != NULL)
@@ -367,6 +376,7 @@ static void free_front(struct front *f)
 {
 	lateness_free(&f->lateness);
 	decisions_free(&f->decisions);
+	metric_names_free(&f->meter.systems);
 	config_free(&f->config);
 	pthread_mutex_destroy(&f->config_lock);
 	mem_free(&f);

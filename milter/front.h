@@ -14,8 +14,10 @@
 #include "directory/replica.h"
 #include "lib/config.h"
 #include "lib/control.h"
+#include "lib/metrics_http.h"
 #include "milter/decisions.h"
 #include "milter/lateness.h"
+#include "milter/meter.h"
 #include "milter/node.h"
 #include "queue/holdq.h"
 #include "queue/release.h"
@@ -50,6 +52,10 @@ struct front {
 	_Atomic(struct node *) node;       /* same */
 	struct decisions *decisions;
 	struct lateness *lateness;
+
+	struct meter meter;
+	struct metrics_server *metrics; /* NULL: not wanted, or its address cannot be had */
+	char *metrics_at;               /* where it listens, or was to */
 
 	int64_t started_us; /* wall clock */
 	atomic_uint connections;

@@ -9,9 +9,11 @@ milter_libfront_a_SOURCES = \
 	milter/envelope.c milter/envelope.h \
 	milter/eom.c \
 	milter/events.c milter/events.h \
+	milter/exposition.c milter/exposition.h \
 	milter/front.c milter/front_hooks.c milter/front_reload.c milter/front.h \
 	milter/lateness.c milter/lateness.h \
 	milter/listing.c milter/listing.h \
+	milter/meter.h \
 	milter/mtaqueue.c milter/mtaqueue.h \
 	milter/node.c milter/node_state.c milter/node.h milter/node_core.h \
 	milter/node_entry.c milter/node_entry.h \

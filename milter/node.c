@@ -300,6 +300,15 @@ void node_stop(struct node **node)
 	mem_free(node);
 }
 
+void node_totals(struct node *n, struct node_totals *totals_r)
+{
+	pthread_mutex_lock(&n->lock);
+	totals_r->acked = n->shown.acked;
+	totals_r->drained = n->shown.drained;
+	pthread_mutex_unlock(&n->lock);
+	node_entry_totals(n->entry, totals_r);
+}
+
 void node_status(struct node *n, struct json *object)
 {
 	struct json *drain = json_new_object();

@@ -148,3 +148,12 @@ void node_entry_status(struct node_entry *e, struct json *object)
 		json_set_string(object, "error", e->error);
 	pthread_mutex_unlock(&e->lock);
 }
+
+void node_entry_totals(struct node_entry *e, struct node_totals *totals_r)
+{
+	pthread_mutex_lock(&e->lock);
+	totals_r->writes = e->writes;
+	totals_r->failures = e->failures;
+	totals_r->failing = e->error[0] != '\0';
+	pthread_mutex_unlock(&e->lock);
+}

@@ -1,7 +1,7 @@
 /*
  * Writing this front door's own entry: one LDAP session to write_uri that is opened when needed,
  * dropped when it fails, and left alone for a growing while after that. One thread, but for
- * node_entry_status.
+ * node_entry_status and node_entry_totals.
  */
 #ifndef RESTANTE_MILTER_NODE_ENTRY_H
 #define RESTANTE_MILTER_NODE_ENTRY_H
@@ -12,6 +12,7 @@
 #include "lib/config.h"
 #include "lib/json.h"
 #include "lib/ldap_session.h"
+#include "milter/node.h"
 
 struct node_entry;
 
@@ -37,5 +38,6 @@ enum ldap_result node_entry_write(struct node_entry *entry, const char *dn,
 /* Monotonic instant before which nothing is to be tried; 0 = go on. */
 int64_t node_entry_retry_at(const struct node_entry *entry);
 void node_entry_status(struct node_entry *entry, struct json *object);
+void node_entry_totals(struct node_entry *entry, struct node_totals *totals_r);
 
 #endif

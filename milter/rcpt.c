@@ -15,6 +15,7 @@ static enum reply refuse(
 	void (*log)(const char *, const char *, ...) =
 		reply_is_permanent(reply) ? log_info : log_warning;
 
+	metric_add(&c->front->meter.refused[METER_RCPT][reply], 1);
 	log("milter", "recipient refused id=%s to=%s from=%s client=%s reply=%s,%s reason=%s",
 		c->envelope.id, log_value(to, sizeof to, argument),
 		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
@@ -71,6 +72,7 @@ static enum reply take(struct connection *c, const char *argument)
 	if (address_parse_path(argument, &address, &error) < 0)
 		return take_malformed(c, argument, error);
 	front_route(c->front, &address, &route);
+	metric_add(&c->front->meter.asked[route.verdict], 1);
 	enum reply reply = reply_for(route.verdict);
 	if (reply != REPLY_NONE)
 		return refuse(c, argument, reply, route.reason);

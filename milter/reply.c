@@ -21,6 +21,26 @@ const struct reply_text *reply_text(enum reply reply)
 	return reply == REPLY_NONE ? NULL : &texts[reply];
 }
 
+const char *reply_name(enum reply reply)
+{
+	static const char *const names[] = {
+		[REPLY_NONE] = "none",
+		[REPLY_NOBODY] = "nobody",
+		[REPLY_DEFER] = "defer",
+		[REPLY_TRYAGAIN] = "tryagain",
+		[REPLY_FULL] = "full",
+		[REPLY_SYNTAX] = "syntax",
+		[REPLY_TOO_MANY] = "too_many",
+		[REPLY_FLIPPED] = "flipped",
+		[REPLY_CIRCLE] = "circle",
+		[REPLY_STORE] = "store",
+		[REPLY_MTA] = "mta",
+		[REPLY_STOPPING] = "stopping",
+	};
+
+	return names[reply];
+}
+
 bool reply_is_permanent(enum reply reply)
 {
 	return reply != REPLY_NONE && texts[reply].code[0] == '5';

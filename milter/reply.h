@@ -29,6 +29,7 @@ struct reply_text {
 };
 
 const struct reply_text *reply_text(enum reply reply); /* REPLY_NONE: NULL */
+const char *reply_name(enum reply reply);              /* a word for metrics: "nobody" */
 bool reply_is_permanent(enum reply reply);
 /* At RCPT. */
 enum reply reply_for(enum route_verdict verdict);

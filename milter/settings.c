@@ -1,11 +1,19 @@
 #include "milter/settings.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <strings.h>
 
 static const char *or_null(const char *text)
 {
 	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+int settings_log(const struct config_log *log, const char **error_r)
+{
+	log_set_level(log->level);
+	log_set_file_mode((mode_t)strtoul(log->file_mode, NULL, 8));
+	return log_open("restante-milter", log->target, log->file, error_r);
 }
 
 struct replica_options settings_replica(const struct config *config)

@@ -13,4 +13,7 @@ struct release_options settings_release(const struct config *config);
 /* enum release_tls of its name, -1 where it is none. */
 int settings_tls_mode(const char *text);
 
+/* Level and target of the log, which is opened anew; -1: the old one stays, with a reason. */
+int settings_log(const struct config_log *log, const char **error_r);
+
 #endif

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/json.h"
+#include "lib/metrics.h"
 #include "lib/route.h"
 
 struct holdq_options {
@@ -189,6 +190,8 @@ struct holdq_totals {
 	bool lags;                                  /* something is not on disk yet */
 };
 void holdq_totals(struct holdq *queue, struct holdq_totals *totals_r);
+/* How long the transactions took that changed something, by metric_work; lives with the queue. */
+const struct metric_histogram *holdq_commit_times(const struct holdq *queue);
 /* For how long the writer has been at one batch, in microseconds; 0 = nothing waits for it. */
 int64_t holdq_busy_us(const struct holdq *queue);
 

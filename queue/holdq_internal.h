@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "lib/bdb.h"
+#include "lib/metrics.h"
 #include "lib/pulse.h"
 #include "lib/str.h"
 #include "queue/holdq.h"
@@ -108,6 +109,7 @@ struct holdq {
 	uint64_t space_free;
 	pthread_t writer, chores;
 	struct pulse pulse; /* the writer's: set under the lock */
+	struct metric_histogram commit_times;
 };
 
 /* --- holdq_writer.c --------------------------------------------------------------------------- */

@@ -79,6 +79,8 @@ static bool is_sync_due(const struct holdq *queue)
 
 static enum bdb_result batch_try(struct batch *batch, struct op *first)
 {
+	int64_t began_us = clock_mono_us();
+
 	batch_begin(batch);
 	batch->synced = any_wants_sync(first) || is_sync_due(batch->queue);
 	batch->lags = any_lags(first);
@@ -93,6 +95,9 @@ static enum bdb_result batch_try(struct batch *batch, struct op *first)
 		batch_ok(batch, bdb_commit(&batch->txn));
 	else
 		bdb_abort(&batch->txn);
+	if (batch->changed && batch->trouble == BDB_OK)
+		metric_observe(
+			&batch->queue->commit_times, &metric_work, clock_mono_us() - began_us);
 	return batch->trouble;
 }
 
@@ -338,6 +343,11 @@ void *holdq_writer(void *context)
 	mem_free(&batch.news);
 	str_free(&batch.buffer);
 	return NULL;
+}
+
+const struct metric_histogram *holdq_commit_times(const struct holdq *queue)
+{
+	return &queue->commit_times;
 }
 
 int64_t holdq_busy_us(const struct holdq *queue)

@@ -22,14 +22,15 @@ def conf_section(name, values):
 
 
 class Milter(Server):
-    """options, directory: keys of milter {} and of ldap {} that differ from what the lab sets."""
+    """options, directory, logging: keys of milter {}, of ldap {} and of log {} that differ from what
+    the lab sets."""
 
     name = "milter"
     stop_timeout = 40.0
 
     def __init__(self, lab, options):
         super().__init__(lab)
-        self.options, self.directory = options, {}
+        self.options, self.directory, self.logging = options, {}, {}
         self.conf = os.path.join(self.dir, "restante.conf")
         self.control = os.path.join(self.dir, "control.sock")
         self.replica = os.path.join(self.dir, "replica")
@@ -50,7 +51,7 @@ class Milter(Server):
                 "uri": slapd.uri, "write_uri": slapd.uri, "base": BASE, "bind": "simple",
                 "bind_dn": IDENTITIES["front1"], "password_file": slapd.password_file("front1"),
                 "timeout": "5s", **self.directory}
-        sections["log"] = {"target": "stderr", "level": "debug"}
+        sections["log"] = {"target": "stderr", "level": "debug", **self.logging}
         sections["milter"] = {
             "node": "front1", "hostname": "front.lab", "socket": "unix:" + self.socket,
             "user": "", "group": "", "control_socket": self.control,
@@ -63,6 +64,8 @@ class Milter(Server):
             sections["milter"]["release_listener"] = "smtp:127.0.0.1:%d" % postfix.release_port
         sections["milter"].update(self.options)
         sections["cli"] = {"control_socket": self.control}
+        if postfix:
+            sections["cli"]["mta_log"] = postfix.log
         if slapd:
             sections["cli"].update({"bind_dn": IDENTITIES["operator"],
                                     "password_file": slapd.password_file("operator")})
