@@ -167,7 +167,8 @@ int cli_duration(struct cli *cli, const char *text, int64_t *us_r)
 		const char *unit;
 		int64_t us;
 	} units[] = { { "ms", CLOCK_MS }, { "s", CLOCK_SECOND }, { "", CLOCK_SECOND },
-		{ "m", 60 * CLOCK_SECOND }, { "h", 3600 * CLOCK_SECOND } };
+		{ "m", 60 * CLOCK_SECOND }, { "h", 3600 * CLOCK_SECOND },
+		{ "d", 86400 * CLOCK_SECOND } };
 	char *end;
 	long amount = strtol(text, &end, 10);
 

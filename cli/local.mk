@@ -3,6 +3,7 @@ cli_libcli_a_SOURCES = \
 	cli/attention.c cli/attention.h \
 	cli/cli.c cli/cli.h \
 	cli/hold.c \
+	cli/logline.c cli/logline.h \
 	cli/node.c \
 	cli/node_show.c cli/node_show.h \
 	cli/queue.c \
@@ -13,6 +14,9 @@ cli_libcli_a_SOURCES = \
 	cli/swap_show.c \
 	cli/table.c \
 	cli/term.c cli/term.h \
+	cli/trace.c \
+	cli/trace_join.c cli/trace_join.h \
+	cli/trace_source.c cli/trace_source.h \
 	cli/verbs.c cli/verbs.h \
 	cli/when.c cli/when.h
 

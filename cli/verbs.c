@@ -45,6 +45,13 @@ const struct verb cli_verbs[] = {
 		verb_node_disable },
 	{ "node approve", "", "let this front door apply a refused mass disappearance", "",
 		verb_node_approve },
+	{ "trace", "KEY", "put the log lines of one message together",
+		"      KEY              id=, queue id, number in the hold queue, Message-ID or "
+		"address\n"
+		"      --since TIME     found in lines since then (2h, 3d, 2026-11-22T05:30)\n"
+		"      --until TIME     and until then\n"
+		"      --log FILE       read this log; may be given several times\n",
+		verb_trace },
 	{ "status", "", "the whole state on one screen; exit 1 when something needs attention", "",
 		verb_status },
 	{ NULL, NULL, NULL, NULL, NULL },

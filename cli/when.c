@@ -85,3 +85,19 @@ const char *when_text(char *buffer, size_t size, int64_t instant_us)
 	strftime(buffer, size, "%Y-%m-%d %H:%M:%SZ", &tm);
 	return buffer;
 }
+
+int64_t when_parse(const char *text)
+{
+	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
+		"%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		struct tm tm = { .tm_isdst = -1 };
+		const char *rest = strptime(text, formats[i], &tm);
+		if (rest != NULL && *rest == '\0')
+			return (int64_t)mktime(&tm) * CLOCK_SECOND;
+		if (rest != NULL && strcmp(rest, "Z") == 0)
+			return (int64_t)timegm(&tm) * CLOCK_SECOND;
+	}
+	return -1;
+}

@@ -9,3 +9,6 @@ tests_unit_test_term_SOURCES = tests/unit/test_term.c tests/unit/unit.h
 tests_unit_test_term_LDADD = cli/libcli.a $(TEST_LIBS)
 tests_unit_test_cli_SOURCES = tests/unit/test_cli.c tests/unit/unit.h
 tests_unit_test_cli_LDADD = cli/libcli.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_trace
+tests_unit_test_trace_SOURCES = tests/unit/test_trace.c tests/unit/unit.h
+tests_unit_test_trace_LDADD = cli/libcli.a $(TEST_LIBS)
