@@ -204,7 +204,7 @@ static void check_deletions(const struct facts *facts, struct doctor_report *rep
 		report_error(report, "the milter does not see the bare entries of the tree: it "
 				     "would not hear of "
 				     "deletions" REMEDY "grant it attrs=entry read by a rule "
-							"without a filter, as slapd.conf.example "
+				     "without a filter, as slapd.conf.example "
 				     "does");
 }
 

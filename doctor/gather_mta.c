@@ -17,7 +17,7 @@
 
 #define ANSWER_SECONDS 10
 
-static const struct mta *const all[] = { &postfix_mta, NULL };
+static const struct mta *const all[] = { &postfix_mta, &sendmail_mta, NULL };
 
 const struct mta *mta_at(size_t index)
 {
@@ -153,15 +153,28 @@ static void list_queue(struct facts *facts)
 	str_free(&out);
 }
 
+/* The one whose queue is listed; else the one whose settings are in that folder. */
+static void find_mta(struct facts *facts, const char *dir)
+{
+	for (size_t i = 0; facts->mta == NULL && mta_at(i) != NULL; i++)
+		if (mta_at(i)->recognise(facts->config->milter.queue_list))
+			facts->mta = mta_at(i);
+	for (size_t i = 0; dir != NULL && facts->mta == NULL && mta_at(i) != NULL; i++) {
+		char *path = mem_printf("%s/%s", dir, mta_at(i)->settings);
+
+		if (access(path, F_OK) == 0)
+			facts->mta = mta_at(i);
+		mem_free(&path);
+	}
+}
+
 void gather_mta(struct facts *facts, const struct gather_options *options)
 {
 	struct str error = STR_INIT;
 
 	facts->common.released = ask_listener(facts->config->milter.release_listener);
 	list_queue(facts);
-	for (size_t i = 0; facts->mta == NULL && mta_at(i) != NULL; i++)
-		if (mta_at(i)->recognise(facts->config->milter.queue_list))
-			facts->mta = mta_at(i);
+	find_mta(facts, options->mta_dir);
 	if (facts->mta != NULL)
 		facts->mta_facts = facts->mta->gather(facts, options, &error);
 	facts->mta_error = str_steal(&error);

@@ -1,6 +1,6 @@
 /*
- * An MTA as doctor sees it: one folder of files per MTA (postfix_*.c, ...), each with a table of
- * checks of its own. The same matter has the same id whatever the MTA is.
+ * An MTA as doctor sees it: one folder of files per MTA (postfix_*.c, sendmail_*.c), each with a
+ * table of checks of its own. The same matter has the same id whatever the MTA is.
  */
 #ifndef RESTANTE_DOCTOR_MTA_H
 #define RESTANTE_DOCTOR_MTA_H
@@ -9,6 +9,7 @@
 
 struct mta {
 	const char *name;
+	const char *settings; /* the file that a folder of its settings has */
 	/* By the command that lists its queue. Pure. */
 	bool (*recognise)(const char *queue_list);
 	/* Its settings, the caller's; NULL with error_r. */
@@ -20,7 +21,7 @@ struct mta {
 	const struct doctor_check *checks;
 };
 
-extern const struct mta postfix_mta;
+extern const struct mta postfix_mta, sendmail_mta;
 
 /* NULL behind the last. */
 const struct mta *mta_at(size_t index);

@@ -235,4 +235,5 @@ static const struct doctor_check checks[] = {
 	{ NULL, NULL, 0, NULL },
 };
 
-const struct mta postfix_mta = { "Postfix", recognise, gather, free_settings, sessions, checks };
+const struct mta postfix_mta = { "Postfix", "main.cf", recognise, gather, free_settings, sessions,
+	checks };

@@ -297,14 +297,14 @@ void postfix_check_filter(const struct facts *facts, struct doctor_report *repor
 			report_error(report,
 				"%s has smtpd_proxy_filter before the milter, which then sees no "
 				"content" REMEDY "-o smtpd_milters= there, and let the listener "
-						 "behind the filter have it",
+				"behind the filter have it",
 				service->name);
 		else if (*postfix_value(postfix, service, "content_filter") != '\0')
 			report_error(report,
 				"%s gives mail to content_filter after the milter: what is held is "
 				"never "
 				"filtered" REMEDY "-o smtpd_milters= there, and let the listener "
-						  "behind the filter have it",
+				"behind the filter have it",
 				service->name);
 	}
 }

@@ -7,6 +7,7 @@
 #include "doctor/doctor.h"
 #include "doctor/postfix_tools.h"
 #include "doctor/schema.h"
+#include "doctor/sendmail.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 
@@ -192,6 +193,53 @@ static void tools_beside_postqueue(void **state)
 	postfix_tools_free(&tools);
 	assert_true(postfix_mta.recognise("/usr/sbin/postqueue -j"));
 	assert_false(postfix_mta.recognise("mailq"));
+}
+
+/* --- Sendmail ------------------------------------------------------------------------------- */
+
+static const char sendmail_cf[] =
+	"# Xnothing, S=unix:/no\n"
+	"Cwlocalhost front.lab\n"
+	"C{RestanteDomain}example.org\n"
+	"FR-o /etc/mail/relay-domains %[^\\#]\n"
+	"O InputMailFilters=dkim,restante\n"
+	"O AliasFile=/etc/mail/aliases\n"
+	"O MaxDaemonChildren=40\n"
+	"O DaemonPortOptions=Name=MTA, Family=inet, Addr=0.0.0.0, Port=25\n"
+	"O DaemonPortOptions=Name=restante-release, Addr=127.0.0.1, Port=10026, M=ACE, "
+	"InputMailFilters=, DeliveryMode=b\n"
+	"Kvirtuser hash -o /etc/mail/virtusertable\n"
+	"Xrestante, S=unix:/run/restante/sendmail.sock, F=T, T=C:30s;S:60s\n"
+	"Mrestante-reentry,\tP=[IPC], F=mkuXa8,\n"
+	"\t\tA=TCP $h 10027\n";
+
+static void what_sendmail_cf_says(void **state)
+{
+	struct sendmail *s = mem_zalloc(sizeof(*s));
+	struct strings chain = { NULL, 0 };
+
+	(void)state;
+	sendmail_parse(sendmail_cf, s);
+	assert_int_equal(s->known_count, 1);
+	assert_string_equal(s->known[0].socket, "unix:/run/restante/sendmail.sock");
+	assert_string_equal(s->known[0].flags, "T");
+	assert_int_equal(s->max_children, 40);
+	assert_true(sendmail_class_has(s, "w", "Front.lab"));
+	assert_true(sendmail_class_has(s, "RestanteDomain", "example.org"));
+	assert_string_equal(sendmail_class_find(s, "R")->files.items[0], "/etc/mail/relay-domains");
+	assert_int_equal(s->daemon_count, 2);
+	assert_null(s->daemons[0].filters);
+	assert_string_equal(s->daemons[1].filters, "");
+	assert_string_equal(s->daemons[1].modifiers, "ACE");
+	sendmail_chain(s, &s->daemons[0], &chain);
+	assert_int_equal(chain.count, 2);
+	strings_free(&chain);
+	sendmail_chain(s, &s->daemons[1], &chain);
+	assert_int_equal(chain.count, 0);
+	assert_string_equal(sendmail_mailer_find(s, "restante-reentry")->arguments, "TCP $h 10027");
+	assert_string_equal(s->tables.items[0], "hash -o /etc/mail/virtusertable");
+	assert_true(sendmail_mta.recognise("/usr/sbin/sendmail -C /etc/x.cf -bp -v"));
+	sendmail_free(&s);
 }
 
 /* --- checks --------------------------------------------------------------------------------- */
@@ -413,6 +461,7 @@ int main(void)
 		cmocka_unit_test(entries_of_smtpd_milters),
 		cmocka_unit_test(sockets_as_smtpd_finds_them),
 		cmocka_unit_test(tools_beside_postqueue),
+		cmocka_unit_test(what_sendmail_cf_says),
 		cmocka_unit_test(databases_on_a_network),
 		cmocka_unit_test(space_that_is_low),
 		cmocka_unit_test(a_key_that_others_read),
