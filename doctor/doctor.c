@@ -103,7 +103,9 @@ static unsigned needs_of(const struct doctor_choice *choice)
 	struct wanting wanting = { choice, 0 };
 
 	doctor_list(add_needs, &wanting);
-	return wanting.needs;
+	if ((wanting.needs & (NEED_SETTINGS | NEED_FEDERATION)) != 0)
+		wanting.needs |= NEED_DIRECTORY;
+	return wanting.needs | NEED_CONFIG;
 }
 
 #define FROM_DIRECTORY (NEED_DIRECTORY | NEED_SETTINGS | NEED_FEDERATION | WANT_DIRECTORY)

@@ -214,7 +214,8 @@ static void ask_writing(const struct sessions *sessions, const char *federation,
 		return;
 	ask(milter, own, own_needed, NULL, &rights->missing, rights);
 	ask(milter, own, own_excess, &rights->excess, NULL, rights);
-	ask(milter, another_node(d), node_excess, &rights->excess, NULL, rights);
+	ask(milter, own != NULL ? another_node(d) : NULL, node_excess, &rights->excess, NULL,
+		rights);
 	ask(milter, first(&d->mailboxes), mailbox_excess, &rights->excess, NULL, rights);
 	ask(milter, first(&d->systems), system_excess, &rights->excess, NULL, rights);
 	ask(milter, federation, federation_excess, &rights->excess, NULL, rights);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "doctor/command.h"
 #include "doctor/postfix_tools.h"
@@ -89,9 +90,9 @@ int postfix_tool(const struct postfix_tools *tools, const char *name, const char
 
 /* --- its settings --------------------------------------------------------------------------- */
 
-typedef void (*parse)(const char *text, struct postfix *postfix);
+typedef void (*parser)(const char *text, struct postfix *postfix);
 
-static int ask(const struct postfix_tools *tools, const char *option, parse parse,
+static int ask(const struct postfix_tools *tools, const char *option, parser parse,
 	struct postfix *postfix, struct str *error_r)
 {
 	const char *const arguments[] = { option, NULL };

@@ -19,8 +19,8 @@ void postfix_ask_table(const struct postfix_tools *tools, struct postfix *postfi
 	struct str error = STR_INIT;
 	int status = postfix_tool(tools, "postmap", arguments, keys, found_r, &error);
 
-	/* 1 without a word: nothing found */
-	if (status != 0 && (status != 1 || error.len > 0)) {
+	/* 1: nothing found; about settings that it does not like it warns */
+	if (status != 0 && (status != 1 || strstr(str_cstr(&error), "fatal: ") != NULL)) {
 		char *line = mem_printf("%s: %s", table, str_cstr(&error));
 
 		if (!strings_has(&postfix->unread, line))
@@ -100,45 +100,64 @@ static char *value_of(const char *found, const char *key)
 	return value;
 }
 
+static void add_new(struct strings *list, const char *text)
+{
+	if (!strings_has(list, text))
+		strings_add(list, text);
+}
+
 /* In the order in which Postfix asks: the domain, what it is below, all. */
 static void route_keys(const char *domain, struct strings *keys)
 {
-	strings_add(keys, domain);
+	add_new(keys, domain);
 	for (const char *dot = strchr(domain, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
-		strings_add(keys, dot);
-	strings_add(keys, "*");
+		add_new(keys, dot);
+	add_new(keys, "*");
 }
 
-static char *look_up_route(
-	const struct postfix_tools *tools, struct postfix *postfix, const char *domain)
+/* What each table of transport_maps has for all names that are asked about, in one go. */
+struct routes {
+	struct strings found; /* one text per table */
+};
+
+static void ask_routes(const struct postfix_tools *tools, struct postfix *postfix,
+	const struct strings *names, struct routes *routes)
 {
 	struct strings tables = { NULL, 0 }, keys = { NULL, 0 };
-	struct str found = STR_INIT;
-	char *route = NULL;
+	struct str input = STR_INIT, found = STR_INIT;
 
+	for (size_t i = 0; i < names->count; i++)
+		route_keys(names->items[i], &keys);
+	for (size_t i = 0; i < keys.count; i++)
+		str_printf(&input, "%s\n", keys.items[i]);
 	strings_split(postfix_main_value(postfix, "transport_maps"), &tables);
-	route_keys(domain, &keys);
-	for (size_t k = 0; k < keys.count && route == NULL; k++)
-		for (size_t t = 0; t < tables.count && route == NULL; t++) {
-			postfix_ask_table(tools, postfix, tables.items[t], keys.items[k], &found);
-			route = value_of(str_cstr(&found), keys.items[k]);
-			str_reset(&found);
-		}
-	str_free(&found);
+	for (size_t i = 0; i < tables.count; i++) {
+		postfix_ask_table(tools, postfix, tables.items[i], str_cstr(&input), &found);
+		strings_add(&routes->found, str_cstr(&found));
+		str_reset(&found);
+	}
 	strings_free(&tables);
 	strings_free(&keys);
-	return route;
+	str_free(&input);
+	str_free(&found);
 }
 
 static char *route_of(
-	const struct postfix_tools *tools, struct postfix *postfix, const char *domain)
+	const struct routes *routes, const struct postfix *postfix, const char *domain)
 {
-	char *route = look_up_route(tools, postfix, domain);
+	struct strings keys = { NULL, 0 };
+	char *route = NULL;
 
+	route_keys(domain, &keys);
+	for (size_t k = 0; k < keys.count && route == NULL; k++)
+		for (size_t t = 0; t < routes->found.count && route == NULL; t++)
+			route = value_of(routes->found.items[t], keys.items[k]);
+	strings_free(&keys);
 	return route != NULL ? route : mem_strdup(postfix_main_value(postfix, "relay_transport"));
 }
 
-static void ask_domain(const struct postfix_tools *tools, struct postfix *postfix, const char *name)
+static void ask_domain(const struct postfix_tools *tools, struct postfix *postfix,
+	const struct routes *routes, const char *name)
 {
 	struct postfix_domain domain = { .name = mem_strdup(name) };
 
@@ -146,15 +165,15 @@ static void ask_domain(const struct postfix_tools *tools, struct postfix *postfi
 	domain.relay = list_has(tools, postfix, "relay_domains", name);
 	domain.alias = list_has(tools, postfix, "virtual_alias_domains", name);
 	domain.mailbox = list_has(tools, postfix, "virtual_mailbox_domains", name);
-	domain.transport = route_of(tools, postfix, name);
+	domain.transport = route_of(routes, postfix, name);
 	postfix->domains =
 		mem_grow(postfix->domains, postfix->domain_count + 1, sizeof(*postfix->domains));
 	postfix->domains[postfix->domain_count++] = domain;
 }
 
-/* Names in relay_domains that go where federated domains go. */
-static void find_stale(const struct federation *federation, const struct postfix_tools *tools,
-	struct postfix *postfix)
+/* Names in relay_domains that the directory does not know. */
+static void find_unknown(
+	const struct federation *federation, const struct postfix *postfix, struct strings *unknown)
 {
 	struct strings words = { NULL, 0 };
 
@@ -162,28 +181,48 @@ static void find_stale(const struct federation *federation, const struct postfix
 	for (size_t i = 0; i < words.count; i++) {
 		const char *name = words.items[i];
 
-		if (is_table(name) || *name == '/' || *name == '!' ||
-			federation_serves(federation, name))
-			continue;
-		char *route = route_of(tools, postfix, name);
-		for (size_t k = 0; k < postfix->domain_count; k++)
-			if (*route != '\0' && strcmp(route, postfix->domains[k].transport) == 0) {
-				strings_add(&postfix->stale, name);
-				break;
-			}
-		mem_free(&route);
+		if (!is_table(name) && *name != '/' && *name != '!' &&
+			!federation_serves(federation, name))
+			strings_add(unknown, name);
 	}
 	strings_free(&words);
+}
+
+/* Those of them that go where federated domains go. */
+static void find_stale(
+	const struct strings *unknown, const struct routes *routes, struct postfix *postfix)
+{
+	for (size_t i = 0; i < unknown->count; i++) {
+		char *route = route_of(routes, postfix, unknown->items[i]);
+		bool stale = false;
+
+		for (size_t k = 0; *route != '\0' && k < postfix->domain_count; k++)
+			stale = stale || strcmp(route, postfix->domains[k].transport) == 0;
+		if (stale)
+			strings_add(&postfix->stale, unknown->items[i]);
+		mem_free(&route);
+	}
 }
 
 void postfix_ask_domains(
 	const struct facts *facts, const struct postfix_tools *tools, struct postfix *postfix)
 {
 	const struct federation *federation = facts->directory.federation;
+	struct strings names = { NULL, 0 }, unknown = { NULL, 0 };
+	struct routes routes = { { NULL, 0 } };
 
 	if (federation == NULL)
 		return;
+	find_unknown(federation, postfix, &unknown);
 	for (size_t i = 0; i < federation->domain_count; i++)
-		ask_domain(tools, postfix, federation->domains[i]);
-	find_stale(federation, tools, postfix);
+		strings_add(&names, federation->domains[i]);
+	for (size_t i = 0; i < unknown.count; i++)
+		strings_add(&names, unknown.items[i]);
+	ask_routes(tools, postfix, &names, &routes);
+	for (size_t i = 0; i < federation->domain_count; i++)
+		ask_domain(tools, postfix, &routes, federation->domains[i]);
+	find_stale(&unknown, &routes, postfix);
+	strings_free(&names);
+	strings_free(&unknown);
+	strings_free(&routes.found);
 }

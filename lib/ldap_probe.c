@@ -24,16 +24,20 @@ enum ldap_answer ldap_probe_write(struct ldap_session *session, const char *dn,
 	}
 }
 
-enum ldap_answer ldap_probe_unique(
-	struct ldap_session *session, const char *dn, const char *attribute, const char *value)
+enum ldap_answer ldap_probe_unique(struct ldap_session *session, const char *dn,
+	const char *attribute, const char *value, const char *absent)
 {
-	const char *const values[] = { value, NULL };
-	const struct ldap_change change = { LDAP_CHANGE_ADD, attribute, values };
+	const char *const gone[] = { absent, NULL }, *const taken[] = { value, NULL };
+	const struct ldap_change changes[] = {
+		{ LDAP_CHANGE_DELETE, attribute, gone },
+		{ LDAP_CHANGE_ADD, attribute, taken },
+	};
 
-	ldap_session_modify(session, dn, &change, 1, NEVER_TRUE, NULL, 0);
+	ldap_session_modify(session, dn, changes, 2, NULL, NULL, 0);
 	switch (ldap_session_code(session)) {
 	case LDAP_CONSTRAINT_VIOLATION: return LDAP_ANSWER_YES;
-	case LDAP_ASSERTION_FAILED: return LDAP_ANSWER_NO;
+	case LDAP_NO_SUCH_ATTRIBUTE:
+	case LDAP_INSUFFICIENT_ACCESS: return LDAP_ANSWER_NO;
 	default: return LDAP_ANSWER_UNCLEAR;
 	}
 }

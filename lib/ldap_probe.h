@@ -23,11 +23,11 @@ enum ldap_answer ldap_probe_write(struct ldap_session *session, const char *dn,
 	const char *attribute, const char *absent, const char *add);
 
 /*
- * Does the server refuse to give the entry a value that another one has? Asks to add it under an
- * assertion that is never true, which slapo-unique refuses before the assertion is looked at.
+ * Does the server refuse to give the entry a value that another one has? Asks to add it, and to
+ * delete one that is not there: slapo-unique refuses before either is looked at.
  */
-enum ldap_answer ldap_probe_unique(
-	struct ldap_session *session, const char *dn, const char *attribute, const char *value);
+enum ldap_answer ldap_probe_unique(struct ldap_session *session, const char *dn,
+	const char *attribute, const char *value, const char *absent);
 
 /* Can the tree be followed (RFC 4533)? A refresh that asks for no entry. */
 enum ldap_answer ldap_probe_sync(struct ldap_session *session, const char *base);

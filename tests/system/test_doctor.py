@@ -47,7 +47,7 @@ def master(front):
 
     def change(which, old, new):
         def swap(text):
-            begin = text.index("\n" + names[which]) + 1
+            begin = re.search("(?m)^" + re.escape(names[which]), text).start()
             end = re.compile(r"\n(?=[^ #])|\Z").search(text, begin).end()
             block = text[begin:end]
             assert re.search(old, block), (which, old, block)
