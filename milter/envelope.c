@@ -9,6 +9,7 @@
 #include "lib/address.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
+#include "lib/orcpt.h"
 
 #define TEXT_KEPT 65536 /* bytes that stay allocated between messages */
 
@@ -147,21 +148,20 @@ static void append_word(struct str *out, const char *word, size_t len)
 	str_append(out, word, len);
 }
 
-void envelope_dsn_params(
-	const char *params, const char *argument, enum orcpt_form form, struct str *out)
+void envelope_dsn_params(const char *params, const char *argument, struct str *out)
 {
 	struct str address = STR_INIT, orcpt = STR_INIT;
 
 	for (size_t len; *params != '\0'; params += len + (params[len] == ' ')) {
 		len = strcspn(params, " ");
 		if (strncasecmp(params, "ORCPT=", 6) == 0)
-			orcpt_given(params, len, form, &orcpt);
-		else if (form == ORCPT_WIRE || strncasecmp(params, "NOTIFY=", 7) == 0)
+			orcpt_given(params, len, ORCPT_MILTER, &orcpt);
+		else if (strncasecmp(params, "NOTIFY=", 7) == 0)
 			append_word(out, params, len);
 	}
 	if (orcpt.len == 0) {
 		envelope_unbracket(argument, &address);
-		orcpt_made(str_cstr(&address), form, &orcpt);
+		orcpt_made(str_cstr(&address), ORCPT_MILTER, &orcpt);
 	}
 	if (orcpt.len)
 		append_word(out, orcpt.data, orcpt.len);

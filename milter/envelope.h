@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "lib/str.h"
-#include "milter/orcpt.h"
 
 /* More recipients, or more bytes of them, are refused: memory is bounded whatever the MTA allows.
  */
@@ -46,11 +45,9 @@ const char *envelope_params(const struct envelope *envelope, size_t recipient);
 /* A path without its angle brackets, appended to out. */
 void envelope_unbracket(const char *argument, struct str *out);
 /*
- * The ESMTP parameters with which a recipient goes on, appended to out: for the MTA (ORCPT_MILTER)
- * NOTIFY and ORCPT, for the hold queue (ORCPT_WIRE) all that were given; ORCPT is added where it
- * is absent.
+ * The ESMTP parameters with which a recipient goes on to the MTA, appended to out: NOTIFY and
+ * ORCPT, which is added where it is absent.
  */
-void envelope_dsn_params(
-	const char *params, const char *argument, enum orcpt_form form, struct str *out);
+void envelope_dsn_params(const char *params, const char *argument, struct str *out);
 
 #endif

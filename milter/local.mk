@@ -12,7 +12,6 @@ milter_libfront_a_SOURCES = \
 	milter/exposition.c milter/exposition.h \
 	milter/front.c milter/front_hooks.c milter/front_reload.c milter/front.h \
 	milter/lateness.c milter/lateness.h \
-	milter/libraries.c milter/libraries.h \
 	milter/listing.c milter/listing.h \
 	milter/meter.h \
 	milter/mtaqueue.c milter/mtaqueue.h \
@@ -20,7 +19,6 @@ milter_libfront_a_SOURCES = \
 	milter/node_entry.c milter/node_entry.h \
 	milter/nodemark.c milter/nodemark.h \
 	milter/notify.c milter/notify.h \
-	milter/orcpt.c milter/orcpt.h \
 	milter/physical.c milter/physical.h \
 	milter/plan.c milter/plan.h \
 	milter/privileges.c milter/privileges.h \
