@@ -65,6 +65,8 @@ struct config_milter {
 	int64_t release_workers;
 	int64_t release_expire; /* of 4xx answers after the release began */
 	int64_t delay_notice;   /* sender is told after that time on hold; 0 = never */
+	int64_t notice_bytes;   /* larger content is returned by its header alone */
+	int64_t hop_limit;      /* Received fields of a message that is released; 0 = any number */
 	int64_t release_retry_min, release_retry_max; /* backoff */
 	bool metrics;
 	char *metrics_listen; /* "ADDRESS:PORT" */

@@ -169,7 +169,7 @@ static enum reply change_envelope(struct eom *e)
 			continue;
 		str_reset(&params);
 		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
-			e->recipients[i].argument, ORCPT_MILTER, &params);
+			e->recipients[i].argument, &params);
 		done = e->mta->add_recipient(e->mta->context, e->recipients[i].physical,
 			       params.len ? params.data : NULL) == 0;
 	}
@@ -203,14 +203,12 @@ static struct holdq_recipient *held_recipients(const struct eom *e)
 	size_t n = 0;
 
 	for (size_t i = 0; i < e->count; i++) {
-		struct str address = STR_INIT, params = STR_INIT;
+		struct str address = STR_INIT;
 		if (!e->steps[i].hold)
 			continue;
 		envelope_unbracket(e->recipients[i].argument, &address);
-		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
-			e->recipients[i].argument, ORCPT_WIRE, &params);
-		held[n] =
-			(struct holdq_recipient){ str_steal(&address), str_steal(&params), { 0 } };
+		held[n] = (struct holdq_recipient){ str_steal(&address),
+			mem_strdup(envelope_params(&e->connection->envelope, i)), { 0 } };
 		memcpy(held[n++].mailbox, e->decided[i].mailbox, ROUTE_UUID_BYTES);
 	}
 	return held;

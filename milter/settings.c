@@ -70,6 +70,8 @@ struct release_options settings_release(const struct config *config)
 		.workers = (unsigned)m->release_workers,
 		.expire_us = m->release_expire,
 		.delay_notice_us = m->delay_notice,
+		.notice_bytes = (uint64_t)m->notice_bytes,
+		.hop_limit = (unsigned)m->hop_limit,
 		.retry_min_us = m->release_retry_min,
 		.retry_max_us = m->release_retry_max,
 		.stop_us = m->stop_timeout,

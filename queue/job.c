@@ -114,6 +114,8 @@ static enum step attempt(struct worker *worker, struct box *box, uint64_t id)
 		step = job_send(job);
 	if (job->count > 0 && step == STEP_NEXT)
 		step = conclude(job);
+	for (size_t i = 0; i < SMTP_RCPT_MAX; i++)
+		str_free(&job->joined[i]);
 	mem_free(&job->recipients);
 	holdq_message_free(&job->message);
 	return step;

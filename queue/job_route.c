@@ -5,6 +5,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "queue/params.h"
 #include "queue/release_core.h"
 
 #define TELL_WRONG_US (60 * CLOCK_SECOND)
@@ -12,6 +13,21 @@
 bool job_is_notices(const uint8_t *mailbox)
 {
 	return memcmp(mailbox, holdq_notices, ROUTE_UUID_BYTES) == 0;
+}
+
+/* Its sender hears what he asked for, for either of them. */
+static void join_target(struct job *job, size_t i, const struct holdq_held_recipient *held)
+{
+	struct smtp_recipient *target = &job->targets[i];
+	struct str joined = STR_INIT;
+
+	if (params_join(target->params, held->params, &joined) == NULL)
+		return;
+	if (params_lists(target->params, "NOTIFY", "NEVER"))
+		target->original = held->address;
+	str_free(&job->joined[i]);
+	job->joined[i] = joined;
+	target->params = str_cstr(&job->joined[i]);
 }
 
 /* Recipients that lead to one place become one (DESIGN section 4). */
@@ -31,7 +47,10 @@ static void add_target(struct job *job, struct job_recipient *recipient, const c
 		job->addresses[i][len] = '\0';
 		job->targets[i].address = job->addresses[i];
 		job->targets[i].params = recipient->held->params;
+		job->targets[i].original = recipient->held->address;
 		job->target_count++;
+	} else {
+		join_target(job, i, recipient->held);
 	}
 	recipient->fate = FATE_SEND;
 	recipient->target = i;
@@ -50,6 +69,7 @@ static void add_sender(struct job *job, struct job_recipient *recipient)
 {
 	job->targets[0].address = recipient->held->address;
 	job->targets[0].params = recipient->held->params;
+	job->targets[0].original = NULL;
 	job->lane = mta_lane(job->worker->release);
 	job->target_count = 1;
 	recipient->fate = FATE_SEND;

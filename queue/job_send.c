@@ -63,6 +63,8 @@ static void count_connection(struct worker *worker)
 	pthread_mutex_lock(&release->lock);
 	worker->lane->connections += open ? 1 : 0;
 	worker->lane->connections -= open ? 0 : 1;
+	if (open)
+		worker->lane->no_8bit = !smtp_takes_8bit(worker->smtp);
 	pthread_mutex_unlock(&release->lock);
 	worker->connected = open;
 }
@@ -161,6 +163,7 @@ static void transact(struct job *job)
 		.bytes = job->message->bytes,
 		.read = read_content,
 		.context = job,
+		.hop_limit = job->is_notice ? 0 : worker->settings->hop_limit,
 		.recipients = job->targets,
 		.count = job->target_count,
 	};

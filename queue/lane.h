@@ -20,6 +20,7 @@ struct lane {
 	struct relay relay;
 	int64_t trouble_wall_us; /* since when, 0 = none */
 	unsigned connections;
+	bool no_8bit;         /* it did not announce 8BITMIME when it was asked last */
 	struct box_line line; /* mailboxes for it; the MTA's are in the table's own */
 	unsigned busy;        /* workers that have such a mailbox */
 };

@@ -70,3 +70,37 @@ void params_copy(const char *params, const char *name, struct str *out)
 		str_append(out, value, len);
 	}
 }
+
+/* --- two that become one --------------------------------------------------------------------- */
+
+static const char *const words[] = { "SUCCESS", "FAILURE", "DELAY" };
+
+#define WORDS   3
+#define DEFAULT (1u << 1 | 1u << 2)
+
+static unsigned asked(const char *params)
+{
+	unsigned set = 0;
+
+	if (!params_has(params, "NOTIFY"))
+		return DEFAULT;
+	for (unsigned i = 0; i < WORDS; i++)
+		if (params_lists(params, "NOTIFY", words[i]))
+			set |= 1u << i;
+	return set;
+}
+
+const char *params_join(const char *a, const char *b, struct str *joined)
+{
+	unsigned all = asked(a) | asked(b);
+
+	if (asked(a) == all)
+		return NULL;
+	str_append_z(joined, "NOTIFY=");
+	for (unsigned i = 0, n = 0; i < WORDS; i++)
+		if (all & 1u << i)
+			str_printf(joined, "%s%s", n++ ? "," : "", words[i]);
+	/* The original recipient of one who is told something. */
+	params_copy(asked(a) ? a : b, "ORCPT", joined);
+	return str_cstr(joined);
+}

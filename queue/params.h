@@ -16,4 +16,11 @@ bool params_lists(const char *params, const char *name, const char *word);
 /* Appends " NAME=value" as given where the parameter is there, without control characters. */
 void params_copy(const char *params, const char *name, struct str *out);
 
+/*
+ * The parameters of a recipient who stands for two (RCPT, NOTIFY and ORCPT): told is whatever
+ * either of them asked for (RFC 3461 section 4.1; who said nothing is told of failures and delays).
+ * NULL: it is what a says; otherwise joined holds them.
+ */
+const char *params_join(const char *a, const char *b, struct str *joined);
+
 #endif

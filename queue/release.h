@@ -53,8 +53,10 @@ struct release_options {
 	const char *ca_file;
 	unsigned workers; /* mailboxes released in parallel, 1..64 */
 	int64_t expire_us, delay_notice_us, retry_min_us, retry_max_us;
-	int64_t timeout_us; /* of one SMTP reply; 0 = 300 s */
-	int64_t stop_us;    /* transactions in flight get that long at a stop; 0 = 30 s */
+	uint64_t notice_bytes; /* larger content is returned to its sender by its header alone */
+	unsigned hop_limit;    /* with more Received fields it is returned; 0 = any number */
+	int64_t timeout_us;    /* of one SMTP reply; 0 = 300 s */
+	int64_t stop_us;       /* transactions in flight get that long at a stop; 0 = 30 s */
 };
 
 struct release;

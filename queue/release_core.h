@@ -25,6 +25,8 @@ struct settings {
 				       made when one is needed */
 	unsigned workers;
 	int64_t expire_us, delay_notice_us, retry_min_us, retry_max_us, stop_us, timeout_us;
+	uint64_t notice_bytes;
+	unsigned hop_limit;
 };
 
 /* How a message, or a turn of a mailbox, ended. */
@@ -68,6 +70,7 @@ struct job {
 	size_t count;
 	struct smtp_recipient targets[SMTP_RCPT_MAX];
 	char addresses[SMTP_RCPT_MAX][ADDRESS_MAX + 1];
+	struct str joined[SMTP_RCPT_MAX]; /* parameters of those that stand for several */
 	size_t target_count;
 	struct lane *lane; /* where the targets are */
 	bool kept;         /* the connection had served before: its end is no news */
@@ -182,10 +185,14 @@ struct report {
 	struct notice_recipient *recipients;
 	size_t count;
 	const char *remote; /* who refused or took it, "" = nobody yet */
-	int64_t until_us;
 };
 /* content is the caller's; notice_r points into it and the message. */
 void report_write(const struct report *report, struct str *content, struct holdq_notice *notice_r);
+
+/* tell.c */
+/* Delay notices that are due. True: there may be more; not all at a time, since the mailboxes that
+ * become due wait for the same thread. */
+bool tell_delays(struct release *release, const struct settings *settings);
 
 /* keeper.c */
 void *keeper_main(void *context);

@@ -54,6 +54,8 @@ static void copy_times(struct settings *settings, const struct release_options *
 {
 	settings->expire_us = options->expire_us;
 	settings->delay_notice_us = options->delay_notice_us;
+	settings->notice_bytes = options->notice_bytes;
+	settings->hop_limit = options->hop_limit;
 	settings->retry_min_us = options->retry_min_us > 0 ? options->retry_min_us : CLOCK_SECOND;
 	settings->retry_max_us = options->retry_max_us > settings->retry_min_us
 					 ? options->retry_max_us

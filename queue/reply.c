@@ -104,6 +104,7 @@ void reply_set(struct reply *reply, const char *text)
 		take_line(reply, text, len);
 	else
 		keep_text(reply, text, len);
+	reply->own = true;
 }
 
 const char *reply_status(const struct reply *reply, char *buffer, size_t size)

@@ -43,6 +43,11 @@ bool smtp_reports(const struct smtp *smtp)
 	return smtp->ehlo.dsn;
 }
 
+bool smtp_takes_8bit(const struct smtp *smtp)
+{
+	return smtp->ehlo.eightbit;
+}
+
 void smtp_abort(struct smtp *smtp)
 {
 	link_abort(smtp->link);

@@ -33,6 +33,7 @@ struct answer {
 struct smtp_recipient {
 	const char *address;
 	const char *params;   /* NOTIFY and ORCPT are passed on where DSN is announced */
+	const char *original; /* the address that the client gave, for an ORCPT; NULL = none */
 	struct answer answer; /* 2xx at STAGE_DOT: delivered */
 };
 
@@ -45,6 +46,7 @@ struct smtp_mail {
 	 * broken off. */
 	int (*read)(void *context, uint64_t offset, void *buffer, size_t size, size_t *len_r);
 	void *context;
+	unsigned hop_limit; /* with more Received fields it is refused; 0 = any number */
 	struct smtp_recipient *recipients;
 	size_t count;        /* 1..SMTP_RCPT_MAX */
 	bool content_failed; /* set where read gave -1 */
@@ -62,6 +64,8 @@ bool smtp_is_ready(struct smtp *smtp);
 bool smtp_is_open(const struct smtp *smtp);
 /* DSN (RFC 3461) is announced. */
 bool smtp_reports(const struct smtp *smtp);
+/* 8BITMIME (RFC 6152) is announced. */
+bool smtp_takes_8bit(const struct smtp *smtp);
 /* Transactions that ended with an answer on this connection. */
 unsigned smtp_used(const struct smtp *smtp);
 

@@ -1,10 +1,10 @@
 /* One transaction of an SMTP or LMTP session. */
-#define _GNU_SOURCE
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/utf8.h"
 #include "queue/dot.h"
-#include "queue/params.h"
+#include "queue/offer.h"
 #include "queue/smtp.h"
 #include "queue/smtp_session.h"
 
@@ -39,98 +39,84 @@ static void give_up_why(
 
 /* --- what need not be asked -------------------------------------------------------------- */
 
-static bool has_control(const char *text)
+static int read_chunk(struct smtp *smtp, struct smtp_mail *mail, uint64_t offset, size_t *len_r)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			return true;
-	return false;
+	*len_r = 0;
+	if (offset >= mail->bytes)
+		return 0;
+	if (mail->read(mail->context, offset, smtp->chunk, SMTP_CHUNK, len_r) == 0 && *len_r > 0)
+		return 0;
+	mail->content_failed = true; /* or shorter than it was: never end that with a dot */
+	return -1;
 }
 
-static bool is_ascii(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] >= 0x80)
-			return false;
-	return true;
-}
-
-/* Whether any byte of the content, or of its header alone, is not ASCII; -1 where it cannot be
- * read. */
-static int has_8bit(struct smtp *smtp, struct smtp_mail *mail, bool header_only)
+/*
+ * As much as must be known of the content; mostly its header is in the first chunk, which is in
+ * smtp->chunk afterwards.
+ */
+static int examine(
+	struct smtp *smtp, struct smtp_mail *mail, bool whole, struct scan *scan, size_t *first_r)
 {
 	uint64_t offset = 0;
 	size_t len;
 
-	do {
-		if (mail->read(mail->context, offset, smtp->chunk, SMTP_CHUNK, &len) < 0)
+	if (read_chunk(smtp, mail, 0, first_r) < 0)
+		return -1;
+	scan_feed(scan, smtp->chunk, *first_r);
+	for (len = *first_r; len > 0 && (whole || !scan->in_body);) {
+		offset += len;
+		if (read_chunk(smtp, mail, offset, &len) < 0)
 			return -1;
-		const char *end = header_only ? memmem(smtp->chunk, len, "\r\n\r\n", 4) : NULL;
-		if (!is_ascii(smtp->chunk, end ? (size_t)(end - smtp->chunk) : len))
-			return 1;
-		if (end != NULL)
-			return 0;
-		/* The end of the header may lie across two reads. */
-		offset += header_only && len == SMTP_CHUNK ? len - 3 : len;
-	} while (len > 0);
-	return 0;
+		scan_feed(scan, smtp->chunk, len);
+	}
+	return offset > 0 ? read_chunk(smtp, mail, 0, first_r) : 0;
 }
 
-static bool needs_utf8(struct smtp *smtp, struct smtp_mail *mail)
+static struct offer_mail offered(const struct smtp_mail *mail)
 {
-	if (smtp->ehlo.utf8 || !params_has(mail->params, "SMTPUTF8"))
-		return false;
-	return !is_ascii(mail->sender, strlen(mail->sender)) || has_8bit(smtp, mail, true) == 1;
+	return (struct offer_mail){
+		.sender = mail->sender,
+		.params = mail->params,
+		.bytes = mail->bytes + strlen(mail->prefix),
+		.hop_limit = mail->hop_limit,
+	};
 }
 
-static bool needs_8bit(struct smtp *smtp, struct smtp_mail *mail)
+/* What the listener is known to refuse, or must not be sent at all, is answered here. -1: it is,
+ * or the content cannot be read. */
+static int look_first(struct smtp *smtp, struct smtp_mail *mail, size_t *first_r)
 {
-	if (smtp->ehlo.eightbit || !params_has(mail->params, "BODY") ||
-		params_lists(mail->params, "BODY", "7BIT"))
-		return false;
-	return has_8bit(smtp, mail, false) == 1;
-}
-
-/* What the listener is known to refuse, or must not be sent at all, is answered here. */
-static bool refuse(struct smtp *smtp, struct smtp_mail *mail)
-{
-	const char *text = NULL;
-	enum stage stage = STAGE_DATA;
+	const struct offer_mail offer = offered(mail);
+	struct scan scan = SCAN_INIT;
 	struct reply reply;
 
-	if (has_control(mail->sender)) {
-		text = "553 5.1.7 control character in the sender's address";
-	} else if (needs_utf8(smtp, mail)) {
-		text = "554 5.6.7 the next system does not take internationalized mail";
-	} else if (needs_8bit(smtp, mail)) {
-		text = "554 5.6.3 the next system does not take 8-bit content";
-	} else if (smtp->ehlo.limit > 0 && mail->bytes + strlen(mail->prefix) > smtp->ehlo.limit) {
-		text = "552 5.3.4 message is larger than the next system takes";
-		stage = STAGE_MAIL;
+	if (examine(smtp, mail, offer_needs_body(&smtp->ehlo, &offer), &scan, first_r) < 0) {
+		give_up_why(smtp, mail, STAGE_LOST, "content cannot be read");
+		return -1;
 	}
+	const char *text = offer_refusal(&smtp->ehlo, &offer, &scan);
 	if (text == NULL)
-		return false;
+		return 0;
 	reply_set(&reply, text);
-	answer_pending(mail, stage, &reply);
-	return true;
+	answer_pending(mail, STAGE_DATA, &reply);
+	return -1;
 }
 
-/* What could be taken for a command of its own is not sent. */
-static bool may_send(const struct smtp_recipient *recipient)
+static bool may_send(const struct smtp *smtp, const struct smtp_recipient *recipient)
 {
-	return !has_control(recipient->address);
+	return offer_refuses_recipient(&smtp->ehlo, recipient->address) == NULL;
 }
 
-static void refuse_recipients(struct smtp_mail *mail)
+static void refuse_recipients(const struct smtp *smtp, struct smtp_mail *mail)
 {
-	struct answer *answer;
-
 	for (size_t i = 0; i < mail->count; i++) {
-		answer = &mail->recipients[i].answer;
-		if (answer->stage != STAGE_PENDING || may_send(&mail->recipients[i]))
+		struct answer *answer = &mail->recipients[i].answer;
+		const char *text =
+			offer_refuses_recipient(&smtp->ehlo, mail->recipients[i].address);
+		if (text == NULL)
 			continue;
 		answer->stage = STAGE_RCPT;
-		reply_set(&answer->reply, "553 5.1.3 control character in the recipient's address");
+		reply_set(&answer->reply, text);
 	}
 }
 
@@ -140,30 +126,21 @@ enum verb { VERB_RSET, VERB_MAIL, VERB_RCPT, VERB_DATA };
 
 static void put_mail(struct smtp *smtp, const struct smtp_mail *mail)
 {
-	struct str *out = &smtp->out;
+	const struct offer_mail offer = offered(mail);
+	bool utf8 = false;
 
-	str_printf(out, "MAIL FROM:<%s>", mail->sender);
-	if (smtp->ehlo.size)
-		str_printf(out, " SIZE=%llu",
-			(unsigned long long)(mail->bytes + strlen(mail->prefix)));
-	if (smtp->ehlo.eightbit)
-		params_copy(mail->params, "BODY", out);
-	if (smtp->ehlo.utf8)
-		params_copy(mail->params, "SMTPUTF8", out);
-	if (smtp->ehlo.dsn) {
-		params_copy(mail->params, "RET", out);
-		params_copy(mail->params, "ENVID", out);
-	}
-	str_append_z(out, "\r\n");
+	for (size_t i = 0; i < mail->count; i++)
+		utf8 |= !utf8_ascii(
+			mail->recipients[i].address, strlen(mail->recipients[i].address));
+	str_printf(&smtp->out, "MAIL FROM:<%s>", mail->sender);
+	offer_mail_params(&smtp->ehlo, &offer, utf8, &smtp->out);
+	str_append_z(&smtp->out, "\r\n");
 }
 
 static void put_rcpt(struct smtp *smtp, const struct smtp_recipient *recipient)
 {
 	str_printf(&smtp->out, "RCPT TO:<%s>", recipient->address);
-	if (smtp->ehlo.dsn) {
-		params_copy(recipient->params, "NOTIFY", &smtp->out);
-		params_copy(recipient->params, "ORCPT", &smtp->out);
-	}
+	offer_rcpt_params(&smtp->ehlo, recipient->params, recipient->original, &smtp->out);
 	str_append_z(&smtp->out, "\r\n");
 }
 
@@ -194,7 +171,7 @@ static int put_group(struct smtp *smtp, struct smtp_mail *mail)
 		put_verb(smtp, mail, VERB_RSET, 0);
 	put_verb(smtp, mail, VERB_MAIL, 0);
 	for (size_t i = 0; i < mail->count; i++)
-		if (may_send(&mail->recipients[i]))
+		if (may_send(smtp, &mail->recipients[i]))
 			put_verb(smtp, mail, VERB_RCPT, i);
 	put_verb(smtp, mail, VERB_DATA, 0);
 	return flush(smtp, mail);
@@ -256,7 +233,7 @@ static int ask_recipients(struct smtp *smtp, struct smtp_mail *mail)
 
 	for (size_t i = 0; i < mail->count; i++) {
 		struct answer *answer = &mail->recipients[i].answer;
-		if (!may_send(&mail->recipients[i]) ||
+		if (!may_send(smtp, &mail->recipients[i]) ||
 			(!smtp->ehlo.pipelining && answer->stage != STAGE_PENDING))
 			continue;
 		if (ask(smtp, mail, VERB_RCPT, i, &reply) < 0)
@@ -303,17 +280,6 @@ static int envelope(struct smtp *smtp, struct smtp_mail *mail)
 }
 
 /* --- content ----------------------------------------------------------------------------- */
-
-static int read_chunk(struct smtp *smtp, struct smtp_mail *mail, uint64_t offset, size_t *len_r)
-{
-	*len_r = 0;
-	if (offset >= mail->bytes)
-		return 0;
-	if (mail->read(mail->context, offset, smtp->chunk, SMTP_CHUNK, len_r) == 0 && *len_r > 0)
-		return 0;
-	mail->content_failed = true; /* or shorter than it was: never end that with a dot */
-	return -1;
-}
 
 /* Broken off half-way; the reason may be waiting to be read. */
 static void explain_loss(struct smtp *smtp, struct smtp_mail *mail, const char *error)
@@ -400,20 +366,16 @@ static void conclude(struct smtp *smtp, struct smtp_mail *mail)
 
 void smtp_send(struct smtp *smtp, struct smtp_mail *mail)
 {
-	size_t len;
+	size_t first;
 
 	for (size_t i = 0; i < mail->count; i++)
 		mail->recipients[i].answer.stage = STAGE_PENDING;
-	refuse_recipients(mail);
-	if (pending(mail) == 0 || refuse(smtp, mail))
+	refuse_recipients(smtp, mail);
+	if (pending(mail) == 0 || look_first(smtp, mail, &first) < 0)
 		return;
-	if (read_chunk(smtp, mail, 0, &len) < 0) {
-		give_up_why(smtp, mail, STAGE_LOST, "content cannot be read");
-		return;
-	}
 	int go = envelope(smtp, mail);
 	if (go == 0)
 		smtp->used++;
-	if (go > 0 && content(smtp, mail, len) == 0)
+	if (go > 0 && content(smtp, mail, first) == 0)
 		conclude(smtp, mail);
 }

@@ -1,5 +1,10 @@
-/* Dot stuffing (queue/dot): what a receiver makes of it is the content. */
+/*
+ * Content on its way out: dot stuffing (queue/dot), of which a receiver makes the content again;
+ * quoted-printable (queue/quoted), likewise; what is found in it (queue/scan).
+ */
 #include "queue/dot.h"
+#include "queue/quoted.h"
+#include "queue/scan.h"
 #include "tests/fuzz/fuzz.h"
 
 static void stuff(const uint8_t *data, size_t size, size_t step, struct str *out)
@@ -30,6 +35,64 @@ static size_t unstuff(const struct str *in, struct str *out)
 	return 0;
 }
 
+static int hex(char c)
+{
+	FUZZ_CHECK((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'));
+	return c <= '9' ? c - '0' : c - 'A' + 10;
+}
+
+static void unquote(const struct str *in, struct str *out)
+{
+	for (size_t i = 0; i < in->len; i++) {
+		if (in->data[i] != '=') {
+			str_append_c(out, in->data[i]);
+			continue;
+		}
+		FUZZ_CHECK(i + 2 < in->len);
+		if (in->data[i + 1] != '\r')
+			str_append_c(out, (char)(hex(in->data[i + 1]) << 4 | hex(in->data[i + 2])));
+		i += 2;
+	}
+}
+
+/* Decoded it is the same; its lines are short, printable, and end in no blank. */
+static void check_quoted(const uint8_t *data, size_t size)
+{
+	struct str quoted = STR_INIT, plain = STR_INIT;
+	size_t column = 0;
+
+	quoted_write((const char *)data, size, &quoted);
+	for (size_t i = 0; i < quoted.len; i++) {
+		char c = quoted.data[i];
+		column = c == '\n' ? 0 : column + 1;
+		FUZZ_CHECK(column <= QUOTED_LINE + 1); /* CR */
+		FUZZ_CHECK((c >= ' ' && c < 0x7f) || c == '\t' || c == '\r' || c == '\n');
+		FUZZ_CHECK((c == '\n') == (i > 0 && quoted.data[i - 1] == '\r'));
+		FUZZ_CHECK(c != '\r' || i == 0 || !strchr(" \t", quoted.data[i - 1]));
+	}
+	unquote(&quoted, &plain);
+	FUZZ_CHECK(plain.len == size && (size == 0 || memcmp(plain.data, data, size) == 0));
+	str_free(&quoted);
+	str_free(&plain);
+}
+
+/* The same however it is cut. */
+static void check_scan(const uint8_t *data, size_t size, size_t step)
+{
+	struct scan whole = SCAN_INIT, pieces = SCAN_INIT;
+	bool eightbit = false;
+
+	scan_feed(&whole, (const char *)data, size);
+	for (size_t at = 0; at < size; at += step)
+		scan_feed(&pieces, (const char *)data + at, size - at < step ? size - at : step);
+	FUZZ_CHECK(whole.received == pieces.received && whole.in_body == pieces.in_body);
+	FUZZ_CHECK(whole.header_8bit == pieces.header_8bit && whole.body_8bit == pieces.body_8bit);
+	FUZZ_CHECK(whole.received <= size / strlen("received:"));
+	for (size_t i = 0; i < size; i++)
+		eightbit |= data[i] >= 0x80;
+	FUZZ_CHECK(eightbit == (whole.header_8bit || whole.body_8bit));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str whole = STR_INIT, pieces = STR_INIT, content = STR_INIT;
@@ -43,6 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* with a line end where it had none */
 	FUZZ_CHECK(content.len == size ||
 		   (content.len == size + 2 && memcmp(content.data + size, "\r\n", 2) == 0));
+	check_quoted(data, size);
+	check_scan(data, size, step);
 	str_free(&whole);
 	str_free(&pieces);
 	str_free(&content);

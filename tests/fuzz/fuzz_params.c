@@ -1,6 +1,8 @@
-/* What MAIL and RCPT said: paths and ESMTP parameters (milter/envelope, queue/params). */
+/* What MAIL and RCPT said: paths and ESMTP parameters (milter/envelope, queue/params, queue/offer).
+ */
 #include "lib/address.h"
 #include "milter/envelope.h"
+#include "queue/offer.h"
 #include "queue/params.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -43,13 +45,13 @@ static void check_copy(const char *params, const char *name)
 }
 
 /* Whatever was given, the recipient goes on with one ORCPT or none, and the same NOTIFY. */
-static void check_dsn(const char *params, const char *argument, enum orcpt_form form)
+static void check_dsn(const char *params, const char *argument)
 {
 	struct str out = STR_INIT;
 	const char *value, *kept;
 	size_t len, kept_len;
 
-	envelope_dsn_params(params, argument, form, &out);
+	envelope_dsn_params(params, argument, &out);
 	const char *made = str_cstr(&out);
 	if (params_get(params, "NOTIFY", &value, &len) && value[-1] == '=') {
 		FUZZ_CHECK(params_get(made, "NOTIFY", &kept, &kept_len));
@@ -60,13 +62,38 @@ static void check_dsn(const char *params, const char *argument, enum orcpt_form 
 	str_free(&out);
 }
 
+/* To whom has DSN a recipient goes on with the NOTIFY that was given, and without SMTPUTF8 in
+ * ASCII; nothing that ends a line gets there. */
+static void check_offer(const char *params, const char *argument)
+{
+	struct ehlo ehlo = { .dsn = true };
+	struct str out = STR_INIT, notify = STR_INIT;
+
+	offer_rcpt_params(&ehlo, params, argument, &out);
+	params_copy(params, "NOTIFY", &notify);
+	FUZZ_CHECK(strncmp(str_cstr(&out), str_cstr(&notify), notify.len) == 0);
+	for (size_t i = notify.len; i < out.len; i++)
+		FUZZ_CHECK(out.data[i] >= ' ' && out.data[i] < 0x7f);
+	str_reset(&out);
+	ehlo.utf8 = true;
+	offer_rcpt_params(&ehlo, params, argument, &out);
+	for (size_t i = 0; i < out.len; i++)
+		FUZZ_CHECK((unsigned char)out.data[i] >= ' ' && out.data[i] != 0x7f);
+	ehlo.dsn = false;
+	str_reset(&out);
+	offer_rcpt_params(&ehlo, params, argument, &out);
+	FUZZ_CHECK(out.len == 0);
+	str_free(&out);
+	str_free(&notify);
+}
+
 static void check_recipient(const struct envelope *envelope, size_t i)
 {
 	const char *argument = envelope_argument(envelope, i);
 	const char *params = envelope_params(envelope, i);
 
-	check_dsn(params, argument, ORCPT_MILTER);
-	check_dsn(params, argument, ORCPT_WIRE);
+	check_dsn(params, argument);
+	check_offer(params, argument);
 	check_copy(params, "NOTIFY");
 	check_copy(params, "ORCPT");
 	params_lists(params, "NOTIFY", "DELAY");

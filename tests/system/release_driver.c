@@ -186,6 +186,7 @@ int main(int argc, char **argv)
 			.retry_min_us = 50 * CLOCK_MS,
 			.retry_max_us = CLOCK_SECOND,
 			.expire_us = 3600 * CLOCK_SECOND,
+			.notice_bytes = 65536,
 			.timeout_us = 10 * CLOCK_SECOND } };
 	const char *error = "";
 	int option;

@@ -133,6 +133,7 @@ void set_up(bool lmtp, const struct server_rule *rules)
 		.retry_max_us = 80 * CLOCK_MS,
 		.timeout_us = 5 * CLOCK_SECOND,
 		.stop_us = CLOCK_SECOND,
+		.notice_bytes = 65536,
 	};
 }
 

@@ -236,7 +236,8 @@ static void test_one_place_once(void **state)
 	go();
 	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
 	assert_int_equal(server_count(scene.server), 1);
-	assert_string_equal(server_mail(scene.server, 0)->recipients, "<anna@s> NOTIFY=NEVER");
+	assert_string_equal(server_mail(scene.server, 0)->recipients,
+		"<anna@s> NOTIFY=NEVER ORCPT=rfc822;anna@x");
 	for (int i = 0; i < 120; i++)
 		str_printf(&list, "n%d@x ", i);
 	fake_add(scene.queue, "many", "s@o", "", list.data, "", "Subject: 1\r\n\r\n");

@@ -446,6 +446,56 @@ static void test_header_ends_between_reads(void **state)
 	close_talk(&talk);
 }
 
+/* The header is longer than one read: it is counted, and the content is sent from its beginning. */
+static void test_hops_in_a_long_header(void **state)
+{
+	char content[80000];
+	struct talk talk;
+	size_t len = 0;
+
+	(void)state;
+	while (len < 70000)
+		len += (size_t)snprintf(content + len, sizeof content - len,
+			"Received: %zu by way of somewhere\r\n", len);
+	snprintf(content + len, sizeof content - len, "\r\nbody\r\n");
+	unsigned hops = 0;
+	for (const char *p = content; (p = strstr(p, "Received: ")) != NULL; p++)
+		hops++;
+	begin_talk(&talk, false, NULL, NULL);
+	talk.mail.context = content;
+	talk.mail.bytes = strlen(content);
+	talk.mail.hop_limit = hops - 1;
+	expect_code(&talk, "554 5.4.6");
+	assert_int_equal(server_commands(talk.server, "MAIL"), 0);
+	talk.mail.hop_limit = hops;
+	expect_all(&talk, STAGE_DOT);
+	assert_string_equal(
+		server_mail(talk.server, 0)->content + strlen("Received: y\r\n"), content);
+	close_talk(&talk);
+}
+
+/* RFC 6531 section 3.4, for a recipient alone; and where it is offered, it is asked for. */
+static void test_recipient_beyond_ascii(void **state)
+{
+	struct talk talk;
+
+	(void)state;
+	begin_talk(&talk, false, "PIPELINING", NULL);
+	talk.recipients[1].address = "\xc3\xbc@s";
+	smtp_send(talk.smtp, &talk.mail);
+	assert_int_equal(talk.recipients[1].answer.stage, STAGE_RCPT);
+	assert_true(talk.recipients[1].answer.reply.own);
+	assert_int_equal(talk.recipients[0].answer.stage, STAGE_DOT);
+	assert_false(talk.recipients[0].answer.reply.own);
+	assert_string_equal(server_mail(talk.server, 0)->recipients, "<a@s>, <c@s>");
+	close_talk(&talk);
+	begin_talk(&talk, false, "PIPELINING\nSMTPUTF8", NULL);
+	talk.recipients[1].address = "\xc3\xbc@s";
+	expect_all(&talk, STAGE_DOT);
+	assert_string_equal(server_mail(talk.server, 0)->sender, "<s@x> SMTPUTF8");
+	close_talk(&talk);
+}
+
 static void test_goes_stale(void **state)
 {
 	const struct server_rule rules[] = {
@@ -477,6 +527,8 @@ int main(void)
 		cmocka_unit_test(test_lmtp),
 		cmocka_unit_test(test_not_able),
 		cmocka_unit_test(test_header_ends_between_reads),
+		cmocka_unit_test(test_hops_in_a_long_header),
+		cmocka_unit_test(test_recipient_beyond_ascii),
 		cmocka_unit_test(test_goes_stale),
 	};
 
