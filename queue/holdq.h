@@ -52,7 +52,7 @@ struct holdq_envelope {
 
 struct holdq_recipient {
 	char *address; /* access address exactly as given, without angle brackets */
-	char *params;  /* "NOTIFY=... ORCPT=..." as given, ORCPT added where it was absent */
+	char *params;  /* "NOTIFY=... ORCPT=..." as given */
 	uint8_t mailbox[ROUTE_UUID_BYTES]; /* whose mail it is: the unit of order and release */
 };
 
@@ -169,6 +169,13 @@ enum holdq_result holdq_sync(struct holdq *queue);
  */
 enum holdq_result holdq_update(struct holdq *queue, uint64_t id,
 	const struct holdq_held_recipient *recipient, const struct holdq_notice *notice);
+/*
+ * Notes that the sender was told that these recipients (numbers) are delayed, and stores the notice
+ * that tells him, in one synced transaction; GONE: none of them is held any more, and there is no
+ * notice.
+ */
+enum holdq_result holdq_tell(struct holdq *queue, uint64_t id, const uint32_t *numbers,
+	size_t count, const struct holdq_notice *notice);
 /* Moves a recipient to another mailbox (its address now belongs there): it keeps its place in
  * arrival order. */
 enum holdq_result holdq_rehome(

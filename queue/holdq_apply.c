@@ -212,6 +212,27 @@ static enum holdq_result apply_update(struct batch *batch, struct op *op)
 	return apply_notice(batch, op);
 }
 
+static bool note_told(struct batch *batch, uint64_t id, uint32_t number)
+{
+	struct holdq_held_recipient recipient;
+
+	if (!load_recipient(batch, id, number, &recipient))
+		return false;
+	recipient.delay_told = true;
+	save_recipient(batch, id, number, &recipient);
+	recipient_clear(&recipient);
+	return true;
+}
+
+static enum holdq_result apply_tell(struct batch *batch, struct op *op)
+{
+	size_t told = 0;
+
+	for (size_t i = 0; i < op->count && batch->trouble == BDB_OK; i++)
+		told += note_told(batch, op->id, op->numbers[i]);
+	return told > 0 ? apply_notice(batch, op) : gone(batch, op->id);
+}
+
 static enum holdq_result apply_rehome(struct batch *batch, struct op *op)
 {
 	uint32_t number = op->numbers[0];
@@ -245,6 +266,7 @@ enum holdq_result holdq_apply(struct batch *batch, struct op *op)
 	case OP_PUT: return holdq_apply_put(batch, op->put);
 	case OP_REMOVE: return apply_remove(batch, op);
 	case OP_UPDATE: return apply_update(batch, op);
+	case OP_TELL: return apply_tell(batch, op);
 	case OP_REHOME: return apply_rehome(batch, op);
 	}
 	return HOLDQ_FAILED;

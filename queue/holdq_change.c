@@ -126,6 +126,14 @@ enum holdq_result holdq_update(struct holdq *queue, uint64_t id,
 	return with_notice(queue, &op, notice);
 }
 
+enum holdq_result holdq_tell(struct holdq *queue, uint64_t id, const uint32_t *numbers,
+	size_t count, const struct holdq_notice *notice)
+{
+	struct op op = { .kind = OP_TELL, .id = id, .numbers = numbers, .count = count };
+
+	return with_notice(queue, &op, notice);
+}
+
 enum holdq_result holdq_rehome(
 	struct holdq *queue, uint64_t id, uint32_t number, const uint8_t *mailbox)
 {

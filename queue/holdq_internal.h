@@ -37,7 +37,7 @@ struct holdq_draft {
 	bool committed;
 };
 
-enum op_kind { OP_PUT, OP_REMOVE, OP_UPDATE, OP_REHOME };
+enum op_kind { OP_PUT, OP_REMOVE, OP_UPDATE, OP_TELL, OP_REHOME };
 
 /* A message to be stored; by itself, or the notice of another operation. */
 struct put {

@@ -7,10 +7,9 @@
 #include "lib/mem.h"
 #include "queue/release_core.h"
 
-#define RESCAN_US    (30 * CLOCK_SECOND) /* safety net for a wake that was never sent */
-#define TELL_US      (10 * CLOCK_SECOND)
-#define PAUSE_US     (10 * CLOCK_MS) /* between two looks at all mailboxes */
-#define TELL_AT_ONCE 64
+#define RESCAN_US (30 * CLOCK_SECOND) /* safety net for a wake that was never sent */
+#define TELL_US   (10 * CLOCK_SECOND)
+#define PAUSE_US  (10 * CLOCK_MS) /* between two looks at all mailboxes */
 
 /* --- mailboxes --------------------------------------------------------------------------- */
 
@@ -69,117 +68,11 @@ static void look_at_all(struct release *release, int64_t now_us)
 	}
 }
 
-/* --- delay notices ------------------------------------------------------------------------ */
-
-static bool may_tell(const struct holdq_message *message, const struct holdq_held_recipient *held)
-{
-	return !held->delay_told && memcmp(held->mailbox, holdq_notices, ROUTE_UUID_BYTES) != 0 &&
-	       notice_wanted(NOTICE_DELAYED, message->envelope.sender, held->params);
-}
-
-static size_t list_told(const struct holdq_message *message, struct notice_recipient *told)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < message->count; i++) {
-		const struct holdq_held_recipient *held = &message->recipients[i];
-		if (!may_tell(message, held))
-			continue;
-		told[count++] = (struct notice_recipient){
-			.address = held->address,
-			.params = held->params,
-			.status = "4.2.1",
-			.diagnostic = held->last_reply,
-		};
-	}
-	return count;
-}
-
-/* The notice is stored with the first record that says so; the others follow. */
-static void note_told(
-	struct release *release, struct holdq_message *message, const struct holdq_notice *notice)
-{
-	for (size_t i = 0; i < message->count; i++) {
-		struct holdq_held_recipient *held = &message->recipients[i];
-		if (!may_tell(message, held))
-			continue;
-		held->delay_told = true;
-		enum holdq_result result = holdq_update(release->queue, message->id, held, notice);
-		if (result != HOLDQ_OK && result != HOLDQ_GONE)
-			log_warning("release", "cannot note a delay notice id=%s: %s",
-				message->envelope.id, holdq_reason());
-		if (result == HOLDQ_OK)
-			notice = NULL;
-	}
-}
-
-static void tell(
-	struct release *release, const struct settings *settings, struct holdq_message *message)
-{
-	struct notice_recipient *told = mem_zalloc((message->count + 1) * sizeof *told);
-	const struct report report = {
-		.release = release,
-		.settings = settings,
-		.message = message,
-		.kind = NOTICE_DELAYED,
-		.recipients = told,
-		.remote = "",
-		.count = list_told(message, told),
-	};
-	struct str content = STR_INIT;
-	struct holdq_notice notice;
-
-	if (report.count > 0) {
-		report_write(&report, &content, &notice);
-		note_told(release, message, &notice);
-		log_info("release", "sender told of the delay id=%s recipients=%zu",
-			message->envelope.id, report.count);
-	}
-	str_free(&content);
-	mem_free(&told);
-}
-
-/* False: this one is not old enough, nor are those behind it. */
-static bool tell_if_old(struct release *release, const struct settings *settings, uint64_t id)
-{
-	struct holdq_message *message;
-	bool old = true;
-
-	pthread_mutex_lock(&release->record);
-	if (holdq_read(release->queue, id, &message) == HOLDQ_OK) {
-		int64_t age = clock_wall_us() - message->envelope.arrived_us;
-		old = age >= settings->delay_notice_us;
-		if (old)
-			tell(release, settings, message);
-		holdq_message_free(&message);
-	}
-	pthread_mutex_unlock(&release->record);
-	return old;
-}
-
-/*
- * Messages come in the order of their arrival, so each is looked at once. True: there may be more;
- * not all at a time, since the mailboxes that become due wait for the same thread.
- */
-static bool tell_delays(struct release *release, const struct settings *settings)
-{
-	uint64_t ids[TELL_AT_ONCE];
-
-	if (settings->delay_notice_us <= 0)
-		return false;
-	size_t count = holdq_all_ids(release->queue, release->told_after, ids, TELL_AT_ONCE);
-	for (size_t i = 0; i < count && !release->stop; i++) {
-		if (!tell_if_old(release, settings, ids[i]))
-			return false;
-		release->told_after = ids[i];
-	}
-	return count == TELL_AT_ONCE;
-}
-
 /* --- the thread --------------------------------------------------------------------------- */
 
 struct hours {
 	int64_t rescan_us, tell_us;
+	const struct settings *settings; /* of those; after a reload it is looked at once */
 };
 
 /* What is done without the lock. */
@@ -216,13 +109,16 @@ static int64_t wait_until(const struct release *release, const struct hours *hou
 void *keeper_main(void *context)
 {
 	struct release *release = context;
-	struct hours hours = { clock_mono_us() + RESCAN_US, 0 };
+	struct hours hours = { clock_mono_us() + RESCAN_US, 0, NULL };
 
 	pthread_mutex_lock(&release->lock);
 	while (!release->stop) {
 		int64_t now = clock_mono_us();
 		if (now >= release->earliest_us)
 			look_at_all(release, now);
+		if (hours.settings != release->settings)
+			hours.tell_us = now;
+		hours.settings = release->settings;
 		if (now >= hours.rescan_us || now >= hours.tell_us)
 			do_rounds(release, &hours, now);
 		clock_cond_wait_until(

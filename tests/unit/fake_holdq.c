@@ -183,6 +183,15 @@ uint64_t fake_add(struct holdq *queue, const char *mailbox, const char *sender,
 	return id;
 }
 
+void fake_params(struct holdq *queue, uint64_t id, size_t recipient, const char *params)
+{
+	pthread_mutex_lock(&queue->lock);
+	char **at = &find(queue, id)->message.recipients[recipient].params;
+	mem_free(at);
+	*at = mem_strdup(params);
+	pthread_mutex_unlock(&queue->lock);
+}
+
 void fake_age(struct holdq *queue, uint64_t id, int64_t arrived_us)
 {
 	pthread_mutex_lock(&queue->lock);
@@ -446,6 +455,31 @@ enum holdq_result holdq_update(struct holdq *queue, uint64_t id,
 		store_notice(queue, notice);
 	pthread_mutex_unlock(&queue->lock);
 	return done ? HOLDQ_OK : HOLDQ_GONE;
+}
+
+enum holdq_result holdq_tell(struct holdq *queue, uint64_t id, const uint32_t *numbers,
+	size_t count, const struct holdq_notice *notice)
+{
+	bool done = false, full = false;
+
+	pthread_mutex_lock(&queue->lock);
+	struct stored *s = find(queue, id);
+	if (queue->failing > 0) {
+		queue->failing--;
+		full = true;
+		s = NULL;
+	}
+	for (size_t i = 0; s != NULL && i < s->message.count; i++)
+		for (size_t n = 0; n < count; n++) {
+			if (s->message.recipients[i].number != numbers[n])
+				continue;
+			s->message.recipients[i].delay_told = true;
+			done = true;
+		}
+	if (done)
+		store_notice(queue, notice);
+	pthread_mutex_unlock(&queue->lock);
+	return done ? HOLDQ_OK : full ? HOLDQ_FULL : HOLDQ_GONE;
 }
 
 enum holdq_result holdq_rehome(

@@ -11,6 +11,7 @@ void fake_free(struct holdq **queue);
 uint64_t fake_add(struct holdq *queue, const char *mailbox, const char *sender,
 	const char *mail_params, const char *recipients, const char *rcpt_params,
 	const char *content);
+void fake_params(struct holdq *queue, uint64_t id, size_t recipient, const char *params);
 void fake_age(struct holdq *queue, uint64_t id, int64_t arrived_us);
 void fake_mailbox(const char *name, uint8_t *mailbox_r); /* "anna" -> her uuid */
 
@@ -20,7 +21,8 @@ size_t fake_messages(struct holdq *queue);
 const char *fake_notice(struct holdq *queue, const char **recipient_r);
 unsigned fake_notices(struct holdq *queue); /* stored so far */
 uint32_t fake_attempts(struct holdq *queue, uint64_t id);
-void fake_fail_removals(struct holdq *queue, unsigned count); /* the next ones */
-void fake_break(struct holdq *queue);                         /* unusable from now on */
+void fake_fail_removals(
+	struct holdq *queue, unsigned count); /* the next ones; of holdq_tell, too */
+void fake_break(struct holdq *queue);         /* unusable from now on */
 
 #endif

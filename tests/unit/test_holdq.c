@@ -312,6 +312,32 @@ static void update_is_kept(void **state)
 	holdq_message_free(&message);
 }
 
+/* All of them at once, with one notice; those that are gone are passed over. */
+static void tell_is_kept(void **state)
+{
+	struct lab *lab = *state;
+	const struct holdq_notice notice = { .recipient = "s@o",
+		.content = "Subject: late\r\n\r\n",
+		.bytes = 17,
+		.mail_params = "" };
+	uint64_t id, ids[3];
+	size_t held;
+
+	assert_int_equal(
+		lab_put(lab->queue, 100, 1, (unsigned[]){ 1, 2, 3 }, 3, 0, &id, &held), HOLDQ_OK);
+	assert_int_equal(holdq_tell(lab->queue, id, (uint32_t[]){ 7 }, 1, &notice), HOLDQ_GONE);
+	assert_int_equal(totals(lab).messages, 1);
+	assert_int_equal(holdq_tell(lab->queue, id, (uint32_t[]){ 0, 7, 2 }, 3, &notice), HOLDQ_OK);
+	lab_reopen(lab);
+	struct holdq_message *message = read_message(lab, id);
+	assert_true(message->recipients[0].delay_told);
+	assert_false(message->recipients[1].delay_told);
+	assert_true(message->recipients[2].delay_told);
+	holdq_message_free(&message);
+	assert_int_equal(holdq_ids(lab->queue, holdq_notices, 0, ids, 3), 1);
+	assert_int_equal(totals(lab).messages, 2);
+}
+
 static void rehome_keeps_the_place(void **state)
 {
 	struct lab *lab = *state;
@@ -447,8 +473,7 @@ static void handed_over_is_synced_soon(void **state)
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(
 			holdq_handed_over(lab->queue, ids[i], (uint32_t[]){ 0 }, 1), HOLDQ_OK);
-	assert_int_equal(
-		holdq_handed_over(lab->queue, ids[0], (uint32_t[]){ 0 }, 1), HOLDQ_GONE);
+	assert_int_equal(holdq_handed_over(lab->queue, ids[0], (uint32_t[]){ 0 }, 1), HOLDQ_GONE);
 	assert_int_equal(totals(lab).messages, 0);
 	while (totals(lab).lags && clock_mono_us() < until)
 		clock_sleep_us(CLOCK_MS);
@@ -477,6 +502,7 @@ int main(void)
 		TEST(removal),
 		TEST(removal_with_notice),
 		TEST(update_is_kept),
+		TEST(tell_is_kept),
 		TEST(rehome_keeps_the_place),
 		TEST(each_mailbox),
 		TEST(observer_hears),
