@@ -2,7 +2,6 @@ noinst_LIBRARIES += cli/libcli.a
 cli_libcli_a_SOURCES = \
 	cli/attention.c cli/attention.h \
 	cli/cli.c cli/cli.h \
-	cli/doctor.c \
 	cli/hold.c \
 	cli/logline.c cli/logline.h \
 	cli/node.c \
@@ -18,8 +17,9 @@ cli_libcli_a_SOURCES = \
 	cli/trace.c \
 	cli/trace_join.c cli/trace_join.h \
 	cli/trace_source.c cli/trace_source.h \
-	cli/verbs.c cli/verbs.h
+	cli/verbs.c cli/verbs.h \
+	cli/when.c cli/when.h
 
 bin_PROGRAMS += restante
 restante_SOURCES = cli/main.c
-restante_LDADD = cli/libcli.a doctor/libdoctor.a $(LIB_LIBS)
+restante_LDADD = cli/libcli.a $(LIB_LIBS)

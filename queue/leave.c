@@ -29,12 +29,12 @@ static bool is_told(const struct leaving *leaving, const struct job *job, const 
 	return notice_wanted(leaving->kind, job->message->envelope.sender, params);
 }
 
-void leaving_add(struct leaving *leaving, const struct job *job,
+bool leaving_add(struct leaving *leaving, const struct job *job,
 	const struct holdq_held_recipient *held, const struct reply *reply, const char *status)
 {
 	leaving->numbers[leaving->count++] = held->number;
 	if (!is_told(leaving, job, held->params))
-		return;
+		return false;
 	char *mine = leaving->statuses[leaving->told_count];
 	if (status != NULL)
 		snprintf(mine, sizeof *leaving->statuses, "%s", status);
@@ -45,7 +45,10 @@ void leaving_add(struct leaving *leaving, const struct job *job,
 		.params = held->params,
 		.status = mine,
 		.diagnostic = reply->text,
+		.own = reply->own,
+		.attempt_us = clock_wall_us(),
 	};
+	return true;
 }
 
 /* GONE: an administrator was faster. */

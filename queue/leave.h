@@ -14,8 +14,9 @@ struct leaving {
 
 void leaving_init(struct leaving *leaving, enum notice_kind kind, size_t most);
 void leaving_clear(struct leaving *leaving);
-/* reply is borrowed until leaving_clear. status: NULL = that of the reply. */
-void leaving_add(struct leaving *leaving, const struct job *job,
+/* Whether the sender will be told. reply is borrowed until leaving_clear. status: NULL = that of
+ * the reply. */
+bool leaving_add(struct leaving *leaving, const struct job *job,
 	const struct holdq_held_recipient *held, const struct reply *reply, const char *status);
 /* Off the queue, whatever it takes: they must not be sent once more. -1: the store is unusable. */
 int leaving_delivered(const struct leaving *leaving, const struct job *job);

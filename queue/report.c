@@ -5,12 +5,13 @@
 #include "lib/mem.h"
 #include "queue/release_core.h"
 
-/* As much of the content as a notice may return. */
+/* All of it where that is returned; else as much as a header may have. */
 static void read_original(const struct report *report, struct str *out)
 {
 	struct holdq *queue = report->release->queue;
-	size_t want = report->message->bytes < NOTICE_ORIGINAL_MAX ? report->message->bytes
-								   : NOTICE_ORIGINAL_MAX;
+	uint64_t bytes = report->message->bytes;
+	size_t most = bytes <= report->settings->notice_bytes ? bytes : NOTICE_HEADER_MAX;
+	size_t want = bytes < most ? bytes : most;
 	size_t len = 1;
 
 	str_reserve(out, want);
@@ -21,6 +22,15 @@ static void read_original(const struct report *report, struct str *out)
 		out->len += len;
 	}
 	out->data[out->len] = '\0';
+}
+
+/* Notices go through the MTA, wherever held mail goes. */
+static bool no_8bit(struct release *release)
+{
+	pthread_mutex_lock(&release->lock);
+	bool none = release->mta->no_8bit;
+	pthread_mutex_unlock(&release->lock);
+	return none;
 }
 
 void report_write(const struct report *report, struct str *content, struct holdq_notice *notice_r)
@@ -36,10 +46,11 @@ void report_write(const struct report *report, struct str *content, struct holdq
 		.recipients = report->recipients,
 		.count = report->count,
 		.now_us = clock_wall_us(),
-		.until_us = report->until_us,
 		.original = str_cstr(&original),
 		.original_len = original.len,
-		.complete = original.len == report->message->bytes,
+		.complete = original.len == report->message->bytes &&
+			    original.len <= report->settings->notice_bytes,
+		.no_8bit = no_8bit(report->release),
 	};
 	notice_write(&notice, content);
 	*notice_r = (struct holdq_notice){

@@ -57,7 +57,7 @@ static void log_delivered(const struct settling *s, const struct holdq_held_reci
 static void recipient_done(struct settling *s, const struct holdq_held_recipient *held,
 	const struct smtp_recipient *target)
 {
-	leaving_add(&s->done, s->job, held, &target->answer.reply, "2.0.0");
+	leaving_add(&s->done, s->job, held, &target->answer.reply, NULL);
 	atomic_fetch_add(&s->job->worker->release->delivered, 1);
 	log_delivered(s, held, target);
 }
@@ -65,17 +65,19 @@ static void recipient_done(struct settling *s, const struct holdq_held_recipient
 static void recipient_failed(struct settling *s, const struct holdq_held_recipient *held,
 	const struct answer *answer, bool expired)
 {
+	static const char *const words[2][2] = {
+		{ "refused, dropped: nobody is to be told", "refused, returned to sender" },
+		{ "expired, dropped: nobody is to be told", "expired, returned to sender" },
+	};
 	struct release *release = s->job->worker->release;
 
-	leaving_add(&s->failed, s->job, held, &answer->reply, expired ? "4.4.7" : NULL);
+	bool told = leaving_add(&s->failed, s->job, held, &answer->reply, expired ? "4.4.7" : NULL);
 	atomic_fetch_add(expired ? &release->expired : &release->bounced, 1);
 	if (s->job->is_notice)
 		log_recipient(
 			s, LOG_LEVEL_ERROR, "a notice cannot be delivered, dropped", held, answer);
 	else
-		log_recipient(s, LOG_LEVEL_WARNING,
-			expired ? "expired, returned to sender" : "refused, returned to sender",
-			held, answer);
+		log_recipient(s, LOG_LEVEL_WARNING, words[expired][told], held, answer);
 }
 
 /* Trouble of the listener since this message was last refused, or since its release began. */

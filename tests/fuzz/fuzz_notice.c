@@ -3,7 +3,7 @@
  * a recipient, its parameters, the next hop's reply; the rest is the original message.
  */
 #define _GNU_SOURCE
-#include "lib/address.h"
+#include "lib/utf8.h"
 #include "queue/notice.h"
 #include "queue/reply.h"
 #include "tests/fuzz/fuzz.h"
@@ -15,14 +15,15 @@ static const char *find(const struct str *out, const char *text)
 	return memmem(out->data, out->len, text, strlen(text));
 }
 
-/* Up to the returned message every line is of our making: CRLF, printable ASCII but for addresses
- * in the header (SMTPUTF8), and the parts are four. */
-static void check_parts(const struct str *out, const char *returned)
+/* Up to the returned message every line is of our making: CRLF, printable, and ASCII where the
+ * sender is, or where the report is the traditional one. */
+static void check_parts(const struct str *out, const char *returned, bool way_utf8)
 {
-	const char *status = find(out, "message/delivery-status");
-	bool ascii = false;
+	const char *status = find(out, "\r\nContent-Type: message/delivery-status");
+	const char *global = find(out, "\r\nContent-Type: message/global-delivery-status");
+	bool ascii = !way_utf8;
 
-	FUZZ_CHECK(status != NULL && status < returned);
+	FUZZ_CHECK((status != NULL && status < returned) || (global != NULL && global < returned));
 	for (const char *p = out->data; p < returned; p++) {
 		unsigned char c = (unsigned char)*p;
 		ascii |= p == status;
@@ -31,6 +32,16 @@ static void check_parts(const struct str *out, const char *returned)
 		FUZZ_CHECK(c >= ' ' || c == '\r' || c == '\n' || c == '\t');
 		FUZZ_CHECK(c != 0x7f && (!ascii || c < 0x80));
 	}
+}
+
+/* What is said with MAIL is enough for what is in it. */
+static void check_mail_params(const struct notice *notice, const struct str *out, bool way_utf8)
+{
+	const char *params = notice_mail_params(notice);
+	bool eightbit = !utf8_ascii(out->data, out->len);
+
+	FUZZ_CHECK(!eightbit || strstr(params, "BODY=8BITMIME") != NULL);
+	FUZZ_CHECK(way_utf8 == (strstr(params, "SMTPUTF8") != NULL));
 }
 
 /* One of each field: nobody could write a field of their own into the report. */
@@ -76,10 +87,11 @@ static void check_notice(struct notice *notice)
 	if (returned == NULL || (whole != NULL && whole < returned))
 		returned = whole;
 	FUZZ_CHECK(returned != NULL);
-	check_parts(&out, returned);
+	bool way_utf8 = !utf8_ascii(notice->envelope->sender, strlen(notice->envelope->sender));
+	check_parts(&out, returned, way_utf8);
 	check_fields(&out, returned);
 	check_end(&out);
-	notice_mail_params(notice);
+	check_mail_params(notice, &out, way_utf8);
 	str_free(&out);
 }
 
@@ -92,21 +104,25 @@ static struct notice make(const struct holdq_envelope *envelope,
 		.recipients = recipient,
 		.count = 1,
 		.now_us = 1764000000000000,
-		.until_us = 1764400000000000,
 		.original = (const char *)in.data,
 		.original_len = in.left };
 }
 
 static void run(struct fuzz_input in, char *lines[5], const struct reply *reply)
 {
-	struct holdq_envelope envelope = {
-		.sender = lines[0], .mail_params = lines[1], .arrived_us = 1763990000000000
-	};
+	struct holdq_envelope envelope = { .sender = lines[0],
+		.mail_params = lines[1],
+		.client_address = lines[3],
+		.helo = lines[4],
+		.id = lines[2],
+		.arrived_us = 1763990000000000 };
 	char status[12];
 	struct notice_recipient recipient = { .address = lines[2],
 		.params = lines[3],
 		.status = reply_status(reply, status, sizeof status),
-		.diagnostic = reply->text };
+		.diagnostic = reply->text,
+		.attempt_us = 1763995000000000,
+		.until_us = 1764400000000000 };
 	struct notice notice = make(&envelope, &recipient, in);
 
 	for (int kind = NOTICE_FAILED; kind <= NOTICE_DELIVERED; kind++) {
@@ -125,7 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* found in none of the lines: it holds the microsecond, nobody knows it before */
 	if (memmem(data, size, "restante-", 9) != NULL ||
-		memmem(data, size, "message/d", 9) != NULL)
+		memmem(data, size, "message/d", 9) != NULL ||
+		memmem(data, size, "message/g", 9) != NULL)
 		return 0;
 	for (size_t i = 0; i < 5; i++)
 		lines[i] = fuzz_line(&in);

@@ -127,6 +127,36 @@ def test_kills_lose_nothing(store):
         assert kills >= 5
 
 
+def test_kills_double_no_notice(store):
+    """Each message is refused, and told of once; what comes twice is the same notice again."""
+    total, kills = 1200, 0
+    drive(store, fill=total, mailboxes=20, bytes=300)
+    with Sink(lmtp=False) as sink:
+        sink.replies["rcpt"] = "550 5.1.1 no"
+        sink.replies["rcpt", "sender@o.example"] = "250 2.1.5 ok"
+        options = dict(listener="smtp:127.0.0.1:%d" % sink.port, workers=4)
+        while kills < 10:
+            process = subprocess.Popen(command(store, **options), stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            before = len(sink.messages)
+            wait_for(lambda: len(sink.messages) > before or process.poll() is not None, 20,
+                     "a notice")
+            time.sleep(random.uniform(0, 0.02))
+            if process.poll() is not None:
+                break
+            process.kill()
+            process.wait()
+            kills += 1
+        figures, _ = drive(store, **options)
+    assert figures["left"] == 0 and kills >= 3
+    told = collections.defaultdict(set)
+    for message in sink.messages:
+        msgid = re.search(rb"^Message-ID: (\S+)", message.content, re.M).group(1)
+        told[sequence(message)].add(msgid)
+    assert set(told) == set(range(total)), "lost"
+    assert all(len(notices) == 1 for notices in told.values()), "doubled"
+
+
 # --- what the sender is told -------------------------------------------------------------------
 
 

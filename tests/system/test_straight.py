@@ -129,7 +129,7 @@ def test_a_refusal_there_is_told_to_the_sender(lab, straight):
         notice = imap.contents()[0][1]
         imap.close()
         assert b"550 5.1.1 no such user" in notice and msgid.encode() in notice
-        assert b"Remote-MTA: dns; 127.0.0.1" in notice
+        assert b"Remote-MTA: dns; [127.0.0.1]" in notice
         assert sink.messages == []
 
 

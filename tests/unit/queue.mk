@@ -3,6 +3,11 @@ check_PROGRAMS += tests/unit/test_holdq
 tests_unit_test_holdq_SOURCES = tests/unit/test_holdq.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h
 tests_unit_test_holdq_LDADD = queue/libqueue.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_notice_utf8 tests/unit/test_offer
+tests_unit_test_notice_utf8_SOURCES = tests/unit/test_notice_utf8.c tests/unit/unit.h
+tests_unit_test_notice_utf8_LDADD = queue/libqueue.a $(TEST_LIBS)
+tests_unit_test_offer_SOURCES = tests/unit/test_offer.c tests/unit/unit.h
+tests_unit_test_offer_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_reply tests/unit/test_outcome tests/unit/test_notice \
 	tests/unit/test_smtp tests/unit/test_release tests/unit/test_release_refused tests/unit/test_release_straight \
 	tests/unit/test_release_trouble
@@ -21,6 +26,9 @@ tests_unit_test_release_SOURCES = tests/unit/test_release.c $(release_scene)
 tests_unit_test_release_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_release_straight_SOURCES = tests/unit/test_release_straight.c $(release_scene)
 tests_unit_test_release_straight_LDADD = queue/libqueue.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_release_notices
+tests_unit_test_release_notices_SOURCES = tests/unit/test_release_notices.c $(release_scene)
+tests_unit_test_release_notices_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_release_refused_SOURCES = tests/unit/test_release_refused.c $(release_scene)
 tests_unit_test_release_refused_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_release_trouble_SOURCES = tests/unit/test_release_trouble.c $(release_scene)
@@ -38,6 +46,10 @@ check_PROGRAMS += tests/unit/test_holdq_crash
 tests_unit_test_holdq_crash_SOURCES = tests/unit/test_holdq_crash.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h
 tests_unit_test_holdq_crash_LDADD = queue/libqueue.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_notice_crash
+tests_unit_test_notice_crash_SOURCES = tests/unit/test_notice_crash.c tests/unit/holdq_lab.c \
+	tests/unit/holdq_lab.h
+tests_unit_test_notice_crash_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_holdq_full
 tests_unit_test_holdq_full_SOURCES = tests/unit/test_holdq_full.c tests/unit/holdq_lab.c \
 	tests/unit/holdq_lab.h
