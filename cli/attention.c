@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "cli/term.h"
-#include "cli/when.h"
+#include "lib/when.h"
 #include "lib/clock.h"
 #include "lib/route.h"
 #include "lib/str.h"

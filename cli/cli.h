@@ -19,6 +19,7 @@ enum cli_exit {
 	CLI_DONE = 0,
 	CLI_FAILED = 1, /* it failed, or something needs attention */
 	CLI_USAGE = 2,
+	CLI_DOCTOR_ERRORS = 2, /* of `doctor`, which tells warnings (1) from errors */
 	CLI_NOTFOUND = 3,
 	CLI_REFUSED = 4,   /* not held, not fenced, not drained, exists already, not confirmed */
 	CLI_DIRECTORY = 5, /* the directory does not answer */

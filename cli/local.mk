@@ -2,6 +2,7 @@ noinst_LIBRARIES += cli/libcli.a
 cli_libcli_a_SOURCES = \
 	cli/attention.c cli/attention.h \
 	cli/cli.c cli/cli.h \
+	cli/doctor.c \
 	cli/hold.c \
 	cli/logline.c cli/logline.h \
 	cli/node.c \
@@ -17,9 +18,8 @@ cli_libcli_a_SOURCES = \
 	cli/trace.c \
 	cli/trace_join.c cli/trace_join.h \
 	cli/trace_source.c cli/trace_source.h \
-	cli/verbs.c cli/verbs.h \
-	cli/when.c cli/when.h
+	cli/verbs.c cli/verbs.h
 
 bin_PROGRAMS += restante
 restante_SOURCES = cli/main.c
-restante_LDADD = cli/libcli.a $(LIB_LIBS)
+restante_LDADD = cli/libcli.a doctor/libdoctor.a $(LIB_LIBS)

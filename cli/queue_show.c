@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/when.h"
+#include "lib/when.h"
 #include "lib/clock.h"
 
 static bool silent(const struct cli *cli)

@@ -6,7 +6,7 @@
 
 #include "cli/attention.h"
 #include "cli/node_show.h"
-#include "cli/when.h"
+#include "lib/when.h"
 #include "lib/clock.h"
 #include "lib/federation.h"
 #include "lib/route.h"

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "cli/when.h"
+#include "lib/when.h"
 #include "lib/clock.h"
 
 #define BAR_COLUMNS 20

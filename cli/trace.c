@@ -8,7 +8,7 @@
 
 #include "cli/trace_join.h"
 #include "cli/trace_source.h"
-#include "cli/when.h"
+#include "lib/when.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 

@@ -54,6 +54,13 @@ const struct verb cli_verbs[] = {
 		verb_trace },
 	{ "status", "", "the whole state on one screen; exit 1 when something needs attention", "",
 		verb_status },
+	{ "doctor", "[CHECK...]",
+		"look for what is wrong here: settings, directory, MTA, machine; exit 1 or 2",
+		"      --verbose        show every check, not only what was found (-v)\n"
+		"      --list           list the checks, without making them\n"
+		"      --skip CHECK     not this one, or this group; may be repeated\n"
+		"      --mta-config FOLDER  configuration of the MTA\n",
+		verb_doctor },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -18,6 +18,7 @@ int verb_node_list(struct cli *cli, int argc, char **argv);
 int verb_node_enable(struct cli *cli, int argc, char **argv);
 int verb_node_disable(struct cli *cli, int argc, char **argv);
 int verb_node_approve(struct cli *cli, int argc, char **argv);
+int verb_doctor(struct cli *cli, int argc, char **argv);
 int verb_trace(struct cli *cli, int argc, char **argv);
 int verb_status(struct cli *cli, int argc, char **argv);
 

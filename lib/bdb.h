@@ -43,6 +43,9 @@ struct bdb_options {
 struct bdb_env *bdb_env_open(const struct bdb_options *options, const char **error_r);
 void bdb_env_close(struct bdb_env **env); /* close all tables first */
 
+/* "5.3.28": what this was built for, and what it runs with; each has that size. */
+void bdb_versions(char *built_r, char *runs_r, size_t size);
+
 /* The reason of this thread's last result that was none of OK, NOTFOUND, EXISTS, RETRY. */
 const char *bdb_reason(void);
 

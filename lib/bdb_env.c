@@ -277,3 +277,12 @@ enum bdb_result bdb_checkpoint(struct bdb_env *env, uint32_t kbytes)
 	bdb_begin_call();
 	return bdb_outcome(env, env->db->txn_checkpoint(env->db, kbytes, 0, 0), "checkpoint", NULL);
 }
+
+void bdb_versions(char *built_r, char *runs_r, size_t size)
+{
+	int major, minor, patch;
+
+	db_version(&major, &minor, &patch);
+	snprintf(built_r, size, "%d.%d.%d", DB_VERSION_MAJOR, DB_VERSION_MINOR, DB_VERSION_PATCH);
+	snprintf(runs_r, size, "%d.%d.%d", major, minor, patch);
+}

@@ -15,6 +15,7 @@ struct ldap_session {
 	struct ldap_conncb on_connect;
 	int64_t connected_at; /* clock_mono_us() of the connection, before TLS; 0: there was none */
 	char reason[1024];
+	int code; /* of the last operation */
 };
 
 /* Everything before the bind: with TLS where the uri or starttls asks for it, or not at all. 0, or

@@ -106,6 +106,7 @@ enum ldap_result ldap_session_judge(struct ldap_session *session, const char *wh
 	const char *remedy = remedy_of(code);
 	bool words = server_text != NULL && *server_text != '\0';
 
+	session->code = code;
 	if (code == LDAP_SUCCESS) {
 		session->reason[0] = '\0';
 		return LDAP_DONE;
@@ -327,6 +328,11 @@ void ldap_session_close(struct ldap_session **session)
 const char *ldap_session_reason(const struct ldap_session *session)
 {
 	return session->reason;
+}
+
+int ldap_session_code(const struct ldap_session *session)
+{
+	return session->code;
 }
 
 void *ldap_session_handle(struct ldap_session *session)

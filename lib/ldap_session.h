@@ -37,13 +37,16 @@ enum ldap_result {
 
 struct ldap_session;
 
-/* Whether a simple bind could have its password. 0, or -1 with *error_r: one line with the remedy. */
+/* Whether a simple bind could have its password. 0, or -1 with *error_r: one line with the remedy.
+ */
 int ldap_options_check(const struct ldap_options *options, const char **error_r);
 /* Connects, encrypts, binds. SIGPIPE is set to be ignored unless the process handles it. NULL with
  * *error_r: one line, uri and remedy included. */
 struct ldap_session *ldap_session_open(const struct ldap_options *options, const char **error_r);
 void ldap_session_close(struct ldap_session **session);
 const char *ldap_session_reason(const struct ldap_session *session);
+/* The result code (RFC 4511, or libldap's own below 0) of the last operation. */
+int ldap_session_code(const struct ldap_session *session);
 /* The libldap handle (LDAP *), for directory/ only. */
 void *ldap_session_handle(struct ldap_session *session);
 

@@ -13,6 +13,7 @@ lib_librestante_a_SOURCES = \
 	lib/fence.c lib/fence.h \
 	lib/journal.c lib/journal.h \
 	lib/json.c lib/json.h \
+	lib/ldap_probe.c lib/ldap_probe.h \
 	lib/ldap_session.c lib/ldap_connect.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
 	lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h \
@@ -27,6 +28,7 @@ lib_librestante_a_SOURCES = \
 	lib/str.c lib/str.h \
 	lib/tls.c lib/tls.h \
 	lib/utf8.c lib/utf8.h \
+	lib/when.c lib/when.h \
 	lib/xtext.c
 
 LIB_LIBS = lib/librestante.a $(DB_LIBS) $(LDAP_LIBS) $(LBER_LIBS) $(OPENSSL_LIBS) \

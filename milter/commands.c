@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "milter/front.h"
+#include "milter/libraries.h"
 #include "milter/reply.h"
 
 static const char *match_name(enum route_match match)
@@ -144,6 +145,7 @@ static void add_process(struct front *f, struct json *o)
 
 	json_set_string(o, "program", "restante-milter");
 	json_set_string(o, "version", PACKAGE_VERSION);
+	json_set(o, "libraries", libraries_json());
 	json_set_string(o, "node", f->config->milter.node);
 	json_set_int(o, "pid", getpid());
 	json_set_int(o, "started_us", f->started_us);

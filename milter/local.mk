@@ -12,6 +12,7 @@ milter_libfront_a_SOURCES = \
 	milter/exposition.c milter/exposition.h \
 	milter/front.c milter/front_hooks.c milter/front_reload.c milter/front.h \
 	milter/lateness.c milter/lateness.h \
+	milter/libraries.c milter/libraries.h \
 	milter/listing.c milter/listing.h \
 	milter/meter.h \
 	milter/mtaqueue.c milter/mtaqueue.h \

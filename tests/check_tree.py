@@ -11,7 +11,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ARROWS = {
     "lib": set(), "directory": {"lib"}, "queue": {"lib"}, "milter": {"queue", "directory", "lib"},
     "dirsync": {"lib"}, "control": {"lib"}, "transfer": {"lib"}, "gateway": {"lib"},
-    "cli": {"lib"},
+    "doctor": {"lib"}, "cli": {"doctor", "lib"},
 }
 # The header of a foreign library, and the files that alone may include it.
 SEAMS = {

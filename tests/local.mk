@@ -6,6 +6,7 @@ include tests/unit/directory.mk
 include tests/unit/queue.mk
 include tests/unit/milter.mk
 include tests/unit/cli.mk
+include tests/unit/doctor.mk
 else
 check-local:
 	@echo "make check needs cmocka: apt-get install libcmocka-dev, then configure again" >&2; exit 1

@@ -95,6 +95,15 @@ def test_every_verb_and_option():
             assert "Fl -" + option in text or "-" + option in text, (verb, option)
 
 
+def test_every_check_of_doctor():
+    """docs/doctor.md has a row for each."""
+    with open(os.path.join(SOURCE, "docs", "doctor.md")) as text:
+        rows = re.findall(r"(?m)^\| (`\w+\.[^|]*) \|", text.read())
+    written = [name for row in rows for name in re.findall(r"`([a-z]+\.[a-z-]+)`", row)]
+    said = run([os.path.join(BUILD, "restante"), "doctor", "--list"]).stdout.decode()
+    assert sorted(written) == sorted(line.split()[0] for line in said.splitlines())
+
+
 def test_every_option_of_the_daemon():
     text = page("restante-milter.8")
     said = run([os.path.join(BUILD, "restante-milter"), "--help"]).stdout.decode()

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/term.h"
-#include "cli/when.h"
+#include "lib/when.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 

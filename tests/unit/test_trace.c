@@ -7,7 +7,7 @@
 
 #include "cli/logline.h"
 #include "cli/trace_join.h"
-#include "cli/when.h"
+#include "lib/when.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 #include "lib/str.h"

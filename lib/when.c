@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "cli/when.h"
+#include "lib/when.h"
 
 #include <ctype.h>
 #include <inttypes.h>

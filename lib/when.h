@@ -1,6 +1,6 @@
 /* Instants as the directory writes them, and ages for people. Pure. */
-#ifndef RESTANTE_CLI_WHEN_H
-#define RESTANTE_CLI_WHEN_H
+#ifndef RESTANTE_LIB_WHEN_H
+#define RESTANTE_LIB_WHEN_H
 
 #include <stddef.h>
 #include <stdint.h>
