@@ -36,6 +36,14 @@ void metric_observe(
 	atomic_fetch_add_explicit(&histogram->sum_us, (uint64_t)us, memory_order_relaxed);
 }
 
+void metric_merge(struct metric_histogram *into, const struct metric_histogram *other)
+{
+	for (size_t i = 0; i <= METRIC_BOUNDS_MAX; i++)
+		atomic_fetch_add(&into->buckets[i],
+			atomic_load_explicit(&other->buckets[i], memory_order_relaxed));
+	atomic_fetch_add(&into->sum_us, atomic_load_explicit(&other->sum_us, memory_order_relaxed));
+}
+
 /* Slots fill from the first on and are never emptied, so a NULL is the end. */
 static size_t find_slot(const struct metric_names *names, const char *name)
 {

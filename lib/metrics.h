@@ -48,6 +48,8 @@ struct metric_histogram {
 /* The same bounds each time, and on the page. A negative duration counts as 0. */
 void metric_observe(
 	struct metric_histogram *histogram, const struct metric_bounds *bounds, int64_t us);
+/* Adds what the other has counted. */
+void metric_merge(struct metric_histogram *into, const struct metric_histogram *other);
 
 /*
  * The values of a label that comes from the directory: the first METRIC_NAMES_MAX that were seen,

@@ -22,7 +22,10 @@ struct scrape {
 	uint64_t queue_free;
 	bool queue_room;
 	struct release_totals release;
-	uint64_t release_connections, release_busy;
+	uint64_t release_busy;
+	struct release_figures targets[RELEASE_FIGURES_MAX];
+	size_t target_count;
+	const struct metric_histogram *held_times; /* NULL before the release runs */
 	struct replica_view view;
 	struct consumer_totals directory;
 	struct node_totals node;
@@ -145,7 +148,30 @@ static void write_released(const struct scrape *s, const struct row *row)
 
 static void write_trouble(const struct scrape *s, const struct row *row)
 {
-	write_labelled(s, row, "target", "mta", s->release.listener_trouble);
+	for (size_t i = 0; i < s->target_count; i++)
+		write_labelled(s, row, "target", s->targets[i].name, s->targets[i].trouble);
+}
+
+static void write_release_connections(const struct scrape *s, const struct row *row)
+{
+	for (size_t i = 0; i < s->target_count; i++)
+		write_labelled(s, row, "target", s->targets[i].name, s->targets[i].connections);
+}
+
+static void write_release_times(const struct scrape *s, const struct row *row)
+{
+	for (size_t i = 0; i < s->target_count; i++) {
+		const struct metric_label labels[] = { { "target", s->targets[i].name },
+			{ NULL, NULL } };
+		metrics_histogram(
+			s->page, &row->family, labels, &s->targets[i].times, &metric_work);
+	}
+}
+
+static void write_release_waits(const struct scrape *s, const struct row *row)
+{
+	if (s->held_times != NULL)
+		metrics_histogram(s->page, &row->family, NULL, s->held_times, &metric_waiting);
 }
 
 static void write_node_state(const struct scrape *s, const struct row *row)
@@ -235,8 +261,13 @@ static const struct row rows[] = {
 
 	{ COUNTER("release_recipients_total", "What became of tries to release a held recipient."),
 	  write_released, 0 },
-	{ GAUGE("release_connections", "Open connections of the release."),
-	  write_number, OF(release_connections) },
+	{ HISTOGRAM("release_duration_seconds",
+	  "A transaction of the release, from the look-up to the answer, by target."),
+	  write_release_times, 0 },
+	{ HISTOGRAM("release_wait_seconds", "From the arrival of a held recipient's message to its delivery."),
+	  write_release_waits, 0 },
+	{ GAUGE("release_connections", "Open connections of the release, by target."),
+	  write_release_connections, 0 },
 	{ GAUGE("release_workers_busy", "Workers of the release that have a mailbox."),
 	  write_number, OF(release_busy) },
 	{ GAUGE("release_trouble", "1 = the target is in trouble and all mail for it waits."),
@@ -319,9 +350,11 @@ static void look_at_release(struct front *f, struct scrape *s)
 {
 	struct release *release = atomic_load(&f->release);
 
-	if (release != NULL)
+	if (release != NULL) {
 		release_totals(release, &s->release);
-	s->release_connections = s->release.connections;
+		s->target_count = release_figures(release, s->targets);
+		s->held_times = release_held_times(release);
+	}
 	s->release_busy = s->release.workers_busy;
 }
 

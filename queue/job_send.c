@@ -201,6 +201,8 @@ static enum sent decide_and_send(struct job *job, const struct lane *lane, bool 
 {
 	const struct release_hooks *hooks = &job->worker->release->hooks;
 
+	int64_t began_us = clock_mono_us();
+
 	set_transacting(job->worker, true);
 	uint64_t token = hooks->begin(hooks->context);
 	job_route(job);
@@ -208,6 +210,7 @@ static enum sent decide_and_send(struct job *job, const struct lane *lane, bool 
 	if (job->target_count > 0 && here && ready) {
 		transact(job);
 		tell_unclear(job);
+		metric_observe(&job->lane->times, &metric_work, clock_mono_us() - began_us);
 	}
 	hooks->end(hooks->context, token);
 	set_transacting(job->worker, false);

@@ -6,6 +6,7 @@
 #ifndef RESTANTE_QUEUE_LANE_H
 #define RESTANTE_QUEUE_LANE_H
 
+#include "lib/metrics.h"
 #include "queue/box.h"
 #include "queue/endpoint.h"
 #include "queue/relay.h"
@@ -16,6 +17,7 @@ struct lane {
 	char *listener; /* "lmtp:host:port"; its name in the log */
 	enum release_tls mode;
 	struct endpoint endpoint;
+	struct metric_histogram times; /* transactions, by metric_work */
 	/* under the release's lock: */
 	struct relay relay;
 	int64_t trouble_wall_us; /* since when, 0 = none */

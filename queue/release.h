@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/json.h"
+#include "lib/metrics.h"
 #include "lib/route.h"
 #include "queue/holdq.h"
 
@@ -81,6 +82,20 @@ struct release_totals {
 	int64_t trouble_since_us; /* wall clock, 0 = none */
 };
 void release_totals(struct release *release, struct release_totals *totals_r);
+
+/* A destination, for metrics. */
+struct release_figures {
+	const char *name; /* "mta", or "lmtp:host:port" of a backend; good until release_stop */
+	bool trouble;     /* and mail waits for it */
+	unsigned connections;
+	struct metric_histogram times; /* transactions, look-up to answer, by metric_work */
+};
+#define RELEASE_FIGURES_MAX 64
+/* The first of them; how many. */
+size_t release_figures(
+	struct release *release, struct release_figures figures_r[RELEASE_FIGURES_MAX]);
+/* From arrival to delivery, by metric_waiting. */
+const struct metric_histogram *release_held_times(const struct release *release);
 void release_status(struct release *release, struct json *object);
 /* What the mail of a mailbox waits for: "held", "due", "listener", "delayed", "undecided" (the
  * route cannot be told), "vanished" (some of it is nobody's any more), "" = nothing is known. */

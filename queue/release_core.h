@@ -118,6 +118,7 @@ struct release {
 	pthread_t keeper;
 	bool keeper_made;
 	uint64_t told_after; /* of the keeper: delay notices are done up to this message */
+	struct metric_histogram held_times; /* arrival to delivery, by metric_waiting */
 	atomic_uint_least64_t delivered, deferred, bounced, expired;
 };
 

@@ -35,6 +35,57 @@ void release_totals(struct release *release, struct release_totals *totals_r)
 	pthread_mutex_unlock(&release->lock);
 }
 
+/* One that nobody uses any more may have been left in trouble. */
+static bool is_waited_for(const struct release *release, const struct lane *lane)
+{
+	if (lane->busy > 0 || lane->line.head != NULL)
+		return true;
+	for (const struct box *box = box_next(&release->table, NULL); box != NULL;
+		box = box_next(&release->table, box))
+		if (box->state == BOX_PARKED && box->lane == lane)
+			return true;
+	return false;
+}
+
+/* Lanes that differ in TLS alone are one target. */
+static struct release_figures *find_target(
+	struct release_figures *targets, size_t *count, const char *name)
+{
+	for (size_t i = 0; i < *count; i++)
+		if (strcmp(targets[i].name, name) == 0)
+			return &targets[i];
+	if (*count == RELEASE_FIGURES_MAX)
+		return NULL;
+	targets[*count] = (struct release_figures){ .name = name };
+	return &targets[(*count)++];
+}
+
+size_t release_figures(
+	struct release *release, struct release_figures targets_r[RELEASE_FIGURES_MAX])
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&release->lock);
+	find_target(targets_r, &count, "mta");
+	for (const struct lane *lane = release->lanes; lane != NULL; lane = lane->next) {
+		bool mta = lane == release->mta;
+		struct release_figures *target =
+			find_target(targets_r, &count, mta ? "mta" : lane->listener);
+		if (target == NULL)
+			break;
+		target->trouble |= lane->relay.trouble && (mta || is_waited_for(release, lane));
+		target->connections += lane->connections;
+		metric_merge(&target->times, &lane->times);
+	}
+	pthread_mutex_unlock(&release->lock);
+	return count;
+}
+
+const struct metric_histogram *release_held_times(const struct release *release)
+{
+	return &release->held_times;
+}
+
 static void count_mailboxes(struct release *release, size_t *states_r, size_t *vanished_r)
 {
 	*vanished_r = 0;

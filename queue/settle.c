@@ -1,4 +1,5 @@
 /* What the answers of a transaction mean for the held recipients: removed, returned or kept. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/clock.h"
@@ -32,9 +33,10 @@ static void log_recipient(const struct settling *s, enum log_level level, const 
 	(level == LOG_LEVEL_ERROR            ? log_error
 		: level == LOG_LEVEL_WARNING ? log_warning
 					     : log_info)("release",
-		"%s id=%s mailbox=%s rcpt=%s stage=\"%s\" reply=\"%s\" held=%.3fs", what,
-		envelope->id, mailbox, to, stage_name(answer->stage), text,
-		(double)(s->wall_us - envelope->arrived_us) / 1e6);
+		"%s id=%s number=%" PRIu64
+		" mailbox=%s rcpt=%s stage=\"%s\" reply=\"%s\" held=%.3fs",
+		what, envelope->id, s->job->message->id, mailbox, to, stage_name(answer->stage),
+		text, (double)(s->wall_us - envelope->arrived_us) / 1e6);
 }
 
 static void log_delivered(const struct settling *s, const struct holdq_held_recipient *held,
@@ -49,16 +51,23 @@ static void log_delivered(const struct settling *s, const struct holdq_held_reci
 	log_value(rcpt, sizeof rcpt, held->address);
 	log_value(to, sizeof to, target->address);
 	release_text(&target->answer.reply, text, sizeof text);
-	log_info("release", "delivered id=%s mailbox=%s rcpt=%s to=%s held=%.3fs reply=\"%s\"",
-		envelope->id, mailbox, rcpt, to, (double)(s->wall_us - envelope->arrived_us) / 1e6,
-		text);
+	log_info("release",
+		"delivered id=%s number=%" PRIu64
+		" mailbox=%s rcpt=%s to=%s held=%.3fs reply=\"%s\"",
+		envelope->id, s->job->message->id, mailbox, rcpt, to,
+		(double)(s->wall_us - envelope->arrived_us) / 1e6, text);
 }
 
 static void recipient_done(struct settling *s, const struct holdq_held_recipient *held,
 	const struct smtp_recipient *target)
 {
+	struct release *release = s->job->worker->release;
+
 	leaving_add(&s->done, s->job, held, &target->answer.reply, NULL);
-	atomic_fetch_add(&s->job->worker->release->delivered, 1);
+	atomic_fetch_add(&release->delivered, 1);
+	if (!s->job->is_notice)
+		metric_observe(&release->held_times, &metric_waiting,
+			s->wall_us - s->job->message->envelope.arrived_us);
 	log_delivered(s, held, target);
 }
 

@@ -101,6 +101,8 @@ def test_mail_that_passes_is_held_and_is_released(lab):
     grown = delta(lab, lambda: [unhold(lab, held), arrived(lab, "S2", user_of(held), 2),
                                 settled(lab)])
     assert grown("restante_release_recipients_total", outcome="delivered") == 2
+    assert grown("restante_release_duration_seconds", "_count", target="mta") == 2
+    assert grown("restante_release_wait_seconds", "_count") == 2
     assert grown("restante_held_messages") == -2 and grown("restante_queue_removed_total") == 2
     assert scrape(lab.metrics_port).get("restante_held_oldest_age_seconds") == 0
 
@@ -165,6 +167,32 @@ def test_trouble_of_the_release(lab):
     wait_for(lambda: scrape(lab.metrics_port).get("restante_release_trouble", target="mta") == 0, 20,
              "the trouble to be over")
     settled(lab)
+
+
+def test_a_backend_that_takes_released_mail_straight(lab):
+    """It is a target of its own; where nothing waits for it any more its trouble is over."""
+    def say(port=None):
+        lab.slapd.replace("cn=S2,ou=systems,cn=restante,dc=example,dc=org", restanteReleaseProtocol=
+                          port and "lmtp", restanteReleaseAddress=port and "127.0.0.1:%d" % port)
+    address, dead, alive = fresh(lab, system="S2"), free_port(), lab.backends["S2"].lmtp_port
+    trouble = {"target": "lmtp:127.0.0.1:%d" % dead}
+    hold(lab, address)
+    send(lab, address)
+    try:
+        say(dead)
+        unhold(lab, address)
+        wait_for(lambda: scrape(lab.metrics_port).get("restante_release_trouble", **trouble) == 1, 20,
+                 "the trouble to show")
+        assert scrape(lab.metrics_port).get("restante_release_trouble", target="mta") == 0
+        say(alive)
+        arrived(lab, "S2", user_of(address))
+        settled(lab)
+        page = scrape(lab.metrics_port)
+        assert page.get("restante_release_trouble", **trouble) == 0
+        assert page.get("restante_release_duration_seconds", "_count",
+                        target="lmtp:127.0.0.1:%d" % alive) == 1
+    finally:
+        say()
 
 
 def test_nobody_is_named(lab):

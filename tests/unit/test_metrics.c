@@ -83,8 +83,10 @@ static void test_histogram(void **state)
 			   "restante_t_seconds_bucket{target=\"mta\",le=\"+Inf\"} 4\n"
 			   "restante_t_seconds_sum{target=\"mta\"} 90.000202\n"
 			   "restante_t_seconds_count{target=\"mta\"} 4\n");
+	metric_merge(&h, &h);
 	metrics_histogram(&page, &times, NULL, &h, &bounds);
-	assert_non_null(strstr(str_cstr(&page), "restante_t_seconds_bucket{le=\"1\"} 3\n"));
+	assert_non_null(strstr(str_cstr(&page), "restante_t_seconds_bucket{le=\"1\"} 6\n"));
+	assert_non_null(strstr(str_cstr(&page), "restante_t_seconds_sum 180.000404\n"));
 	str_free(&page);
 }
 
