@@ -125,14 +125,19 @@ static void find_overlaps(
 	const struct federation *federation, const char *text, bool whole, struct strings *overlaps)
 {
 	struct strings lines = { NULL, 0 };
+	const char *key = "";
 
 	strings_lines(text, &lines);
 	for (size_t i = 0; i < lines.count; i++) {
 		const char *line = lines.items[i];
-		size_t len = strcspn(line, ": \t");
+		bool begins = strchr(" \t", *line) == NULL;
+		size_t len = begins ? strcspn(line, ": \t") : 0;
 
-		if (*line != '#' && has_federated(federation, whole ? line : line + len))
-			strings_add_len(overlaps, line, len);
+		if (*line == '#')
+			continue;
+		key = begins ? line : key; /* others continue it */
+		if (has_federated(federation, whole ? line : line + len))
+			strings_add_len(overlaps, key, strcspn(key, ": \t"));
 	}
 	strings_free(&lines);
 }

@@ -4,6 +4,8 @@
 
 #include "doctor/mta.h"
 
+#define SENDMAIL_REENTRY "restante-reentry" /* the mailer of the snippet */
+
 /* "Xname, S=socket, F=T, ..." */
 struct sendmail_filter {
 	char *name, *socket, *flags;
@@ -40,6 +42,7 @@ struct sendmail {
 	size_t class_count;
 	struct strings tables; /* virtusertable: "hash -o /etc/mail/virtusertable" */
 	int64_t max_children;  /* 0 = no limit */
+	bool routed;           /* a rule leads to the mailer restante-reentry */
 
 	struct strings overlaps,
 		table_overlaps; /* aliases, virtual users with federated addresses */

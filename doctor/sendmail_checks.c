@@ -6,7 +6,6 @@
 
 #define SNIPPET "as in contrib/sendmail/sendmail.mc"
 #define DOMAINS "RestanteDomain" /* the class of the snippet */
-#define MAILER  "restante-reentry"
 #define SHOWN   3
 #define OTHERS  0007
 
@@ -213,6 +212,13 @@ void sendmail_check_route(const struct facts *facts, struct doctor_report *repor
 	const struct federation *federation = facts->directory.federation;
 	const struct sendmail *s = sendmail_of(facts);
 
+	if (!s->routed) {
+		report_error(report,
+			"no rule of sendmail.cf routes to the re-entry listener: bounces and "
+			"forwards "
+			"to federated addresses go astray" REMEDY "LOCAL_RULE_0, " SNIPPET);
+		return;
+	}
 	for (size_t i = 0; i < federation->domain_count; i++)
 		if (sendmail_class_has(s, "R", federation->domains[i]) &&
 			!sendmail_class_has(s, DOMAINS, federation->domains[i]))
@@ -241,22 +247,24 @@ void sendmail_check_stale(const struct facts *facts, struct doctor_report *repor
 /* The mailer that leads there: its port, and F=k. */
 void sendmail_check_loop(const struct facts *facts, struct doctor_report *report)
 {
-	const struct sendmail_mailer *mailer = sendmail_mailer_find(sendmail_of(facts), MAILER);
+	const struct sendmail_mailer *mailer =
+		sendmail_mailer_find(sendmail_of(facts), SENDMAIL_REENTRY);
 	const struct sendmail_daemon *daemon = find(facts, is_reentry);
 	const char *port = mailer != NULL && mailer->arguments != NULL
 				   ? strrchr(mailer->arguments, ' ')
 				   : NULL;
 
 	if (mailer == NULL)
-		report_error(report, "sendmail.cf has no mailer " MAILER REMEDY "add it, " SNIPPET);
+		report_error(report,
+			"sendmail.cf has no mailer " SENDMAIL_REENTRY REMEDY "add it, " SNIPPET);
 	else if (mailer->flags == NULL || strchr(mailer->flags, 'k') == NULL)
-		report_error(report, "the mailer " MAILER
+		report_error(report, "the mailer " SENDMAIL_REENTRY
 				     " lacks F=k: the first hop is \"mail loops back to me\", "
 				     "for good" REMEDY "its flags " SNIPPET);
 	else if (daemon != NULL && daemon->port != NULL &&
 		 (port == NULL || strcmp(port + 1, daemon->port) != 0))
 		report_error(report,
-			"the mailer " MAILER
+			"the mailer " SENDMAIL_REENTRY
 			" leads to %s, the re-entry listener is at port %s" REMEDY
 			"the same port in both, " SNIPPET,
 			mailer->arguments != NULL ? mailer->arguments : "nothing", daemon->port);

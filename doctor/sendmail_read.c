@@ -153,6 +153,7 @@ static void take_line(const char *line, struct sendmail *s)
 	case 'C': take_words(line + 1, s); break;
 	case 'F': take_file(line + 1, s); break;
 	case 'K': take_map(line + 1, s); break;
+	case 'R': s->routed = s->routed || strstr(line, "$#" SENDMAIL_REENTRY) != NULL; break;
 	default: break;
 	}
 }
