@@ -327,6 +327,11 @@ void postfix_check_rights(const struct facts *facts, struct doctor_report *repor
 			"install -d -o %s -g %s -m 2750 %s/restante, and restart restante-milter",
 			owner, postfix->socket.culprit, facts->milter.name, owner,
 			postfix_main_value(postfix, "queue_directory"));
+	else if (postfix->socket.reach == REACH_MISSING)
+		report_error(report,
+			"restante-milter runs, but its socket is not there: %s" REMEDY
+			"restart restante-milter; milter.socket says where it listens",
+			postfix->socket.culprit);
 	else if (postfix->socket.reach == REACH_UNSEEN)
 		report_unseen(report,
 			"you may not look at the milter's socket: %s" REMEDY "run this as root",

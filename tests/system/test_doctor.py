@@ -128,6 +128,12 @@ def test_who_reaches_the_socket(doctor, front):
         assert doctor.found() == {("error", "mta.socket-rights")}
     with mode(folder, 0o2755), mode(front.milter.socket, 0o666):
         assert doctor.found() == {("error", "mta.socket-rights")}
+    os.rename(front.milter.socket, front.milter.socket + ".away")
+    try:
+        assert doctor.found() == {("error", "mta.socket-rights")}
+    finally:
+        os.rename(front.milter.socket + ".away", front.milter.socket)
+    assert doctor.found() == set()
 
 
 def test_tcp_between_them(doctor, front, main):
