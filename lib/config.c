@@ -11,7 +11,6 @@
 #include "lib/config_table.h"
 #include "lib/mem.h"
 
-#define KEYS_MAX       128
 #define NAME_MAX_BYTES 64
 
 /*
@@ -22,13 +21,14 @@
 
 struct seen {
 	const struct config_key *key;
+	const void *place; /* the section's struct */
 	int line;
 };
 
 /* One load; libconfuse's callbacks have no place for a context of ours. */
 static struct loader {
 	struct config *config;
-	struct seen seen[KEYS_MAX];
+	struct seen *seen;
 	size_t count;
 	bool complete;
 	char error[1024];
@@ -52,11 +52,6 @@ __attribute__((format(printf, 2, 3))) static int complain(
 		if ((unsigned char)*p < ' ')
 			*p = '?';
 	return -1;
-}
-
-static void *section_struct(const struct config *config, const struct config_section *section)
-{
-	return (char *)config + section->offset;
 }
 
 /* --- what libconfuse calls ----------------------------------------------------------------- */
@@ -89,19 +84,26 @@ static void on_error(cfg_t *cfg, const char *format, va_list args)
 		cfg->line, strstr(text, SENTINEL) != NULL ? "premature end of file" : text);
 }
 
-static int line_of(const struct loader *load, const struct config_key *key)
+static int line_of(const struct loader *load, const struct config_key *key, const void *place)
 {
 	for (size_t i = 0; i < load->count; i++)
-		if (load->seen[i].key == key)
+		if (load->seen[i].key == key && load->seen[i].place == place)
 			return load->seen[i].line;
 	return 0;
 }
 
+static void note_line(
+	struct loader *load, const struct config_key *key, const void *place, int line)
+{
+	load->seen = mem_grow(load->seen, load->count + 1, sizeof *load->seen);
+	load->seen[load->count++] = (struct seen){ key, place, line };
+}
+
 static int take_value(cfg_t *cfg, const struct config_section *section,
-	const struct config_key *key, const char *value)
+	const struct config_key *key, void *place, const char *value)
 {
 	struct str allowed = STR_INIT;
-	int line = line_of(loader, key);
+	int line = line_of(loader, key, place);
 
 	if (strcmp(value, SENTINEL) == 0)
 		return complain(loader, "%s: %s.%s: the file ends before its value",
@@ -110,16 +112,30 @@ static int take_value(cfg_t *cfg, const struct config_section *section,
 		return complain(loader,
 			"%s:%d: %s.%s: it was set in line %d before; remove one of them",
 			loader->config->path, cfg->line, section->name, key->name, line);
-	if (loader->count < KEYS_MAX)
-		loader->seen[loader->count++] = (struct seen){ key, cfg->line };
-	int result =
-		config_value_parse(key, section_struct(loader->config, section), value, &allowed);
+	note_line(loader, key, place, cfg->line);
+	int result = config_value_parse(key, place, value, &allowed);
 	if (result < 0)
 		complain(loader, "%s:%d: %s.%s: bad value \"%.100s\"; allowed: %s",
 			loader->config->path, cfg->line, section->name, key->name, value,
 			str_cstr(&allowed));
 	str_free(&allowed);
 	return result;
+}
+
+/* The struct that the section of the file fills; NULL after a complaint. */
+static void *place_of(cfg_t *cfg, const struct config_section *section)
+{
+	const char *title = cfg_title(cfg), *allowed;
+
+	if (section->titled == 0)
+		return config_section_struct(loader->config, section, 0);
+	allowed = section->check(title);
+	if (allowed == NULL)
+		return config_list_get(
+			config_section_list(loader->config, section), section, title);
+	complain(loader, "%s:%d: bad name \"%.100s\" of a section %s {}; allowed: %s",
+		loader->config->path, cfg->line, title, section->name, allowed);
+	return NULL;
 }
 
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
@@ -130,7 +146,9 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	if (section == NULL)
 		return complain(loader, "%s:%d: %s: a key must stand in its section",
 			loader->config->path, cfg->line, opt->name);
-	return take_value(cfg, section, config_key_find(section, opt->name), value);
+	void *place = place_of(cfg, section);
+	return place ? take_value(cfg, section, config_key_find(section, opt->name), place, value)
+		     : -1;
 }
 
 static int on_sentinel(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
@@ -140,6 +158,16 @@ static int on_sentinel(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resu
 	*(const char **)result = value;
 	loader->complete = true;
 	return 0;
+}
+
+/* One without keys is a section, too. */
+static void take_empty_ones(cfg_t *cfg)
+{
+	const struct config_section *section;
+
+	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
+		for (unsigned n = 0; section->titled > 0 && n < cfg_size(cfg, section->name); n++)
+			place_of(cfg_getnsec(cfg, section->name, n), section);
 }
 
 /* --- parsing ------------------------------------------------------------------------------- */
@@ -164,6 +192,8 @@ static void parse_text(struct loader *load, const char *path, struct str *text, 
 			cfg->line);
 	else if (!load->complete)
 		complain(load, "%s: the last comment or string is not closed", path);
+	else
+		take_empty_ones(cfg);
 	cfg_free(cfg);
 }
 
@@ -186,7 +216,8 @@ static cfg_opt_t *all_options(void)
 
 	for (; (section = config_section_at(n)) != NULL; n++) {
 		options = mem_grow(options, n + 3, sizeof *options);
-		options[n] = (cfg_opt_t)CFG_SEC(section->name, section_options(section), CFGF_NONE);
+		options[n] = (cfg_opt_t)CFG_SEC(section->name, section_options(section),
+			section->titled > 0 ? CFGF_MULTI | CFGF_TITLE : CFGF_NONE);
 	}
 	options[n] = (cfg_opt_t)CFG_STR_CB(SENTINEL, NULL, CFGF_NODEFAULT, on_sentinel);
 	options[n + 1] = (cfg_opt_t)CFG_END();
@@ -239,8 +270,8 @@ static void derive_all(struct config *config)
 }
 
 /* 0 where the key has a value; else an error at the line of the key that needs it. */
-static int need(struct loader *load, const char *section_name, const char *name, bool has,
-	const char *because)
+static int need(struct loader *load, const char *section_name, const void *place, const char *name,
+	bool has, const char *because)
 {
 	const struct config_section *section = config_section_find(section_name);
 	char key[NAME_MAX_BYTES];
@@ -249,25 +280,47 @@ static int need(struct loader *load, const char *section_name, const char *name,
 		return 0;
 	snprintf(key, sizeof key, "%.*s", (int)strcspn(because, " "), because);
 	return complain(load, "%s:%d: %s.%s is not set; %s.%s needs it", load->config->path,
-		line_of(load, config_key_find(section, key)), section_name, name, section_name,
-		because);
+		line_of(load, config_key_find(section, key), place), section_name, name,
+		section_name, because);
+}
+
+static int check_ldap(struct loader *load)
+{
+	const struct config_ldap *ldap = &load->config->ldap;
+	bool simple = ldap->bind == LDAP_BIND_SIMPLE;
+
+	if (need(load, "ldap", ldap, "bind_dn", !simple || *ldap->bind_dn, "bind = simple") < 0 ||
+		need(load, "ldap", ldap, "password_file", !simple || *ldap->password_file,
+			"bind = simple") < 0 ||
+		need(load, "ldap", ldap, "key_file", *ldap->key_file || !*ldap->cert_file,
+			"cert_file") < 0)
+		return -1;
+	return need(
+		load, "ldap", ldap, "cert_file", *ldap->cert_file || !*ldap->key_file, "key_file");
+}
+
+static int check_systems(struct loader *load)
+{
+	const struct config_list *list = &load->config->systems;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct config_system *system = list->items[i];
+		if (need(load, "system", system, "password_file",
+			    *system->password_file || !*system->auth_user, "auth_user") < 0 ||
+			need(load, "system", system, "auth_user",
+				*system->auth_user || !*system->password_file, "password_file") < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int check_together(struct loader *load)
 {
-	const struct config_ldap *ldap = &load->config->ldap;
+	const struct config_log *log = &load->config->log;
 	const struct config_milter *milter = &load->config->milter;
-	bool simple = ldap->bind == LDAP_BIND_SIMPLE;
 
-	if (need(load, "ldap", "bind_dn", !simple || *ldap->bind_dn, "bind = simple") < 0 ||
-		need(load, "ldap", "password_file", !simple || *ldap->password_file,
-			"bind = simple") < 0 ||
-		need(load, "ldap", "key_file", *ldap->key_file || !*ldap->cert_file, "cert_file") <
-			0 ||
-		need(load, "ldap", "cert_file", *ldap->cert_file || !*ldap->key_file, "key_file") <
-			0 ||
-		need(load, "log", "file",
-			load->config->log.target != LOG_TARGET_FILE || *load->config->log.file,
+	if (check_ldap(load) < 0 || check_systems(load) < 0 ||
+		need(load, "log", log, "file", log->target != LOG_TARGET_FILE || *log->file,
 			"target = file") < 0)
 		return -1;
 	if (milter->release_retry_min <= milter->release_retry_max)
@@ -276,20 +329,17 @@ static int check_together(struct loader *load)
 		load->config->path);
 }
 
-/* --- load and free ------------------------------------------------------------------------- */
+/* --- load ---------------------------------------------------------------------------------- */
 
 static struct config *new_config(const char *path)
 {
 	struct config *config = mem_zalloc(sizeof *config);
 	const struct config_section *section;
-	struct str unused = STR_INIT;
 
 	config->path = mem_strdup(path);
 	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
-		for (size_t k = 0; k < section->count; k++)
-			config_value_parse(&section->keys[k], section_struct(config, section),
-				section->keys[k].fallback, &unused);
-	str_free(&unused);
+		if (section->titled == 0)
+			config_section_defaults(section, config_section_struct(config, section, 0));
 	return config;
 }
 
@@ -311,18 +361,6 @@ struct config *config_load(const char *path, const char **error_r)
 		*error_r = reason;
 		config_free(&load.config);
 	}
+	mem_free(&load.seen);
 	return load.config;
-}
-
-void config_free(struct config **config)
-{
-	const struct config_section *section;
-
-	if (*config == NULL)
-		return;
-	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
-		for (size_t k = 0; k < section->count; k++)
-			config_value_free(&section->keys[k], section_struct(*config, section));
-	mem_free(&(*config)->path);
-	mem_free(config);
 }

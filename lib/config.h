@@ -1,6 +1,6 @@
 /*
- * restante.conf (restante.conf(5)): libconfuse syntax, one section per program plus ldap {},
- * system NAME {} and scenario NAME {}. One table (lib/config_table.c) per section says name, type,
+ * restante.conf (restante.conf(5)): libconfuse syntax, one section per program plus ldap {} and
+ * system NAME {}. One table (lib/config_table.c) per section says name, type,
  * default, target and whether a reload takes it over; the parser, --dump-config and the manual page
  * are checked against it. An unknown key, a bad value or an unreadable file is an error with file,
  * line, key and remedy.
@@ -16,6 +16,7 @@
 #include "lib/ldap_session.h"
 #include "lib/log.h"
 #include "lib/str.h"
+#include "lib/tls.h"
 
 /*
  * Durations are microseconds ("5s", "10m", "2h", "5d", "100ms"), sizes bytes ("64K", "10M", "2G").
@@ -82,12 +83,32 @@ struct config_cli {
 	char *bind_dn, *password_file;
 };
 
+/* system NAME {}: how a backend is talked to. All of it is taken over by a reload. */
+struct config_system {
+	char *name;             /* the section's title; as in restanteSystem */
+	int64_t connections;    /* at once, from this front door; 0 = milter.release_workers */
+	int64_t rate;           /* messages per second, from this front door; 0 = no limit */
+	char *ca_file;          /* default: milter.release_ca_file */
+	char *certificate_name; /* default: the host of restanteReleaseAddress */
+	enum tls_version tls_minimum;
+	char *auth_user; /* "" = no AUTH */
+	char *password_file;
+	bool auth_in_clear; /* AUTH without TLS, too */
+};
+
+/* Sections with a title, in the order of the file; each item begins with its title. */
+struct config_list {
+	void **items;
+	size_t count;
+};
+
 struct config {
 	char *path;
 	struct config_ldap ldap;
 	struct config_log log;
 	struct config_milter milter;
 	struct config_cli cli;
+	struct config_list systems; /* of struct config_system */
 };
 
 #define CONFIG_DEFAULT_PATH SYSCONFDIR "/restante/restante.conf"
@@ -110,6 +131,9 @@ void config_reload(struct config *running, struct config *fresh, struct str *unc
  * cannot do without ("ldap", "uri"). */
 int config_require(
 	const struct config *config, const char *section, const char *name, const char **error_r);
+
+/* system NAME {}; names compare without case. NULL = there is none. */
+const struct config_system *config_system(const struct config *config, const char *name);
 
 /* The ldap {} section as options for a session; uri: NULL = write_uri. Points into config. */
 struct ldap_options config_ldap_options(const struct config *config, const char *uri);

@@ -9,6 +9,7 @@
 
 #include "lib/address.h"
 #include "lib/config_table.h"
+#include "lib/route.h"
 
 #define SOCKET_PATH_MAX (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
 
@@ -150,4 +151,22 @@ const char *config_check_metrics(const char *value)
 		return allowed;
 	snprintf(host, sizeof host, "%.*s", len, value + six);
 	return inet_pton(six ? AF_INET6 : AF_INET, host, &parsed) == 1 ? NULL : allowed;
+}
+
+const char *config_check_host(const char *value)
+{
+	for (const char *p = value; *p != '\0'; p++)
+		if (!isalnum((unsigned char)*p) && strchr("-_.:", *p) == NULL)
+			return "name or address of a host, or \"\" for none";
+	return strlen(value) <= 255 ? NULL : "at most 255 characters";
+}
+
+const char *config_check_system(const char *value)
+{
+	if (value[0] == '\0' || strlen(value) > ROUTE_SYSTEM_MAX)
+		return "the name of a system as its entry has it, at most 64 bytes";
+	for (const char *p = value; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return "text without control characters";
+	return NULL;
 }

@@ -22,6 +22,7 @@ static const char *const log_names[] = { "stderr", "syslog", "file", "journal", 
 static const char *const file_modes[] = { "0600", "0640", NULL };
 static const char *const level_names[] = { "error", "warning", "info", "debug", NULL };
 static const char *const tls_names[] = { "none", "may", "encrypt", "verify", NULL };
+static const char *const tls_versions[] = { "1.2", "1.3", NULL }; /* enum tls_version */
 
 /* clang-format off */
 static const struct config_key ldap_keys[] = {
@@ -148,6 +149,27 @@ static const struct config_key milter_keys[] = {
 	  .help = "transactions in flight get that long at a stop" },
 };
 
+static const struct config_key system_keys[] = {
+	{ KEY(system, connections, NUMBER, "0"), .max = 64, .reloadable = true,
+	  .help = "most connections at once from this front door; 0 = as many as release_workers" },
+	{ KEY(system, rate, NUMBER, "0"), .max = 1000000, .reloadable = true,
+	  .help = "most messages per second from this front door; 0 = no limit" },
+	{ KEY(system, ca_file, STRING, ""), .check = config_check_file, .reloadable = true,
+	  .derived = "milter.release_ca_file",
+	  .help = "certificates (PEM) that its own is checked against" },
+	{ KEY(system, certificate_name, STRING, ""), .check = config_check_host, .reloadable = true,
+	  .derived = "the host of restanteReleaseAddress",
+	  .help = "name that its certificate must have" },
+	{ KEY(system, tls_minimum, CHOICE, "1.2"), .choices = tls_versions, .reloadable = true,
+	  .help = "oldest version of TLS that is spoken with it" },
+	{ KEY(system, auth_user, STRING, ""), .reloadable = true,
+	  .help = "name for AUTH; empty: none" },
+	{ KEY(system, password_file, STRING, ""), .check = config_check_file, .reloadable = true,
+	  .help = "file whose first line is its password; no one else may read it" },
+	{ KEY(system, auth_in_clear, BOOL, "false"), .reloadable = true,
+	  .help = "send the password without TLS, too" },
+};
+
 static const struct config_key cli_keys[] = {
 	{ KEY(cli, control_socket, STRING, ""), .reloadable = true,
 	  .derived = "that of milter {}",
@@ -174,6 +196,10 @@ static const struct config_section sections[] = {
 	SECTION(log, "log lines of all programs"),
 	SECTION(milter, "restante-milter(8)"),
 	SECTION(cli, "restante(1)"),
+	{ .name = "system", .help = "a backend that takes released mail straight",
+	  .offset = offsetof(struct config, systems), .titled = sizeof(struct config_system),
+	  .check = config_check_system,
+	  .keys = system_keys, .count = sizeof system_keys / sizeof system_keys[0] },
 };
 /* clang-format on */
 

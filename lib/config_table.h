@@ -42,7 +42,9 @@ struct config_key {
 struct config_section {
 	const char *name;
 	const char *help;
-	size_t offset; /* of the section's struct in struct config */
+	size_t offset; /* in struct config: of the section's struct, or of a struct config_list */
+	size_t titled; /* bytes of an item of that list; 0: there is one, without a title */
+	const char *(*check)(const char *title); /* NULL, or what a title must be */
 	const struct config_key *keys;
 	size_t count;
 };
@@ -51,6 +53,20 @@ struct config_section {
 const struct config_section *config_section_at(size_t index);
 const struct config_section *config_section_find(const char *name);
 const struct config_key *config_key_find(const struct config_section *section, const char *name);
+
+struct config;
+struct config_list;
+/* Where the values of the section are: one struct, or with titles any number; NULL behind the last.
+ */
+void *config_section_struct(
+	const struct config *config, const struct config_section *section, size_t index);
+/* The list behind a section with titles. */
+struct config_list *config_section_list(
+	const struct config *config, const struct config_section *section);
+/* The item of that title, made with its defaults where there is none. */
+void *config_list_get(
+	struct config_list *list, const struct config_section *section, const char *title);
+void config_section_defaults(const struct config_section *section, void *section_struct);
 
 /*
  * One value, at section_struct + key->offset. parse: 0; -1 with what is allowed appended to
@@ -76,5 +92,7 @@ const char *config_check_uris(const char *value);     /* LDAP URIs, or none */
 const char *config_check_uri(const char *value);      /* one LDAP URI, or none */
 const char *config_check_command(const char *value);
 const char *config_check_metrics(const char *value); /* numeric address and port */
+const char *config_check_host(const char *value);   /* name or address of a host, or none */
+const char *config_check_system(const char *value); /* the title of system NAME {} */
 
 #endif

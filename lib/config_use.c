@@ -4,11 +4,6 @@
 #include "lib/config.h"
 #include "lib/config_table.h"
 
-static void *section_struct(const struct config *config, const struct config_section *section)
-{
-	return (char *)config + section->offset;
-}
-
 /* "\$" keeps libconfuse from taking "${NAME}" for an environment variable. */
 static void dump_quoted(const char *value, FILE *out)
 {
@@ -21,23 +16,36 @@ static void dump_quoted(const char *value, FILE *out)
 	fputc('"', out);
 }
 
+static void dump_key(const struct config_key *key, const void *place, FILE *out)
+{
+	struct str value = STR_INIT;
+
+	config_value_format(key, place, &value);
+	fprintf(out, "\t%s = ", key->name);
+	if (key->type == CONFIG_STRING)
+		dump_quoted(str_cstr(&value), out);
+	else
+		fputs(str_cstr(&value), out);
+	fputc('\n', out);
+	str_free(&value);
+}
+
 static void dump_section(
 	const struct config *config, const struct config_section *section, FILE *out)
 {
-	fprintf(out, "%s {\n", section->name);
-	for (size_t i = 0; i < section->count; i++) {
-		const struct config_key *key = &section->keys[i];
-		struct str value = STR_INIT;
-		config_value_format(key, section_struct(config, section), &value);
-		fprintf(out, "\t%s = ", key->name);
-		if (key->type == CONFIG_STRING)
-			dump_quoted(str_cstr(&value), out);
-		else
-			fputs(str_cstr(&value), out);
-		fputc('\n', out);
-		str_free(&value);
+	const void *place;
+
+	for (size_t n = 0; (place = config_section_struct(config, section, n)) != NULL; n++) {
+		fputs(section->name, out);
+		if (section->titled > 0) {
+			fputc(' ', out);
+			dump_quoted(*(char *const *)place, out);
+		}
+		fputs(" {\n", out);
+		for (size_t i = 0; i < section->count; i++)
+			dump_key(&section->keys[i], place, out);
+		fputs("}\n", out);
 	}
-	fputs("}\n", out);
 }
 
 void config_dump(const struct config *config, const char *section_name, FILE *out)
@@ -52,7 +60,8 @@ void config_dump(const struct config *config, const char *section_name, FILE *ou
 static void reload_key(struct config *running, struct config *fresh,
 	const struct config_section *section, const struct config_key *key, struct str *unchanged_r)
 {
-	void *mine = section_struct(running, section), *new = section_struct(fresh, section);
+	void *mine = config_section_struct(running, section, 0);
+	void *new = config_section_struct(fresh, section, 0);
 
 	if (config_value_equal(key, mine, new))
 		return;
@@ -63,13 +72,28 @@ static void reload_key(struct config *running, struct config *fresh,
 			key->name);
 }
 
+/* Those with a title may come and go, so all of their keys are reloadable. */
+static void reload_list(
+	struct config *running, struct config *fresh, const struct config_section *section)
+{
+	struct config_list *mine = config_section_list(running, section);
+	struct config_list *new = config_section_list(fresh, section);
+	struct config_list kept = *mine;
+
+	*mine = *new;
+	*new = kept;
+}
+
 void config_reload(struct config *running, struct config *fresh, struct str *unchanged_r)
 {
 	const struct config_section *section;
 
 	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
-		for (size_t k = 0; k < section->count; k++)
-			reload_key(running, fresh, section, &section->keys[k], unchanged_r);
+		if (section->titled > 0)
+			reload_list(running, fresh, section);
+		else
+			for (size_t k = 0; k < section->count; k++)
+				reload_key(running, fresh, section, &section->keys[k], unchanged_r);
 }
 
 int config_require(const struct config *config, const char *section_name, const char *name,
@@ -80,7 +104,7 @@ int config_require(const struct config *config, const char *section_name, const 
 	const struct config_key *key = config_key_find(section, name);
 	struct str value = STR_INIT;
 
-	config_value_format(key, section_struct(config, section), &value);
+	config_value_format(key, config_section_struct(config, section, 0), &value);
 	bool has = value.len > 0;
 	str_free(&value);
 	if (has)

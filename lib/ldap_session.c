@@ -1,21 +1,17 @@
 #define _GNU_SOURCE
 #include "lib/ldap_session.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/ldap_internal.h"
 #include "lib/mem.h"
+#include "lib/secret.h"
 
 #define DEFAULT_TIMEOUT_US (10 * CLOCK_SECOND)
-#define PASSWORD_MAX       1024
 
 static _Thread_local char open_error[1536];
 
@@ -171,61 +167,12 @@ enum ldap_result ldap_session_wait(struct ldap_session *session, const char *wha
 
 /* --- the password --------------------------------------------------------------------------- */
 
-/* Write access of the group, or any of others, makes the secret somebody else's. */
-static const char *password_fault(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return "is no regular file";
-	if ((st.st_mode & 0027) != 0)
-		return "can be read by others or written by its group; chmod 0600 or 0640";
-	return NULL;
-}
-
-static char *first_line(int fd, const char **fault_r)
-{
-	char *secret = mem_zalloc(PASSWORD_MAX + 1);
-	ssize_t got = read(fd, secret, PASSWORD_MAX);
-	size_t len = got > 0 ? strcspn(secret, "\r\n") : 0;
-
-	if (got < 0)
-		*fault_r = "cannot be read";
-	else if (len == 0)
-		*fault_r = "is empty; its first line must be the password";
-	else if (len == PASSWORD_MAX)
-		*fault_r = "has a first line that is too long";
-	else
-		explicit_bzero(secret + len, PASSWORD_MAX - len);
-	if (*fault_r == NULL)
-		return secret;
-	explicit_bzero(secret, PASSWORD_MAX);
-	mem_free(&secret);
-	return NULL;
-}
-
 static char *read_password(const char *path, const char **error_r)
 {
-	const char *fault = NULL;
-	char *secret = NULL;
-	int fd;
-
-	if (path == NULL || *path == '\0') {
-		*error_r = "bind = simple needs password_file";
-		return NULL;
-	}
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-		fault = strerror(errno);
-	} else {
-		if ((fault = password_fault(fd)) == NULL)
-			secret = first_line(fd, &fault);
-		close(fd);
-	}
-	if (fault != NULL) {
-		snprintf(open_error, sizeof(open_error), "password_file %s: %s", path, fault);
-		*error_r = open_error;
-	}
-	return secret;
+	if (path != NULL && *path != '\0')
+		return secret_read(path, error_r);
+	*error_r = "bind = simple needs password_file";
+	return NULL;
 }
 
 int ldap_options_check(const struct ldap_options *options, const char **error_r)
@@ -275,8 +222,7 @@ static int bind_simple(struct ldap_session *session, const struct ldap_options *
 		return -1;
 	}
 	if ((secret = read_password(options->password_file, &error)) == NULL) {
-		if (error != open_error)
-			snprintf(open_error, sizeof(open_error), "%s", error);
+		snprintf(open_error, sizeof(open_error), "%s", error);
 		return -1;
 	}
 	result = bind_with(session, options->bind_dn, LDAP_SASL_SIMPLE, secret);

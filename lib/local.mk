@@ -3,7 +3,7 @@ lib_librestante_a_SOURCES = \
 	lib/address.c lib/address_domain.c lib/address.h lib/address_internal.h \
 	lib/bdb.c lib/bdb_env.c lib/bdb_room.c lib/bdb.h lib/bdb_internal.h \
 	lib/clock.c lib/clock.h \
-	lib/config.c lib/config_check.c lib/config_file.c lib/config_table.c lib/config_use.c lib/config_value.c \
+	lib/config.c lib/config_check.c lib/config_file.c lib/config_section.c lib/config_table.c lib/config_use.c lib/config_value.c \
 	lib/config.h lib/config_internal.h lib/config_table.h \
 	lib/control_client.c lib/control_reply.c lib/control_server.c lib/control_socket.c \
 	lib/control.h lib/control_internal.h \
@@ -25,6 +25,7 @@ lib_librestante_a_SOURCES = \
 	lib/pulse.h \
 	lib/route.c lib/route.h \
 	lib/sdnotify.c lib/sdnotify.h \
+	lib/secret.c lib/secret.h \
 	lib/str.c lib/str.h \
 	lib/tls.c lib/tls.h \
 	lib/utf8.c lib/utf8.h \

@@ -156,7 +156,8 @@ struct tls_context *tls_context_new(const struct tls_options *options, const cha
 {
 	ERR_clear_error();
 	SSL_CTX *ssl = SSL_CTX_new(TLS_client_method());
-	if (ssl == NULL || !SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION)) {
+	int minimum = options->minimum == TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+	if (ssl == NULL || !SSL_CTX_set_min_proto_version(ssl, minimum)) {
 		*error_r = explain("TLS: OpenSSL cannot be used");
 		SSL_CTX_free(ssl);
 		return NULL;
@@ -199,14 +200,45 @@ static bool set_name(SSL *ssl, const char *name, bool verify)
 	return !verify || SSL_set1_host(ssl, name);
 }
 
+/* What to do about a certificate that is refused. */
+static const char *remedy_of(long verdict)
+{
+	switch (verdict) {
+	case X509_V_ERR_CERT_HAS_EXPIRED: return "renew it there";
+	case X509_V_ERR_CERT_NOT_YET_VALID: return "check the clocks of both machines";
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return "connect by a name that stands in it, or say which one to expect";
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return "put the certificate of its authority into the file of trusted ones, or "
+		       "name that file";
+	default: return "look at it with openssl s_client";
+	}
+}
+
+static const char *explain_protocol(const char *name)
+{
+	switch (ERR_GET_REASON(ERR_peek_last_error())) {
+	case SSL_R_UNSUPPORTED_PROTOCOL:
+	case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+		return explain(
+			"TLS with %s: it does not speak a version that is new enough for us", name);
+	default: return explain("TLS with %s", name);
+	}
+}
+
 static const char *explain_handshake(SSL *ssl, const char *name, int result, int error)
 {
 	long verdict = SSL_get_verify_result(ssl);
 
 	if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE && verdict != X509_V_OK) {
 		ERR_clear_error();
-		return explain("TLS with %s: its certificate is refused: %s", name,
-			X509_verify_cert_error_string(verdict));
+		return explain("TLS with %s: its certificate is refused: %s; %s", name,
+			X509_verify_cert_error_string(verdict), remedy_of(verdict));
 	}
 	switch (SSL_get_error(ssl, result)) {
 	case SSL_ERROR_WANT_READ:
@@ -214,7 +246,7 @@ static const char *explain_handshake(SSL *ssl, const char *name, int result, int
 	case SSL_ERROR_SYSCALL:
 		return explain(
 			"TLS with %s: %s", name, error ? strerror(error) : "connection closed");
-	default: return explain("TLS with %s", name);
+	default: return explain_protocol(name);
 	}
 }
 

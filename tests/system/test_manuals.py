@@ -41,12 +41,12 @@ def settings_of_page():
 
 def settings_of_program(tmp_path):
     conf = tmp_path / "empty.conf"
-    conf.write_text("")
+    conf.write_text("system NAME { }")
     dump = run([os.path.join(BUILD, "restante-milter"), "-c", str(conf), "--dump-config"])
     found, section = {}, None
     for line in dump.stdout.decode().splitlines():
         if line.endswith(" {"):
-            section = found.setdefault(line[:-2], {})
+            section = found.setdefault(line.split()[0], {})
         elif "=" in line:
             key, value = line.strip().split(" = ", 1)
             section[key] = value.strip('"')
@@ -150,6 +150,7 @@ def test_every_attribute_of_the_schema():
 
 @pytest.mark.parametrize("command", [
     "route", "status", "queue.list", "queue.show", "queue.cat", "queue.release", "queue.delete",
+    "queue.bounce", "queue.redirect",
     "queue.stats", "node.approve", "reload"])
 def test_commands_of_the_control_socket(command):
     with open(os.path.join(SOURCE, "docs", "control.md")) as text:

@@ -193,18 +193,21 @@ static void test_names(void **state)
 	(void)state;
 	check_handshake("good", "", ca_file, true, "s1.example", NULL);
 	check_handshake("good", "", ca_file, true, "127.0.0.1", NULL);
-	check_handshake("good", "", ca_file, true, "s2.example", "ostname mismatch");
-	check_handshake("good", "", ca_file, true, "127.0.0.2", "IP address mismatch");
+	check_handshake("good", "", ca_file, true, "s2.example",
+		"ostname mismatch; connect by a name that stands in it");
+	check_handshake("good", "", ca_file, true, "127.0.0.2",
+		"IP address mismatch; connect by a name that stands in it");
 	check_handshake("good", "", ca_file, false, "s2.example", NULL);
 }
 
 static void test_chain(void **state)
 {
 	(void)state;
-	check_handshake("old", "", ca_file, true, "s1.example", "certificate has expired");
+	check_handshake(
+		"old", "", ca_file, true, "s1.example", "certificate has expired; renew it there");
 	check_handshake("old", "", ca_file, false, "s1.example", NULL);
 	/* the system's certificates do not know ours */
-	check_handshake("good", "", NULL, true, "s1.example", "certificate");
+	check_handshake("good", "", NULL, true, "s1.example", "the file of trusted ones");
 	check_handshake("good", "", "", false, "s1.example", NULL);
 }
 
@@ -215,6 +218,29 @@ static void test_versions(void **state)
 	check_handshake("good", "-tls1_3", ca_file, true, "s1.example", NULL);
 	check_handshake("good", "-tls1_1 -cipher DEFAULT:@SECLEVEL=0", ca_file, true, "s1.example",
 		"TLS with");
+}
+
+/* What is too old for the one is good enough for the other. */
+static void test_minimum(void **state)
+{
+	struct tls_options options = { .ca_file = ca_file, .verify = true, .minimum = TLS_1_3 };
+	static const char *const offers[] = { "-tls1_2", "-tls1_3" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(offers); i++) {
+		struct server server = serve("good", offers[i]);
+		const char *error = "";
+		struct tls_context *context = tls_context_new(&options, &error);
+		int fd = dial(server.port);
+		struct tls_session *session = tls_connect(context, fd, "s1.example", &error);
+		assert_int_equal(session != NULL, i == 1);
+		if (session == NULL)
+			assert_non_null(strstr(error, "version that is new enough"));
+		tls_close(&session);
+		close(fd);
+		tls_context_free(&context);
+		end(&server);
+	}
 }
 
 static void test_sni(void **state)
@@ -394,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_minimum),
 		cmocka_unit_test(test_sni),
 		cmocka_unit_test(test_talk),
 		cmocka_unit_test(test_peer_dies),
