@@ -7,7 +7,8 @@ cli_libcli_a_SOURCES = \
 	cli/logline.c cli/logline.h \
 	cli/node.c \
 	cli/node_show.c cli/node_show.h \
-	cli/queue.c \
+	cli/queue.c cli/queue_ask.h \
+	cli/queue_change.c \
 	cli/queue_show.c cli/queue_show.h \
 	cli/route.c \
 	cli/status.c \

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cli/queue_ask.h"
 #include "cli/queue_show.h"
 
 #define LIST_DEFAULT 1000
@@ -32,7 +33,7 @@ static int need_id(struct cli *cli, int argc, char **argv, int64_t *id_r)
 	return CLI_DONE;
 }
 
-static struct json *id_request(const char *command, int64_t id)
+struct json *queue_request(const char *command, int64_t id)
 {
 	struct json *request = cli_request(command);
 
@@ -40,13 +41,11 @@ static struct json *id_request(const char *command, int64_t id)
 	return request;
 }
 
-/* What the milter answers about the message whose id is the one argument; NULL after a complaint.
- */
-static struct json *ask_by_id(
+struct json *queue_ask_by_id(
 	struct cli *cli, int argc, char **argv, const char *command, int64_t *id_r, int *code_r)
 {
 	*code_r = need_id(cli, argc, argv, id_r);
-	return *code_r == CLI_DONE ? cli_ask(cli, id_request(command, *id_r), code_r) : NULL;
+	return *code_r == CLI_DONE ? cli_ask(cli, queue_request(command, *id_r), code_r) : NULL;
 }
 
 /* The same for a verb without options; NULL after --help, too. */
@@ -56,7 +55,7 @@ static struct json *ask_plainly(
 	int letter = cli_getopt(cli, argc, argv, "", NULL);
 
 	if (letter == -1)
-		return ask_by_id(cli, argc, argv, command, id_r, code_r);
+		return queue_ask_by_id(cli, argc, argv, command, id_r, code_r);
 	*code_r = letter == 'h' ? CLI_DONE : CLI_USAGE;
 	return NULL;
 }
@@ -238,75 +237,4 @@ int verb_queue_release(struct cli *cli, int argc, char **argv)
 	cli_say(cli, "delays are forgotten: what is not held any more is tried again now");
 	cli_give(cli, reply);
 	return CLI_DONE;
-}
-
-/* The number of a recipient of a message: given as such, or by its address. -1 where there is none.
- */
-static int64_t recipient_number(const struct json *message, const char *recipient)
-{
-	const struct json *list = json_get(message, "recipients");
-	char *end;
-	int64_t number = strtoll(recipient, &end, 10);
-	bool by_number = *recipient != '\0' && *end == '\0';
-
-	for (size_t i = 0; i < json_count(list); i++) {
-		const struct json *one = json_at(list, i);
-		const char *address = json_get_string(one, "address");
-
-		if (by_number ? json_get_int(one, "number", -1) == number
-			      : address != NULL && strcasecmp(address, recipient) == 0)
-			return json_get_int(one, "number", -1);
-	}
-	return -1;
-}
-
-static int delete_message(
-	struct cli *cli, const struct json *message, int64_t id, const char *recipient, bool yes)
-{
-	int64_t number = recipient != NULL ? recipient_number(message, recipient) : -1;
-	char removed[TERM_COUNT];
-	int code;
-
-	if (recipient != NULL && number < 0)
-		return cli_fail(cli, CLI_NOTFOUND,
-			"message %lld is not held for %s; see `restante "
-			"queue show %lld`",
-			(long long)id, recipient, (long long)id);
-	if (!yes && cli->term.error_tty)
-		queue_show_message(cli, message);
-	if (!cli_confirm(cli, yes, "Delete it for good, without telling the sender?"))
-		return CLI_REFUSED;
-	struct json *request = id_request("queue.delete", id);
-	if (number >= 0)
-		json_set_int(request, "recipient", number);
-	struct json *reply = cli_ask(cli, request, &code);
-	if (reply == NULL)
-		return code;
-	cli_say(cli, "message %lld: %s deleted", (long long)id,
-		term_count(removed, json_get_int(reply, "removed", 0), "recipient", "recipients"));
-	cli_give(cli, reply);
-	return CLI_DONE;
-}
-
-int verb_queue_delete(struct cli *cli, int argc, char **argv)
-{
-	static const struct option options[] = { { "recipient", required_argument, NULL, 'r' },
-		{ "yes", no_argument, NULL, 'y' }, { NULL, 0, NULL, 0 } };
-	const char *recipient = NULL;
-	bool yes = false;
-	int letter, code;
-	int64_t id;
-
-	while ((letter = cli_getopt(cli, argc, argv, "r:y", options)) == 'r' || letter == 'y') {
-		recipient = letter == 'r' ? optarg : recipient;
-		yes = yes || letter == 'y';
-	}
-	if (letter != -1)
-		return letter == 'h' ? CLI_DONE : CLI_USAGE;
-	struct json *message = ask_by_id(cli, argc, argv, "queue.show", &id, &code);
-	if (message == NULL)
-		return code;
-	code = delete_message(cli, message, id, recipient, yes);
-	json_free(&message);
-	return code;
 }

@@ -33,6 +33,16 @@ const struct verb cli_verbs[] = {
 		"      --recipient ADDRESS  this recipient only\n"
 		"      --yes                do not ask\n",
 		verb_queue_delete },
+	{ "queue bounce", "ID [--recipient ADDRESS]", "return a held message to its sender",
+		"      --recipient ADDRESS  this recipient only\n"
+		"      --reason TEXT        what the notice says (returned by the administrator)\n"
+		"      --yes                do not ask\n",
+		verb_queue_bounce },
+	{ "queue redirect", "ID ADDRESS [--recipient ADDRESS]",
+		"send a held message to another address",
+		"      --recipient ADDRESS  this recipient's copy only\n"
+		"      --yes                do not ask\n",
+		verb_queue_redirect },
 	{ "queue stats", "", "count what is held", "", verb_queue_stats },
 	{ "node list", "", "list the front doors", "", verb_node_list },
 	{ "node enable", "NAME",

@@ -13,6 +13,8 @@ int verb_queue_show(struct cli *cli, int argc, char **argv);
 int verb_queue_cat(struct cli *cli, int argc, char **argv);
 int verb_queue_release(struct cli *cli, int argc, char **argv);
 int verb_queue_delete(struct cli *cli, int argc, char **argv);
+int verb_queue_bounce(struct cli *cli, int argc, char **argv);
+int verb_queue_redirect(struct cli *cli, int argc, char **argv);
 int verb_queue_stats(struct cli *cli, int argc, char **argv);
 int verb_node_list(struct cli *cli, int argc, char **argv);
 int verb_node_enable(struct cli *cli, int argc, char **argv);

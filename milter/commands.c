@@ -225,6 +225,8 @@ const struct control_command commands[] = {
 	{ "queue.cat", command_queue_cat },
 	{ "queue.release", command_queue_release },
 	{ "queue.delete", command_queue_delete },
+	{ "queue.bounce", command_queue_bounce },
+	{ "queue.redirect", command_queue_redirect },
 	{ "queue.stats", command_queue_stats },
 	{ "node.approve", command_approve },
 	{ "reload", command_reload },

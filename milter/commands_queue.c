@@ -24,6 +24,8 @@ static struct json *recipient_json(struct front *f, const struct holdq_held_reci
 	replica_mailbox_name(f->replica, r->mailbox, name, sizeof name);
 	if (memcmp(r->mailbox, holdq_notices, ROUTE_UUID_BYTES) == 0)
 		strcpy(name, "(notice)");
+	if (memcmp(r->mailbox, holdq_redirected, ROUTE_UUID_BYTES) == 0)
+		strcpy(name, "(redirected)");
 	json_set_int(o, "number", r->number);
 	json_set_string(o, "address", r->address);
 	json_set_string(o, "params", r->params);
@@ -60,7 +62,7 @@ static struct json *message_json(struct front *f, const struct holdq_message *m)
 	return o;
 }
 
-static void fail_result(struct control_reply *reply, enum holdq_result result, uint64_t id)
+void commands_fail(struct control_reply *reply, enum holdq_result result, uint64_t id)
 {
 	if (result == HOLDQ_GONE)
 		control_fail(reply, "notfound", "no held message %" PRIu64, id);
@@ -170,8 +172,7 @@ void command_queue_list(void *context, const struct json *request, struct contro
 		after > 0 ? (uint64_t)after : 0, limit, reply);
 }
 
-/* The message that is asked for; NULL: the reply is given. */
-static struct holdq_message *read_asked(
+struct holdq_message *commands_read(
 	struct front *f, const struct json *request, struct control_reply *reply)
 {
 	struct holdq_message *message;
@@ -182,14 +183,14 @@ static struct holdq_message *read_asked(
 	enum holdq_result result = holdq_read(f->queue, id, &message);
 	if (result == HOLDQ_OK)
 		return message;
-	fail_result(reply, result, id);
+	commands_fail(reply, result, id);
 	return NULL;
 }
 
 void command_queue_show(void *context, const struct json *request, struct control_reply *reply)
 {
 	struct front *f = context;
-	struct holdq_message *message = read_asked(f, request, reply);
+	struct holdq_message *message = commands_read(f, request, reply);
 
 	if (message == NULL)
 		return;
@@ -215,7 +216,7 @@ static void send_content(struct front *f, uint64_t id, uint64_t bytes, struct co
 void command_queue_cat(void *context, const struct json *request, struct control_reply *reply)
 {
 	struct front *f = context;
-	struct holdq_message *message = read_asked(f, request, reply);
+	struct holdq_message *message = commands_read(f, request, reply);
 
 	if (message == NULL)
 		return;
@@ -253,54 +254,6 @@ void command_queue_release(void *context, const struct json *request, struct con
 		release_retry_now(release, scope == SCOPE_ONE ? mailbox : NULL);
 	struct json *o = json_new_object();
 	json_set_int(o, "mailboxes", mailboxes);
-	control_ok(reply, o);
-}
-
-/* The numbers to remove, of the message's: all, or the one asked for. */
-static size_t choose(const struct holdq_message *m, int64_t wanted, uint32_t *numbers)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < m->count; i++)
-		if (wanted < 0 || m->recipients[i].number == wanted)
-			numbers[count++] = m->recipients[i].number;
-	return count;
-}
-
-static enum holdq_result delete_from(
-	struct front *f, const struct holdq_message *m, int64_t wanted, size_t *count_r)
-{
-	uint32_t *numbers = mem_grow(NULL, m->count + 1, sizeof *numbers);
-
-	*count_r = choose(m, wanted, numbers);
-	enum holdq_result result =
-		*count_r ? holdq_remove(f->queue, m->id, numbers, *count_r, NULL) : HOLDQ_GONE;
-	mem_free(&numbers);
-	return result;
-}
-
-void command_queue_delete(void *context, const struct json *request, struct control_reply *reply)
-{
-	struct front *f = context;
-	struct holdq_message *message = read_asked(f, request, reply);
-	size_t count = 0;
-
-	if (message == NULL)
-		return;
-	uint64_t id = message->id;
-	enum holdq_result result =
-		delete_from(f, message, json_get_int(request, "recipient", -1), &count);
-	if (result == HOLDQ_OK)
-		log_warning("milter",
-			"deleted by an administrator id=%s number=%" PRIu64 " rcpts=%zu",
-			message->envelope.id, id, count);
-	holdq_message_free(&message);
-	if (result != HOLDQ_OK) {
-		fail_result(reply, result, id);
-		return;
-	}
-	struct json *o = json_new_object();
-	json_set_int(o, "removed", (int64_t)count);
 	control_ok(reply, o);
 }
 

@@ -1,7 +1,7 @@
 noinst_LIBRARIES += milter/libfront.a
 milter_libfront_a_SOURCES = \
 	milter/callbacks.c milter/callbacks.h \
-	milter/commands.c milter/commands_queue.c milter/commands.h \
+	milter/commands.c milter/commands_change.c milter/commands_queue.c milter/commands.h \
 	milter/connection.c milter/connection.h \
 	milter/content.c milter/content.h \
 	milter/decisions.c milter/decisions.h \

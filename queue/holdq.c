@@ -11,6 +11,8 @@
 #include "lib/mem.h"
 
 const uint8_t holdq_notices[ROUTE_UUID_BYTES];
+const uint8_t holdq_redirected[ROUTE_UUID_BYTES] = { 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255 };
 
 static _Thread_local char reason[REASON_SIZE];
 

@@ -149,6 +149,8 @@ struct holdq_notice {
 
 /* Notices are held under this mailbox (all zeros). */
 extern const uint8_t holdq_notices[ROUTE_UUID_BYTES];
+/* And here what an administrator sends to an address as it stands (all ones). */
+extern const uint8_t holdq_redirected[ROUTE_UUID_BYTES];
 
 /*
  * Takes recipients (numbers) off a message, and the message with its last one; in the same
@@ -180,6 +182,10 @@ enum holdq_result holdq_tell(struct holdq *queue, uint64_t id, const uint32_t *n
  * arrival order. */
 enum holdq_result holdq_rehome(
 	struct holdq *queue, uint64_t id, uint32_t number, const uint8_t *mailbox);
+/* The same for some recipients at once, with another address (NULL: their own): the release begins
+ * anew. */
+enum holdq_result holdq_readdress(struct holdq *queue, uint64_t id, const uint32_t *numbers,
+	size_t count, const uint8_t *mailbox, const char *address);
 
 /* --- state --------------------------------------------------------------------------------- */
 

@@ -233,16 +233,25 @@ static enum holdq_result apply_tell(struct batch *batch, struct op *op)
 	return told > 0 ? apply_notice(batch, op) : gone(batch, op->id);
 }
 
-static enum holdq_result apply_rehome(struct batch *batch, struct op *op)
+static void readdress(struct holdq_held_recipient *recipient, const char *address)
 {
-	uint32_t number = op->numbers[0];
+	mem_free(&recipient->address);
+	recipient->address = mem_strdup(address);
+	mem_free(&recipient->last_reply);
+	recipient->last_reply = mem_strdup("");
+	recipient->release_began_us = recipient->trouble_us = 0;
+	recipient->attempts = 0;
+}
+
+static bool rehome_one(struct batch *batch, struct op *op, uint32_t number)
+{
 	struct holdq_held_recipient recipient;
 	struct index_record index;
 	uint8_t key[INDEX_KEY], value[64];
 	size_t len;
 
 	if (!load_recipient(batch, op->id, number, &recipient))
-		return gone(batch, op->id);
+		return false;
 	key_index(key, recipient.mailbox, op->id, number);
 	if (batch_ok(batch, bdb_get_into(batch->queue->index, batch->txn, key, sizeof(key), value,
 				    sizeof(value), &len)) &&
@@ -251,12 +260,25 @@ static enum holdq_result apply_rehome(struct batch *batch, struct op *op)
 	if (batch->trouble == BDB_OK)
 		counts_remove(batch, recipient.mailbox, op->id, number);
 	memcpy(recipient.mailbox, op->mailbox, ROUTE_UUID_BYTES);
+	if (op->address != NULL)
+		readdress(&recipient, op->address);
 	if (batch->trouble == BDB_OK)
 		save_recipient(batch, op->id, number, &recipient);
 	if (batch->trouble == BDB_OK)
 		counts_add(batch, op->mailbox, op->id, number, &index);
-	batch_news(batch, op->mailbox);
 	recipient_clear(&recipient);
+	return true;
+}
+
+static enum holdq_result apply_rehome(struct batch *batch, struct op *op)
+{
+	size_t moved = 0;
+
+	for (size_t i = 0; i < op->count && batch->trouble == BDB_OK; i++)
+		moved += rehome_one(batch, op, op->numbers[i]);
+	if (moved == 0)
+		return gone(batch, op->id);
+	batch_news(batch, op->mailbox);
 	return HOLDQ_OK;
 }
 

@@ -134,12 +134,21 @@ enum holdq_result holdq_tell(struct holdq *queue, uint64_t id, const uint32_t *n
 	return with_notice(queue, &op, notice);
 }
 
+enum holdq_result holdq_readdress(struct holdq *queue, uint64_t id, const uint32_t *numbers,
+	size_t count, const uint8_t *mailbox, const char *address)
+{
+	struct op op = { .kind = OP_REHOME,
+		.id = id,
+		.numbers = numbers,
+		.count = count,
+		.mailbox = mailbox,
+		.address = address };
+
+	return holdq_submit(queue, &op);
+}
+
 enum holdq_result holdq_rehome(
 	struct holdq *queue, uint64_t id, uint32_t number, const uint8_t *mailbox)
 {
-	struct op op = {
-		.kind = OP_REHOME, .id = id, .numbers = &number, .count = 1, .mailbox = mailbox
-	};
-
-	return holdq_submit(queue, &op);
+	return holdq_readdress(queue, id, &number, 1, mailbox, NULL);
 }

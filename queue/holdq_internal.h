@@ -59,7 +59,8 @@ struct op {
 	size_t count;
 	const struct holdq_held_recipient *recipient;
 	const uint8_t *mailbox;
-	bool lag; /* OP_REMOVE: need not be synced at once */
+	const char *address; /* OP_REHOME: NULL = as it is */
+	bool lag;            /* OP_REMOVE: need not be synced at once */
 
 	enum holdq_result result;
 	char reason[REASON_SIZE];

@@ -104,6 +104,7 @@ static enum step attempt(struct worker *worker, struct box *box, uint64_t id)
 	job->box = box;
 	job->message = message;
 	job->is_notice = job_is_notices(box->mailbox);
+	job->is_redirected = memcmp(box->mailbox, holdq_redirected, ROUTE_UUID_BYTES) == 0;
 	job->content_failed = job->kept = job->delayed = false;
 	job->count = job->target_count = 0;
 	select_recipients(job);

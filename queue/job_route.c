@@ -70,10 +70,19 @@ static void add_sender(struct job *job, struct job_recipient *recipient)
 	job->targets[0].address = recipient->held->address;
 	job->targets[0].params = recipient->held->params;
 	job->targets[0].original = NULL;
-	job->lane = mta_lane(job->worker->release);
 	job->target_count = 1;
 	recipient->fate = FATE_SEND;
 	recipient->target = 0;
+}
+
+/* What no look-up changes goes through the MTA. */
+static void add_as_it_stands(struct job *job, struct job_recipient *recipient)
+{
+	job->lane = mta_lane(job->worker->release);
+	if (job->is_notice)
+		add_sender(job, recipient);
+	else
+		add_target(job, recipient, recipient->held->address);
 }
 
 /*
@@ -144,7 +153,7 @@ static struct lane *lane_to(struct release *release, const char *system, const c
 	if (straight <= 0)
 		return straight < 0 ? NULL : mta_lane(release);
 	pthread_mutex_lock(&release->lock);
-	struct lane *lane = lane_get(&release->lanes, target.listener, target.tls, error_r);
+	struct lane *lane = lane_get(&release->lanes, system, target.listener, target.tls, error_r);
 	if (release_make_workers(release) < 0)
 		log_warning("release", "cannot start more workers");
 	pthread_mutex_unlock(&release->lock);
@@ -175,8 +184,8 @@ static void route_one(struct job *job, struct job_recipient *recipient)
 	const struct release_hooks *hooks = &job->worker->release->hooks;
 	struct route route;
 
-	if (job->is_notice) {
-		add_sender(job, recipient);
+	if (job->is_notice || job->is_redirected) {
+		add_as_it_stands(job, recipient);
 		return;
 	}
 	hooks->route(hooks->context, recipient->held->address, &route);

@@ -173,8 +173,9 @@ static void recipient_delayed(struct settling *s, struct holdq_held_recipient *h
 		recipient_failed(s, held, answer, true);
 		return;
 	}
-	/* Notices go to different places: one does not wait for another. */
-	if (outcome->action == OUTCOME_DELAY_MAILBOX && !s->job->is_notice)
+	/* Those go to different places: one does not wait for another. */
+	bool scattered = s->job->is_notice || s->job->is_redirected;
+	if (outcome->action == OUTCOME_DELAY_MAILBOX && !scattered)
 		s->delay_mailbox = true;
 	else
 		s->delay_message = true;

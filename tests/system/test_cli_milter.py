@@ -68,6 +68,23 @@ def test_queue(restante):
         assert control.asked[-1] == {"v": 1, "cmd": "queue.delete", "id": 7}
 
 
+def test_bounce_and_redirect(restante):
+    answers = {"queue.show": [ok(**MESSAGE)], "queue.bounce": [ok(removed=2, told=1)],
+               "queue.redirect": [ok(redirected=1, to="c@x")]}
+    with Control(restante.control, answers) as control:
+        restante("queue", "bounce", "7", code=REFUSED)
+        said = restante("queue", "bounce", "7", "--yes", "--reason", "gone").stdout.decode()
+        assert "2 recipients returned to the sender" in said
+        assert "did not want to hear about 1 recipient" in said
+        assert control.asked[-1] == {"v": 1, "cmd": "queue.bounce", "id": 7, "reason": "gone"}
+        restante("queue", "redirect", "7", "c@x", code=REFUSED)
+        assert restante.json("queue", "redirect", "7", "c@x", "--recipient", "bert@example.org",
+                             "--yes")["redirected"] == 1
+        assert control.asked[-1] == {"v": 1, "cmd": "queue.redirect", "id": 7, "to": "c@x",
+                                     "recipient": 2}
+        restante("queue", "redirect", "7", "--yes", code=USAGE)
+
+
 def test_milter_that_breaks_off(restante):
     answers = {"queue.list": [ok(stream=True), MESSAGE, b"{\"id\":"], "queue.cat": [ok(bytes=99)],
                "queue.show": [{"v": 1, "ok": False, "code": "notfound", "error": "no message 9"}]}

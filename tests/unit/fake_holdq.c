@@ -26,6 +26,7 @@ struct holdq {
 };
 
 const uint8_t holdq_notices[ROUTE_UUID_BYTES];
+const uint8_t holdq_redirected[ROUTE_UUID_BYTES] = { 255, 255 };
 
 struct holdq *fake_holdq(void)
 {
@@ -482,20 +483,38 @@ enum holdq_result holdq_tell(struct holdq *queue, uint64_t id, const uint32_t *n
 	return done ? HOLDQ_OK : full ? HOLDQ_FULL : HOLDQ_GONE;
 }
 
-enum holdq_result holdq_rehome(
-	struct holdq *queue, uint64_t id, uint32_t number, const uint8_t *mailbox)
+static bool rehome(struct stored *s, uint32_t number, const uint8_t *mailbox, const char *address)
+{
+	for (size_t i = 0; s != NULL && i < s->message.count; i++) {
+		struct holdq_held_recipient *held = &s->message.recipients[i];
+		if (held->number != number)
+			continue;
+		memcpy(held->mailbox, mailbox, ROUTE_UUID_BYTES);
+		if (address != NULL) {
+			mem_free(&held->address);
+			held->address = mem_strdup(address);
+		}
+		return true;
+	}
+	return false;
+}
+
+enum holdq_result holdq_readdress(struct holdq *queue, uint64_t id, const uint32_t *numbers,
+	size_t count, const uint8_t *mailbox, const char *address)
 {
 	bool done = false;
 
 	pthread_mutex_lock(&queue->lock);
-	struct stored *s = find(queue, id);
-	for (size_t i = 0; s != NULL && i < s->message.count; i++)
-		if (s->message.recipients[i].number == number) {
-			memcpy(s->message.recipients[i].mailbox, mailbox, ROUTE_UUID_BYTES);
-			done = true;
-		}
+	for (size_t i = 0; i < count; i++)
+		done = rehome(find(queue, id), numbers[i], mailbox, address) || done;
 	pthread_mutex_unlock(&queue->lock);
 	return done ? HOLDQ_OK : HOLDQ_GONE;
+}
+
+enum holdq_result holdq_rehome(
+	struct holdq *queue, uint64_t id, uint32_t number, const uint8_t *mailbox)
+{
+	return holdq_readdress(queue, id, &number, 1, mailbox, NULL);
 }
 
 void holdq_observe(struct holdq *queue, holdq_observer observer, void *context)

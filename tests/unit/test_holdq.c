@@ -360,6 +360,47 @@ static void rehome_keeps_the_place(void **state)
 	holdq_message_free(&message);
 }
 
+/* Several at once, all of it as if it had come for the new address; the others stay. */
+static void readdress_begins_anew(void **state)
+{
+	static const unsigned to[] = { 1, 2, 1 };
+	static const uint32_t numbers[] = { 0, 2, 7 };
+	struct lab *lab = *state;
+	uint64_t id;
+	size_t held;
+
+	assert_int_equal(lab_put(lab->queue, 10, 1, to, 3, 0, &id, &held), HOLDQ_OK);
+	struct holdq_message *message = read_message(lab, id);
+	message->recipients[0].release_began_us = message->recipients[0].trouble_us = 5;
+	message->recipients[0].attempts = 3;
+	mem_free(&message->recipients[0].last_reply);
+	message->recipients[0].last_reply = mem_strdup("450 later");
+	assert_int_equal(holdq_update(lab->queue, id, &message->recipients[0], NULL), HOLDQ_OK);
+	holdq_message_free(&message);
+	assert_int_equal(
+		holdq_readdress(lab->queue, id, numbers, 3, holdq_redirected, "new@x.example"),
+		HOLDQ_OK);
+	assert_int_equal(holdq_readdress(lab->queue, id, numbers + 2, 1, holdq_redirected, "x@y"),
+		HOLDQ_GONE);
+	lab_reopen(lab);
+	message = read_message(lab, id);
+	assert_int_equal(message->count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct holdq_held_recipient *one = &message->recipients[i];
+		bool moved = one->number != 1;
+		assert_memory_equal(
+			one->mailbox, moved ? holdq_redirected : lab_mailbox(2), ROUTE_UUID_BYTES);
+		assert_string_equal(one->address, moved ? "new@x.example" : "u2@example.org");
+		assert_int_equal(one->release_began_us, 0);
+		assert_int_equal(one->attempts, 0);
+		assert_string_equal(one->last_reply, "");
+	}
+	holdq_message_free(&message);
+	assert_int_equal(holdq_ids(lab->queue, holdq_redirected, 0, &id, 1), 1);
+	assert_int_equal(totals(lab).recipients, 3);
+	assert_int_equal(totals(lab).mailboxes, 2);
+}
+
 /* --- state ----------------------------------------------------------------------------------- */
 
 struct seen {
@@ -504,6 +545,7 @@ int main(void)
 		TEST(update_is_kept),
 		TEST(tell_is_kept),
 		TEST(rehome_keeps_the_place),
+		TEST(readdress_begins_anew),
 		TEST(each_mailbox),
 		TEST(observer_hears),
 		TEST(acknowledged_means_synced),
