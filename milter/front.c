@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/sdnotify.h"
+#include "lib/secret.h"
 #include "milter/callbacks.h"
 #include "milter/commands.h"
 #include "milter/events.h"
@@ -150,6 +151,7 @@ static int start_release(struct start *s)
 	const char *error;
 	struct release *release = release_start(f->queue, &options, &hooks, &error);
 
+	settings_release_free(&options);
 	atomic_store(&f->release, release);
 	return release ? 0 : fail(s, error);
 }
@@ -415,11 +417,26 @@ int front_run(const struct front_options *options)
 	serve_events(f);
 }
 
+static int check_passwords(const struct config *config, const char **error_r)
+{
+	struct ldap_options options = config_ldap_options(config, NULL);
+	int done = ldap_options_check(&options, error_r);
+
+	for (size_t i = 0; done == 0 && i < config->systems.count; i++) {
+		const struct config_system *system = config->systems.items[i];
+		char *secret = NULL;
+		if (*system->password_file == '\0')
+			continue;
+		done = (secret = secret_read(system->password_file, error_r)) ? 0 : -1;
+		mem_free_secret(&secret);
+	}
+	return done;
+}
+
 /* With the eyes of the user that it runs as: this process has nothing else to do. */
 static int check_files(const struct config *config, const char *path, struct str *error_r)
 {
 	const struct config_milter *m = &config->milter;
-	struct ldap_options options = config_ldap_options(config, NULL);
 	struct privileges privileges;
 	const char *error;
 	int done = privileges_find(m->user, m->group, &privileges, error_r);
@@ -430,7 +447,7 @@ static int check_files(const struct config *config, const char *path, struct str
 	if (done == 0 && (done = access(path, R_OK)) < 0)
 		str_printf(error_r, "%s: user %s must be able to read it, or it cannot be reloaded",
 			path, m->user);
-	if (done == 0 && (done = ldap_options_check(&options, &error)) < 0)
+	if (done == 0 && (done = check_passwords(config, &error)) < 0)
 		str_append_z(error_r, error);
 	return done;
 }

@@ -27,6 +27,7 @@ static void configure_parts(struct front *f)
 	holdq_configure(f->queue, &queue);
 	if (running != NULL)
 		release_configure(running, &release);
+	settings_release_free(&release);
 	lateness_configure(f->lateness, f->config->milter.late_commit);
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "lib/mem.h"
+
 static const char *or_null(const char *text)
 {
 	return text != NULL && *text != '\0' ? text : NULL;
@@ -58,6 +60,36 @@ int settings_tls_mode(const char *text)
 	return -1;
 }
 
+static struct release_system system_of(const struct config_system *said)
+{
+	return (struct release_system){
+		.name = said->name,
+		.connections = (unsigned)said->connections,
+		.rate = (unsigned)said->rate,
+		.ca_file = or_null(said->ca_file),
+		.certificate_name = or_null(said->certificate_name),
+		.tls_minimum = said->tls_minimum,
+		.auth_user = or_null(said->auth_user),
+		.password_file = or_null(said->password_file),
+		.auth_in_clear = said->auth_in_clear,
+	};
+}
+
+static const struct release_system *all_systems(const struct config_list *list)
+{
+	struct release_system *systems = mem_grow(NULL, list->count + 1, sizeof *systems);
+
+	for (size_t i = 0; i < list->count; i++)
+		systems[i] = system_of(list->items[i]);
+	return systems;
+}
+
+void settings_release_free(struct release_options *options)
+{
+	mem_free(&options->systems);
+	options->system_count = 0;
+}
+
 struct release_options settings_release(const struct config *config)
 {
 	const struct config_milter *m = &config->milter;
@@ -75,5 +107,7 @@ struct release_options settings_release(const struct config *config)
 		.retry_min_us = m->release_retry_min,
 		.retry_max_us = m->release_retry_max,
 		.stop_us = m->stop_timeout,
+		.systems = all_systems(&config->systems),
+		.system_count = config->systems.count,
 	};
 }

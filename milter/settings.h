@@ -9,7 +9,9 @@
 
 struct replica_options settings_replica(const struct config *config);
 struct holdq_options settings_holdq(const struct config *config);
+/* Ends with settings_release_free; strings stay those of the configuration. */
 struct release_options settings_release(const struct config *config);
+void settings_release_free(struct release_options *options);
 /* enum release_tls of its name, -1 where it is none. */
 int settings_tls_mode(const char *text);
 

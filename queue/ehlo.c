@@ -44,6 +44,18 @@ static size_t word_length(const char *text, size_t len)
 	return n;
 }
 
+/* "AUTH PLAIN LOGIN"; "AUTH=..." is what some said before there was a standard. */
+static void take_auth(struct ehlo *ehlo, const char *value, size_t len)
+{
+	while (len > 0) {
+		size_t word = word_length(value, len), used = word < len ? word + 1 : word;
+		ehlo->auth_plain |= word == 5 && strncasecmp(value, "PLAIN", 5) == 0;
+		ehlo->auth_login |= word == 5 && strncasecmp(value, "LOGIN", 5) == 0;
+		value += used;
+		len -= used;
+	}
+}
+
 void ehlo_line(struct ehlo *ehlo, const char *line, size_t len)
 {
 	if (len >= 4 && memcmp(line, "250", 3) == 0 && (line[3] == '-' || line[3] == ' ')) {
@@ -54,8 +66,9 @@ void ehlo_line(struct ehlo *ehlo, const char *line, size_t len)
 	bool *flag = flag_of(ehlo, line, word);
 	if (flag != NULL)
 		*flag = true;
-	if (word != 4 || strncasecmp(line, "SIZE", 4) != 0)
-		return;
 	size_t at = word < len && line[word] == ' ' ? word + 1 : word;
-	take_size(ehlo, line + at, word_length(line + at, len - at));
+	if (word == 4 && strncasecmp(line, "SIZE", 4) == 0)
+		take_size(ehlo, line + at, word_length(line + at, len - at));
+	if (len >= 5 && (line[4] == ' ' || line[4] == '=') && strncasecmp(line, "AUTH", 4) == 0)
+		take_auth(ehlo, line + 5, len - 5);
 }

@@ -1,8 +1,10 @@
 /* One message on its way through a session of its lane. */
 #include "lib/clock.h"
 #include "lib/mem.h"
+#include "lib/secret.h"
 #include "queue/received.h"
 #include "queue/release_core.h"
+#include "queue/seat.h"
 
 /* --- the session ------------------------------------------------------------------------- */
 
@@ -53,22 +55,6 @@ static void change_lane(struct job *job)
 	pthread_mutex_unlock(&release->lock);
 }
 
-static void count_connection(struct worker *worker)
-{
-	struct release *release = worker->release;
-	bool open = smtp_is_open(worker->smtp);
-
-	if (open == worker->connected)
-		return;
-	pthread_mutex_lock(&release->lock);
-	worker->lane->connections += open ? 1 : 0;
-	worker->lane->connections -= open ? 0 : 1;
-	if (open)
-		worker->lane->no_8bit = !smtp_takes_8bit(worker->smtp);
-	pthread_mutex_unlock(&release->lock);
-	worker->connected = open;
-}
-
 static unsigned other_connections(struct worker *worker)
 {
 	struct release *release = worker->release;
@@ -82,26 +68,47 @@ static unsigned other_connections(struct worker *worker)
 static void end_session(struct worker *worker)
 {
 	smtp_quit(worker->smtp);
-	count_connection(worker);
+	seat_count(worker);
+}
+
+static int refuse(struct answer *failure, enum stage stage, const char *why)
+{
+	failure->stage = stage;
+	reply_set(&failure->reply, why);
+	failure->reply.code = 0;
+	return -1;
+}
+
+static void set_lane(struct worker *worker, struct lane *lane)
+{
+	pthread_mutex_lock(&worker->release->lock);
+	worker->lane = lane;
+	pthread_mutex_unlock(&worker->release->lock);
 }
 
 static int open_session(struct worker *worker, struct lane *lane, struct answer *failure)
 {
+	struct system_settings *system = settings_system(worker->settings, lane->system);
 	struct smtp_settings smtp = {
 		.endpoint = lane->endpoint,
 		.hostname = worker->settings->hostname,
 		.tls_required = lane->mode > RELEASE_TLS_MAY,
+		.certificate_name = system->certificate_name,
+		.auth_user = system->auth_user,
+		.auth_in_clear = system->auth_in_clear,
 		.timeout_us = worker->settings->timeout_us,
 	};
 	const char *error;
 
-	worker->lane = lane;
-	if (settings_tls(worker->release, worker->settings, lane->mode, &smtp.tls, &error) == 0)
-		return smtp_open(worker->smtp, &smtp, failure);
-	failure->stage = STAGE_TLS;
-	reply_set(&failure->reply, error);
-	failure->reply.code = 0;
-	return -1;
+	set_lane(worker, lane);
+	if (settings_tls(worker->release, system, lane->mode, &smtp.tls, &error) < 0)
+		return refuse(failure, STAGE_TLS, error);
+	if (system->password_file != NULL &&
+		(smtp.password = secret_read(system->password_file, &error)) == NULL)
+		return refuse(failure, STAGE_AUTH, error);
+	int done = smtp_open(worker->smtp, &smtp, failure);
+	mem_free_secret(&smtp.password);
+	return done;
 }
 
 static enum step connect_session(struct worker *worker, struct box *box, struct lane *lane)
@@ -110,7 +117,7 @@ static enum step connect_session(struct worker *worker, struct box *box, struct 
 
 	end_session(worker);
 	if (open_session(worker, lane, &failure) == 0) {
-		count_connection(worker);
+		seat_count(worker);
 		return STEP_NEXT;
 	}
 	/* "Too many connections" is an answer to this one; the others work. */
@@ -172,7 +179,7 @@ static void transact(struct job *job)
 	smtp_send(worker->smtp, &mail);
 	job->content_failed = mail.content_failed;
 	str_free(&received);
-	count_connection(worker);
+	seat_count(worker);
 }
 
 static void tell_unclear(const struct job *job)
@@ -224,6 +231,25 @@ static bool is_ready(struct worker *worker, const struct lane *lane)
 	return worker->lane == lane && smtp_is_ready(worker->smtp);
 }
 
+/* A session, and the right to send a message now: whatever takes time comes before the look-up. */
+static enum step get_ready(struct job *job, struct lane *lane)
+{
+	struct worker *worker = job->worker;
+
+	if (!pace_wait(worker, lane))
+		return STEP_MORE;
+	return is_ready(worker, lane) ? STEP_NEXT : connect_session(worker, job->box, lane);
+}
+
+static enum step closed_at_once(struct worker *worker)
+{
+	struct answer gone;
+
+	refuse(&gone, STAGE_EHLO, "closing as soon as it has greeted");
+	trouble_found(worker, &gone);
+	return STEP_PARK;
+}
+
 /* The look-up comes right before MAIL, so a session is made first and the look-up done again. */
 enum step job_send(struct job *job)
 {
@@ -234,21 +260,19 @@ enum step job_send(struct job *job)
 	/* Whether it is held, or goes elsewhere now, can be told without the listener. */
 	if (!may && worker->lane == lane)
 		end_session(worker);
-	enum sent sent = decide_and_send(job, lane, may && is_ready(worker, lane));
+	bool ready = may && is_ready(worker, lane) && pace_take(worker, lane);
+	enum sent sent = decide_and_send(job, lane, ready);
 	if (sent == NO_SESSION && !may)
 		return STEP_PARK;
 	if (sent == NO_SESSION) {
-		enum step step = connect_session(worker, job->box, lane);
+		enum step step = get_ready(job, lane);
 		if (step != STEP_NEXT)
 			return step;
 		sent = decide_and_send(job, lane, is_ready(worker, lane));
 	}
 	if (sent == ELSEWHERE)
 		change_lane(job);
-	if (sent != NO_SESSION)
-		return sent == SENT ? STEP_NEXT : STEP_MORE;
-	struct answer gone = { .stage = STAGE_EHLO };
-	reply_set(&gone.reply, "closing as soon as it has greeted");
-	trouble_found(worker, &gone);
-	return STEP_PARK;
+	if (sent == NO_SESSION)
+		return closed_at_once(worker);
+	return sent == SENT ? STEP_NEXT : STEP_MORE;
 }

@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "queue/release_core.h"
+#include "queue/seat.h"
 
 #define RESCAN_US (30 * CLOCK_SECOND) /* safety net for a wake that was never sent */
 #define TELL_US   (10 * CLOCK_SECOND)
@@ -46,7 +47,7 @@ static void look_at(struct release *release, struct box *box, int64_t now_us)
 		release_wake_box(release, box, false);
 	if (may_run(release, box, now_us)) {
 		box_run(&release->table, box);
-		pthread_cond_signal(&release->work);
+		seat_ring(release, box);
 	} else if (box->state != BOX_RUNNABLE && box->state != BOX_RUNNING &&
 		   box->due_us < release->earliest_us) {
 		release->earliest_us = box->due_us;

@@ -1,20 +1,24 @@
 #include "queue/lane.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "lib/mem.h"
 
 static void lane_free(struct lane **lane)
 {
 	endpoint_clear(&(*lane)->endpoint);
+	mem_free(&(*lane)->system);
 	mem_free(&(*lane)->listener);
 	mem_free(lane);
 }
 
-static struct lane *lane_new(const char *listener, enum release_tls mode, const char **error_r)
+static struct lane *lane_new(
+	const char *system, const char *listener, enum release_tls mode, const char **error_r)
 {
 	struct lane *lane = mem_zalloc(sizeof *lane);
 
+	lane->system = mem_strdup(system);
 	lane->listener = mem_strdup(listener);
 	lane->mode = mode;
 	if (endpoint_parse(listener, &lane->endpoint, error_r) < 0)
@@ -22,27 +26,19 @@ static struct lane *lane_new(const char *listener, enum release_tls mode, const 
 	return lane;
 }
 
-struct lane *lane_get(
-	struct lane **lanes, const char *listener, enum release_tls mode, const char **error_r)
+struct lane *lane_get(struct lane **lanes, const char *system, const char *listener,
+	enum release_tls mode, const char **error_r)
 {
 	for (struct lane *lane = *lanes; lane != NULL; lane = lane->next)
-		if (lane->mode == mode && strcmp(lane->listener, listener) == 0)
+		if (lane->mode == mode && strcmp(lane->listener, listener) == 0 &&
+			strcasecmp(lane->system, system) == 0)
 			return lane;
-	struct lane *lane = lane_new(listener, mode, error_r);
+	struct lane *lane = lane_new(system, listener, mode, error_r);
 	if (lane != NULL) {
 		lane->next = *lanes;
 		*lanes = lane;
 	}
 	return lane;
-}
-
-size_t lanes_count(const struct lane *lanes)
-{
-	size_t count = 0;
-
-	for (; lanes != NULL; lanes = lanes->next)
-		count++;
-	return count;
 }
 
 void lanes_free(struct lane **lanes)

@@ -14,6 +14,7 @@
 
 struct lane {
 	struct lane *next;
+	char *system;   /* "" = the MTA */
 	char *listener; /* "lmtp:host:port"; its name in the log */
 	enum release_tls mode;
 	struct endpoint endpoint;
@@ -25,12 +26,12 @@ struct lane {
 	bool no_8bit;         /* it did not announce 8BITMIME when it was asked last */
 	struct box_line line; /* mailboxes for it; the MTA's are in the table's own */
 	unsigned busy;        /* workers that have such a mailbox */
+	int64_t free_us;      /* monotonic: the next message may go, where the rate is limited */
 };
 
-/* The lane of that name, made where there is none; NULL with *error_r (static text). */
-struct lane *lane_get(
-	struct lane **lanes, const char *listener, enum release_tls mode, const char **error_r);
-size_t lanes_count(const struct lane *lanes);
+/* The lane of a system there, made where there is none; NULL with *error_r (static text). */
+struct lane *lane_get(struct lane **lanes, const char *system, const char *listener,
+	enum release_tls mode, const char **error_r);
 void lanes_free(struct lane **lanes);
 /* Its name in a notice to the sender. */
 const char *lane_remote(const struct lane *lane);

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += queue/libqueue.a
 queue_libqueue_a_SOURCES = \
+	queue/auth.c queue/auth.h \
 	queue/box.c queue/box.h \
 	queue/holdq.c queue/holdq_apply.c queue/holdq_apply_put.c queue/holdq_change.c \
 	queue/holdq_chores.c queue/holdq_counts.c queue/holdq_draft.c queue/holdq_limits.c \
@@ -21,12 +22,13 @@ queue_libqueue_a_SOURCES = \
 	queue/quoted.c queue/quoted.h \
 	queue/received.c queue/received.h \
 	queue/relay.c queue/relay.h \
-	queue/release.c queue/release_settings.c queue/release_status.c \
+	queue/release.c queue/release_claim.c queue/release_settings.c queue/release_status.c \
 	queue/release.h queue/release_core.h \
 	queue/reply.c queue/reply.h \
 	queue/retry.c queue/retry.h \
 	queue/scan.c queue/scan.h \
-	queue/smtp.c queue/smtp_mail.c queue/smtp.h queue/smtp_session.h
+	queue/seat.c queue/seat.h \
+	queue/smtp.c queue/smtp_auth.c queue/smtp_mail.c queue/smtp.h queue/smtp_session.h
 
 noinst_PROGRAMS += tests/system/release_driver
 tests_system_release_driver_SOURCES = tests/system/release_driver.c

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const char *const stage_names[STAGE_COUNT] = { "connect", "greeting", "EHLO", "STARTTLS",
-	"MAIL", "RCPT", "DATA", "end of data", "connection lost", "outcome unclear" };
+	"AUTH", "MAIL", "RCPT", "DATA", "end of data", "connection lost", "outcome unclear" };
 
 const char *stage_name(enum stage stage)
 {

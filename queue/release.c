@@ -3,6 +3,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "queue/release_core.h"
+#include "queue/seat.h"
 
 #define VANISH_US (200 * CLOCK_MS) /* wakes come in crowds */
 
@@ -18,7 +19,7 @@ static int set_mta(
 	struct release *release, const struct release_options *options, const char **error_r)
 {
 	struct lane *before = release->mta;
-	struct lane *lane = lane_get(&release->lanes, options->listener, options->tls, error_r);
+	struct lane *lane = lane_get(&release->lanes, "", options->listener, options->tls, error_r);
 	int64_t now = clock_mono_us();
 
 	if (lane == NULL)
@@ -44,28 +45,10 @@ static void stored(void *context, const uint8_t *mailbox)
 	pthread_mutex_unlock(&release->lock);
 }
 
-/* Each destination has workers of its own, or one that does not answer would have them all. */
-unsigned release_wanted_each(const struct release *release)
-{
-	unsigned lanes = (unsigned)lanes_count(release->lanes);
-	unsigned share = RELEASE_WORKERS_MAX / lanes;
-
-	if (share < 1)
-		share = 1;
-	return release->settings->workers < share ? release->settings->workers : share;
-}
-
-unsigned release_wanted(const struct release *release)
-{
-	unsigned all = release_wanted_each(release) * (unsigned)lanes_count(release->lanes);
-
-	return all < RELEASE_WORKERS_MAX ? all : RELEASE_WORKERS_MAX;
-}
-
 /* Those there are too many rest. */
 int release_make_workers(struct release *release)
 {
-	while (!release->stop && release->worker_count < release_wanted(release)) {
+	while (!release->stop && release->worker_count < seat_all(release)) {
 		struct worker *worker = mem_zalloc(sizeof *worker);
 		worker->release = release;
 		worker->index = release->worker_count;
@@ -130,7 +113,7 @@ struct release *release_start(struct holdq *queue, const struct release_options 
 	struct lane *mta = NULL;
 	struct settings *settings = NULL;
 
-	if (lane_get(&mta, options->listener, options->tls, error_r) != NULL)
+	if (lane_get(&mta, "", options->listener, options->tls, error_r) != NULL)
 		settings = settings_new(options, error_r);
 	if (settings == NULL) {
 		lanes_free(&mta);
@@ -245,7 +228,7 @@ static void retry_box(struct release *release, struct box *box)
 	if (box->state == BOX_PARKED)
 		return;
 	box_run(&release->table, box);
-	pthread_cond_signal(&release->work);
+	seat_ring(release, box);
 }
 
 void release_retry_now(struct release *release, const uint8_t *mailbox)

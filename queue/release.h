@@ -12,11 +12,24 @@
 #include "lib/json.h"
 #include "lib/metrics.h"
 #include "lib/route.h"
+#include "lib/tls.h"
 #include "queue/holdq.h"
 
 enum release_tls { RELEASE_TLS_NONE, RELEASE_TLS_MAY, RELEASE_TLS_ENCRYPT, RELEASE_TLS_VERIFY };
 
 #define RELEASE_LISTENER_MAX 320
+
+/* How a system is talked to that takes its mail straight; borrowed for the call. */
+struct release_system {
+	const char *name;             /* compared without case */
+	unsigned connections;         /* at once, 1..64; 0 = as many as workers */
+	unsigned rate;                /* messages per second, 0 = no limit */
+	const char *ca_file;          /* NULL = that of the options */
+	const char *certificate_name; /* NULL = the host of the listener */
+	enum tls_version tls_minimum;
+	const char *auth_user, *password_file; /* NULL = no AUTH */
+	bool auth_in_clear;                    /* without TLS, too */
+};
 
 /* Where the mail of a system goes, past the MTA. */
 struct release_target {
@@ -58,6 +71,8 @@ struct release_options {
 	unsigned hop_limit;    /* with more Received fields it is returned; 0 = any number */
 	int64_t timeout_us;    /* of one SMTP reply; 0 = 300 s */
 	int64_t stop_us;       /* transactions in flight get that long at a stop; 0 = 30 s */
+	const struct release_system *systems; /* those that differ from the above */
+	size_t system_count;
 };
 
 struct release;
@@ -72,6 +87,20 @@ void release_configure(struct release *release, const struct release_options *op
 void release_wake(struct release *release, const uint8_t *mailbox);
 /* Administrator: forget backoff and try now. mailbox NULL = all. */
 void release_retry_now(struct release *release, const uint8_t *mailbox);
+/*
+ * No worker has the mailbox until release_let_go: an administrator changes its mail. False: a
+ * transaction did not end within wait_us.
+ */
+bool release_claim(struct release *release, const uint8_t *mailbox, int64_t wait_us);
+void release_let_go(struct release *release, const uint8_t *mailbox);
+/* Some of its mail came from another mailbox: it is looked at from the first message on. */
+void release_rewind(struct release *release, const uint8_t *mailbox);
+/*
+ * These recipients of a claimed mailbox's message go back to the sender, with this reason in the
+ * notice. *told_r: of how many the sender hears (not with NOTIFY=NEVER).
+ */
+enum holdq_result release_return(struct release *release, const struct holdq_message *message,
+	const uint32_t *numbers, size_t count, const char *reason, size_t *told_r);
 /* True while a worker is in a transaction. */
 bool release_busy(struct release *release);
 

@@ -17,12 +17,23 @@
 #define RELEASE_VALUE       600 /* bytes of a value in the log */
 #define RELEASE_SLICE       32  /* messages of one mailbox before another one's turn */
 
+/* What the options say of a system; of the MTA and of all others in the first of these. */
+struct system_settings {
+	char *name;
+	unsigned connections, rate;
+	char *ca_file, *certificate_name, *auth_user, *password_file; /* NULL = none */
+	enum tls_version tls_minimum;
+	bool auth_in_clear;
+	struct tls_context *tls[2]; /* that checks nothing, that verifies; under the release's lock,
+				       made when one is needed */
+};
+
 /* One generation of the options; counted, the last user frees. */
 struct settings {
 	unsigned users; /* under the release's lock */
-	char *hostname, *ca_file;
-	struct tls_context *tls[2]; /* that checks nothing, that verifies; under the release's lock,
-				       made when one is needed */
+	char *hostname;
+	struct system_settings *systems; /* at least one */
+	size_t system_count;
 	unsigned workers;
 	int64_t expire_us, delay_notice_us, retry_min_us, retry_max_us, stop_us, timeout_us;
 	uint64_t notice_bytes;
@@ -65,7 +76,7 @@ struct job {
 	struct worker *worker;
 	struct box *box;
 	struct holdq_message *message;
-	bool is_notice;
+	bool is_notice, is_redirected;
 	struct job_recipient *recipients;
 	size_t count;
 	struct smtp_recipient targets[SMTP_RCPT_MAX];
@@ -85,11 +96,14 @@ struct worker {
 	pthread_t thread;
 	unsigned index;
 	struct smtp *smtp;
-	struct lane *lane;         /* of the session, open or tried last; NULL = none yet */
+	struct lane *lane;         /* of the session, open or tried last; NULL = none yet; changed
+				      under the lock */
 	struct settings *settings; /* of the session and the turn */
 	unsigned *turn;            /* where this turn is counted as busy */
 	int64_t idle_until_us;
+	/* under the lock: */
 	bool connected;     /* counted in lane->connections */
+	struct lane *taken; /* of the mailbox in hand; NULL = the MTA, or there is none */
 	struct lane *probe; /* has the right to try this one, which is in trouble */
 	bool transacting;   /* under the lock: between look-up and answer */
 	struct job job;
@@ -101,7 +115,7 @@ struct release {
 	pthread_mutex_t lock;
 	pthread_cond_t work;  /* for workers */
 	pthread_cond_t tick;  /* for the keeper */
-	pthread_cond_t quiet; /* a worker has gone */
+	pthread_cond_t quiet; /* a worker has gone, or a mailbox that is claimed is free */
 	struct settings *settings;
 	struct box_table table;
 	int64_t started_us;       /* wall */
@@ -130,8 +144,10 @@ void *worker_main(void *context);
 struct settings *settings_new(const struct release_options *options, const char **error_r);
 struct settings *settings_hold(struct release *release);                 /* the lock is held */
 void settings_drop(struct release *release, struct settings **settings); /* it is not */
+/* The first where nothing is said of that system. */
+struct system_settings *settings_system(const struct settings *settings, const char *system);
 /* NULL in *tls_r: in clear text. -1 with *error_r. The lock is not held. */
-int settings_tls(struct release *release, struct settings *settings, enum release_tls mode,
+int settings_tls(struct release *release, struct system_settings *system, enum release_tls mode,
 	struct tls_context **tls_r, const char **error_r);
 
 /* release.c */
@@ -139,9 +155,6 @@ int settings_tls(struct release *release, struct settings *settings, enum releas
 struct lane *release_lane(const struct release *release, const struct box *box);
 /* As many threads as the destinations need; -1: not all can be started. The lock is held. */
 int release_make_workers(struct release *release);
-/* As many are wanted, and as many may be at one destination. The lock is held. */
-unsigned release_wanted(const struct release *release);
-unsigned release_wanted_each(const struct release *release);
 
 /* worker.c */
 /* Makes a mailbox start over; by_name: even one that was refused. The lock is held. */

@@ -1,4 +1,6 @@
 /* Options as the workers use them, one generation after the other. */
+#include <strings.h>
+
 #include "lib/clock.h"
 #include "lib/mem.h"
 #include "lib/tls.h"
@@ -9,36 +11,53 @@
 
 static void settings_free(struct settings *settings)
 {
-	tls_context_free(&settings->tls[false]);
-	tls_context_free(&settings->tls[true]);
+	for (size_t i = 0; i < settings->system_count; i++) {
+		struct system_settings *system = &settings->systems[i];
+		tls_context_free(&system->tls[false]);
+		tls_context_free(&system->tls[true]);
+		mem_free(&system->name);
+		mem_free(&system->ca_file);
+		mem_free(&system->certificate_name);
+		mem_free(&system->auth_user);
+		mem_free(&system->password_file);
+	}
+	mem_free(&settings->systems);
 	mem_free(&settings->hostname);
-	mem_free(&settings->ca_file);
 	mem_free(&settings);
 }
 
-static int make_tls(struct settings *settings, enum release_tls mode, struct tls_context **tls_r,
-	const char **error_r)
+struct system_settings *settings_system(const struct settings *settings, const char *system)
+{
+	for (size_t i = 1; i < settings->system_count; i++)
+		if (strcasecmp(settings->systems[i].name, system) == 0)
+			return &settings->systems[i];
+	return &settings->systems[0];
+}
+
+static int make_tls(struct system_settings *system, enum release_tls mode,
+	struct tls_context **tls_r, const char **error_r)
 {
 	bool verify = mode == RELEASE_TLS_VERIFY;
 	const struct tls_options options = {
-		.ca_file = settings->ca_file && settings->ca_file[0] ? settings->ca_file : NULL,
+		.ca_file = system->ca_file,
 		.verify = verify,
+		.minimum = system->tls_minimum,
 	};
 
 	*tls_r = NULL;
 	if (mode == RELEASE_TLS_NONE)
 		return 0;
-	if (settings->tls[verify] == NULL)
-		settings->tls[verify] = tls_context_new(&options, error_r);
-	*tls_r = settings->tls[verify];
+	if (system->tls[verify] == NULL)
+		system->tls[verify] = tls_context_new(&options, error_r);
+	*tls_r = system->tls[verify];
 	return *tls_r ? 0 : -1;
 }
 
-int settings_tls(struct release *release, struct settings *settings, enum release_tls mode,
+int settings_tls(struct release *release, struct system_settings *system, enum release_tls mode,
 	struct tls_context **tls_r, const char **error_r)
 {
 	pthread_mutex_lock(&release->lock);
-	int done = make_tls(settings, mode, tls_r, error_r);
+	int done = make_tls(system, mode, tls_r, error_r);
 	pthread_mutex_unlock(&release->lock);
 	return done;
 }
@@ -64,6 +83,36 @@ static void copy_times(struct settings *settings, const struct release_options *
 	settings->timeout_us = options->timeout_us > 0 ? options->timeout_us : TIMEOUT_US;
 }
 
+static char *copy_set(const char *text)
+{
+	return text && *text ? mem_strdup(text) : NULL;
+}
+
+static void copy_systems(struct settings *settings, const struct release_options *options)
+{
+	size_t count = options->system_count + 1;
+	struct system_settings *all = mem_zalloc(count * sizeof *all);
+
+	all[0].ca_file = copy_set(options->ca_file);
+	for (size_t i = 1; i < count; i++) {
+		const struct release_system *said = &options->systems[i - 1];
+		bool own = said->ca_file != NULL && *said->ca_file != '\0';
+		all[i] = (struct system_settings){
+			.name = mem_strdup(said->name),
+			.connections = said->connections,
+			.rate = said->rate,
+			.ca_file = copy_set(own ? said->ca_file : options->ca_file),
+			.certificate_name = copy_set(said->certificate_name),
+			.auth_user = copy_set(said->auth_user),
+			.password_file = copy_set(said->password_file),
+			.tls_minimum = said->tls_minimum,
+			.auth_in_clear = said->auth_in_clear,
+		};
+	}
+	settings->systems = all;
+	settings->system_count = count;
+}
+
 struct settings *settings_new(const struct release_options *options, const char **error_r)
 {
 	struct settings *settings = mem_zalloc(sizeof *settings);
@@ -71,10 +120,10 @@ struct settings *settings_new(const struct release_options *options, const char 
 
 	settings->users = 1;
 	settings->hostname = mem_strdup(options->hostname ? options->hostname : "localhost");
-	settings->ca_file = mem_strdup(options->ca_file);
 	settings->workers = bounded_workers(options->workers);
 	copy_times(settings, options);
-	if (make_tls(settings, options->tls, &tls, error_r) < 0) {
+	copy_systems(settings, options);
+	if (make_tls(&settings->systems[0], options->tls, &tls, error_r) < 0) {
 		settings_free(settings);
 		return NULL;
 	}

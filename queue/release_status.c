@@ -146,6 +146,7 @@ static struct json *lanes_json(struct release *release)
 		if (lane == release->mta)
 			continue;
 		struct json *object = json_new_object();
+		json_set_string(object, "system", lane->system);
 		json_set_string(object, "listener", lane->listener);
 		json_set_int(object, "connections", lane->connections);
 		set_trouble(object, "trouble", lane->relay.trouble, lane->trouble_wall_us);

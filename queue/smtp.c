@@ -53,7 +53,7 @@ void smtp_abort(struct smtp *smtp)
 	link_abort(smtp->link);
 }
 
-static int fail(struct answer *failure, enum stage stage, const char *why)
+int smtp_fail(struct answer *failure, enum stage stage, const char *why)
 {
 	failure->stage = stage;
 	reply_set(&failure->reply, why);
@@ -68,7 +68,7 @@ static int expect(
 
 	if (link_reply(smtp->link, clock_mono_us() + smtp->timeout_us, &failure->reply, each,
 		    context, &error) < 0)
-		return fail(failure, stage, error);
+		return smtp_fail(failure, stage, error);
 	failure->stage = stage;
 	return reply_is(&failure->reply, 2) ? 0 : -1;
 }
@@ -81,7 +81,7 @@ static int command(struct smtp *smtp, enum stage stage, const char *verb, const 
 	str_reset(&smtp->out);
 	str_printf(&smtp->out, argument ? "%s %s\r\n" : "%s\r\n", verb, argument);
 	if (link_write(smtp->link, smtp->out.data, smtp->out.len, &error) < 0)
-		return fail(failure, stage, error);
+		return smtp_fail(failure, stage, error);
 	return 0;
 }
 
@@ -101,18 +101,22 @@ static int hello(struct smtp *smtp, const char *hostname, struct answer *failure
 
 static int secure(struct smtp *smtp, const struct smtp_settings *settings, struct answer *failure)
 {
-	const char *host = settings->endpoint.host ? settings->endpoint.host : "localhost";
+	const char *host = settings->certificate_name;
 	const char *error;
 
+	if (host == NULL)
+		host = settings->endpoint.host ? settings->endpoint.host : "localhost";
+
 	if (!smtp->ehlo.starttls)
-		return settings->tls_required
-			       ? fail(failure, STAGE_TLS, "the listener does not offer STARTTLS")
-			       : 0;
+		return settings->tls_required ? smtp_fail(failure, STAGE_TLS,
+							"the listener does not offer STARTTLS")
+					      : 0;
 	if (command(smtp, STAGE_TLS, "STARTTLS", NULL, failure) < 0 ||
 		expect(smtp, STAGE_TLS, NULL, NULL, failure) < 0)
 		return -1;
 	if (link_start_tls(smtp->link, settings->tls, host, &error) < 0)
-		return fail(failure, STAGE_TLS, error);
+		return smtp_fail(failure, STAGE_TLS, error);
+	smtp->secure = true;
 	return hello(smtp, settings->hostname, failure);
 }
 
@@ -121,12 +125,15 @@ static int establish(
 {
 	const char *error;
 
+	smtp->secure = false;
 	if (link_open(smtp->link, &settings->endpoint, settings->timeout_us, &error) < 0)
-		return fail(failure, STAGE_CONNECT, error);
+		return smtp_fail(failure, STAGE_CONNECT, error);
 	if (expect(smtp, STAGE_GREETING, NULL, NULL, failure) < 0 ||
 		hello(smtp, settings->hostname, failure) < 0)
 		return -1;
-	return tls ? secure(smtp, settings, failure) : 0;
+	if (tls && secure(smtp, settings, failure) < 0)
+		return -1;
+	return settings->auth_user ? smtp_authenticate(smtp, settings, failure) : 0;
 }
 
 int smtp_open(struct smtp *smtp, const struct smtp_settings *settings, struct answer *failure_r)

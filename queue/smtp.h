@@ -22,6 +22,10 @@ struct smtp_settings {
 	const char *hostname;    /* EHLO */
 	struct tls_context *tls; /* NULL = plain */
 	bool tls_required;
+	const char *certificate_name; /* NULL = the host of the endpoint */
+	const char *auth_user;        /* NULL = no AUTH, as is needed over LMTP nearly always */
+	char *password;
+	bool auth_in_clear; /* without TLS, too */
 	int64_t timeout_us; /* of one reply; that to the final dot gets twice the time */
 };
 

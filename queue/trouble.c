@@ -19,7 +19,7 @@ void trouble_found(struct worker *worker, const struct answer *answer)
 	struct release *release = worker->release;
 	struct lane *lane = worker->lane;
 	const struct settings *settings = worker->settings;
-	char text[RELEASE_VALUE];
+	char text[RELEASE_VALUE], name[RELEASE_VALUE];
 
 	pthread_mutex_lock(&release->lock);
 	int64_t now = clock_mono_us();
@@ -33,17 +33,18 @@ void trouble_found(struct worker *worker, const struct answer *answer)
 	pthread_mutex_unlock(&release->lock);
 	release_text(&answer->reply, text, sizeof text);
 	(began ? log_error : log_warning)("release",
-		"the listener %s, everything for it waits listener=%s stage=\"%s\" reply=\"%s\" "
-		"next_try=%.1fs",
+		"the listener %s, everything for it waits listener=%s system=%s stage=\"%s\" "
+		"reply=\"%s\" next_try=%.1fs",
 		began ? "is in trouble" : "is still in trouble", lane->listener,
-		stage_name(answer->stage), text, (double)wait / 1e6);
+		log_value(name, sizeof name, lane->system), stage_name(answer->stage), text,
+		(double)wait / 1e6);
 }
 
 void trouble_over(struct worker *worker)
 {
 	struct release *release = worker->release;
 	struct lane *lane = worker->lane;
-	char span[32];
+	char span[32], name[RELEASE_VALUE];
 
 	pthread_mutex_lock(&release->lock);
 	int64_t now = clock_mono_us(), since = lane->relay.since_us;
@@ -55,8 +56,9 @@ void trouble_over(struct worker *worker)
 	}
 	pthread_mutex_unlock(&release->lock);
 	if (ended)
-		log_info("release", "the listener works again listener=%s after=\"%s\"",
-			lane->listener, clock_human(span, sizeof span, now - since));
+		log_info("release", "the listener works again listener=%s system=%s after=\"%s\"",
+			lane->listener, log_value(name, sizeof name, lane->system),
+			clock_human(span, sizeof span, now - since));
 }
 
 static uint64_t mailbox_key(const uint8_t *mailbox)
@@ -71,8 +73,8 @@ static uint64_t mailbox_key(const uint8_t *mailbox)
 void trouble_suspected(struct job *job, const struct answer *answer, bool by_mailbox)
 {
 	struct release *release = job->worker->release;
-	uint64_t key =
-		by_mailbox && !job->is_notice ? mailbox_key(job->box->mailbox) : job->message->id;
+	bool scattered = job->is_notice || job->is_redirected;
+	uint64_t key = by_mailbox && !scattered ? mailbox_key(job->box->mailbox) : job->message->id;
 
 	pthread_mutex_lock(&release->lock);
 	bool trouble = relay_suspect(&job->worker->lane->relay, key);

@@ -7,6 +7,7 @@
 #include "lib/mem.h"
 #include "queue/release_core.h"
 #include "queue/retry.h"
+#include "queue/seat.h"
 
 #define IDLE_US        (5 * CLOCK_SECOND)  /* a session is kept open that long without work */
 #define UNDECIDED_MAX  (30 * CLOCK_SECOND) /* a look-up is cheap */
@@ -34,7 +35,7 @@ void release_due(struct release *release, int64_t due_us)
 static void run(struct release *release, struct box *box)
 {
 	box_run(&release->table, box);
-	pthread_cond_signal(&release->work);
+	seat_ring(release, box);
 }
 
 void release_stored(struct release *release, const uint8_t *mailbox)
@@ -98,7 +99,7 @@ static void put_in_line(struct release *release, struct box *box)
 
 static void finish_pass(struct release *release, struct box *box)
 {
-	if (box->vanished > 0 || box->delay_count > 0)
+	if (box->vanished > 0 || box->delay_count > 0 || box->claims > 0)
 		put_aside(release, box, BOX_RESTING, box_delay_due(box));
 	else
 		box_drop(&release->table, box);
@@ -123,6 +124,8 @@ static void finish(struct worker *worker, struct box *box, enum step step)
 	const struct relay *relay = &release_lane(release, box)->relay;
 	int64_t now = clock_mono_us();
 
+	if (box->claims > 0)
+		pthread_cond_broadcast(&release->quiet);
 	if (box->hurry)
 		release_hurry(box, now);
 	if (step == STEP_PARK) {
@@ -260,14 +263,8 @@ static enum step run_turn(struct worker *worker, struct box *box)
 
 static void close_session(struct worker *worker)
 {
-	struct release *release = worker->release;
-
 	smtp_quit(worker->smtp);
-	pthread_mutex_lock(&release->lock);
-	if (worker->connected)
-		worker->lane->connections--;
-	worker->connected = false;
-	pthread_mutex_unlock(&release->lock);
+	seat_count(worker);
 }
 
 /* The options of now; a session made with older ones is not kept. */
@@ -297,6 +294,7 @@ static void serve(struct worker *worker, struct box *box)
 	pthread_mutex_lock(&release->lock);
 	release->busy--;
 	--*worker->turn;
+	worker->taken = NULL;
 	if (worker->probe != NULL) {
 		relay_let_go(&worker->probe->relay);
 		worker->probe = NULL;
@@ -326,14 +324,19 @@ static struct box *take_from(struct worker *worker, struct lane *lane)
 {
 	struct release *release = worker->release;
 	unsigned *busy = lane ? &lane->busy : &release->mta_busy;
+	struct box_line *line = lane ? &lane->line : NULL;
 
-	if (*busy >= release_wanted_each(release))
+	if (*busy >= seat_most(release, lane ? lane : release->mta) ||
+		(lane != NULL && !seat_free(worker, lane)))
 		return NULL;
-	struct box *box = box_take(&release->table, lane ? &lane->line : NULL);
+	struct box *box = box_take(&release->table, line);
+	for (; box != NULL && box->claims > 0; box = box_take(&release->table, line))
+		box_set(&release->table, box, BOX_RESTING, INT64_MAX);
 	if (box == NULL)
 		return NULL;
 	++*busy;
 	worker->turn = busy;
+	worker->taken = lane;
 	return box;
 }
 
@@ -359,7 +362,7 @@ void *worker_main(void *context)
 
 	pthread_mutex_lock(&release->lock);
 	while (!release->stop) {
-		bool wanted = worker->index < release_wanted(release) && !release->broken;
+		bool wanted = worker->index < seat_all(release) && !release->broken;
 		struct box *box = wanted ? next_box(worker) : NULL;
 		if (box != NULL)
 			serve(worker, box);

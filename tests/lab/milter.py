@@ -23,14 +23,14 @@ def conf_section(name, values):
 
 class Milter(Server):
     """options, directory, logging: keys of milter {}, of ldap {} and of log {} that differ from what
-    the lab sets."""
+    the lab sets; systems: those of system NAME {}, by its name."""
 
     name = "milter"
     stop_timeout = 40.0
 
     def __init__(self, lab, options):
         super().__init__(lab)
-        self.options, self.directory, self.logging = options, {}, {}
+        self.options, self.directory, self.logging, self.systems = options, {}, {}, {}
         self.conf = os.path.join(self.dir, "restante.conf")
         self.control = os.path.join(self.dir, "control.sock")
         self.replica = os.path.join(self.dir, "replica")
@@ -69,6 +69,7 @@ class Milter(Server):
         if slapd:
             sections["cli"].update({"bind_dn": IDENTITIES["operator"],
                                     "password_file": slapd.password_file("operator")})
+        sections.update({"system " + name: keys for name, keys in self.systems.items()})
         return sections
 
     def configure(self, **options):

@@ -8,9 +8,11 @@ tests_unit_test_notice_utf8_SOURCES = tests/unit/test_notice_utf8.c tests/unit/u
 tests_unit_test_notice_utf8_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_offer_SOURCES = tests/unit/test_offer.c tests/unit/unit.h
 tests_unit_test_offer_LDADD = queue/libqueue.a $(TEST_LIBS)
-check_PROGRAMS += tests/unit/test_reply tests/unit/test_outcome tests/unit/test_notice \
-	tests/unit/test_smtp tests/unit/test_release tests/unit/test_release_refused tests/unit/test_release_straight \
-	tests/unit/test_release_trouble
+check_PROGRAMS += tests/unit/test_auth tests/unit/test_reply tests/unit/test_outcome \
+	tests/unit/test_notice tests/unit/test_smtp tests/unit/test_release tests/unit/test_release_claim \
+	tests/unit/test_release_refused tests/unit/test_release_straight tests/unit/test_release_trouble
+tests_unit_test_auth_SOURCES = tests/unit/test_auth.c tests/unit/unit.h
+tests_unit_test_auth_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_reply_SOURCES = tests/unit/test_reply.c tests/unit/unit.h
 tests_unit_test_reply_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_outcome_SOURCES = tests/unit/test_outcome.c tests/unit/unit.h
@@ -24,6 +26,8 @@ release_scene = tests/unit/release_scene.c tests/unit/release_scene.h tests/unit
 	tests/unit/smtp_server.h tests/unit/fake_holdq.c tests/unit/fake_holdq.h tests/unit/unit.h
 tests_unit_test_release_SOURCES = tests/unit/test_release.c $(release_scene)
 tests_unit_test_release_LDADD = queue/libqueue.a $(TEST_LIBS)
+tests_unit_test_release_claim_SOURCES = tests/unit/test_release_claim.c $(release_scene)
+tests_unit_test_release_claim_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_release_straight_SOURCES = tests/unit/test_release_straight.c $(release_scene)
 tests_unit_test_release_straight_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_release_notices

@@ -58,7 +58,7 @@ static void on_route(void *context, const char *recipient, struct route *route_r
 	fake_mailbox(owner, route_r->facts.uuid);
 	pthread_mutex_unlock(&scene.lock);
 	snprintf(route_r->facts.physical, sizeof route_r->facts.physical, "%s@s", name);
-	snprintf(route_r->facts.system, sizeof route_r->facts.system, "%s", name);
+	snprintf(route_r->facts.system, sizeof route_r->facts.system, "%.1s", name);
 }
 
 static int on_straight(
@@ -67,9 +67,9 @@ static int on_straight(
 	const char *straight = scene.straight, *other = scene.other;
 
 	(void)context;
-	if (straight == NULL || strncmp(system, straight, strlen(straight)) != 0)
+	if (straight == NULL || strcmp(system, straight) != 0)
 		return 0;
-	target_r->tls = RELEASE_TLS_NONE;
+	target_r->tls = scene.tls;
 	snprintf(target_r->listener, sizeof target_r->listener, "%s", other ? other : "");
 	*error_r = "as the test wants it";
 	return other != NULL ? 1 : -1;

@@ -31,11 +31,13 @@ struct scene {
 	atomic_bool add_more; /* the next look-up is the moment new mail comes */
 	atomic_bool caught;   /* all look-ups end at the catch-all */
 	atomic_bool gone;     /* the directory has none of the mailboxes any more */
-	/* Mail of a mailbox whose name begins so goes straight to `other`; NULL = none. */
+	/* A mailbox's system has the first letter of its name. Mail of this system goes straight to
+	 * `other`; NULL = none. */
 	_Atomic(const char *) straight;
 	_Atomic(const char *) other; /* a listener; NULL: the entry is wrong */
-	atomic_uint broken;          /* times the store was said to be unusable */
-	bool outside;                /* a look-up came without begin */
+	_Atomic(enum release_tls) tls;
+	atomic_uint broken; /* times the store was said to be unusable */
+	bool outside;       /* a look-up came without begin */
 	int max_open;
 };
 

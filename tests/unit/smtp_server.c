@@ -30,7 +30,8 @@ struct server {
 	int seen[RULES_MAX];
 	struct server_mail *mails[16384];
 	size_t mail_count;
-	int connections;
+	int connections, open, most;
+	struct str heard; /* of AUTH */
 	int verbs[26];
 	pthread_t threads[CONNECTIONS_MAX];
 	int fds[CONNECTIONS_MAX];
@@ -43,7 +44,7 @@ struct session {
 	struct str sender, recipients, content;
 	char *accepted[1024];
 	size_t count;
-	bool over;
+	bool over, left;
 };
 
 /* The reply that the rules have for this, or the usual one. */
@@ -214,6 +215,34 @@ static void on_hello(struct session *s, const char *argument)
 	str_free(&reply);
 }
 
+/* Rules for "AUTH" see the whole line, then what was sent alone; "334 " asks for more. */
+static void on_auth(struct session *s, const char *argument)
+{
+	char *line = mem_strdup(argument);
+	size_t size = 0;
+
+	while (say(s, answer(s->server, "AUTH", line, "235 2.7.0 welcome")) == 334) {
+		free(line);
+		line = NULL;
+		size = 0;
+		if (getline(&line, &size, s->in) <= 0)
+			break;
+		line[strcspn(line, "\r\n")] = '\0';
+		pthread_mutex_lock(&s->server->lock);
+		str_printf(&s->server->heard, "%s\n", line);
+		pthread_mutex_unlock(&s->server->lock);
+	}
+	free(line);
+}
+
+static void leave(struct session *s)
+{
+	pthread_mutex_lock(&s->server->lock);
+	s->server->open -= !s->left;
+	s->left = true;
+	pthread_mutex_unlock(&s->server->lock);
+}
+
 static void command(struct session *s, char *line)
 {
 	size_t word = strcspn(line, " ");
@@ -222,6 +251,8 @@ static void command(struct session *s, char *line)
 	pthread_mutex_lock(&s->server->lock);
 	if (line[0] >= 'A' && line[0] <= 'Z')
 		s->server->verbs[line[0] - 'A']++;
+	if (strncasecmp(line, "AUTH", 4) == 0)
+		str_printf(&s->server->heard, "%s\n", line);
 	pthread_mutex_unlock(&s->server->lock);
 	if (strncasecmp(line, "EHLO", 4) == 0 || strncasecmp(line, "LHLO", 4) == 0)
 		on_hello(s, argument);
@@ -234,10 +265,13 @@ static void command(struct session *s, char *line)
 	else if (strcasecmp(line, "RSET") == 0) {
 		forget(s);
 		say(s, "250 2.0.0 ok");
+	} else if (strncasecmp(line, "AUTH ", 5) == 0) {
+		on_auth(s, argument);
 	} else if (strcasecmp(line, "STARTTLS") == 0) {
 		say(s, "220 2.0.0 go, and never come back");
 		s->over = true;
 	} else if (strcasecmp(line, "QUIT") == 0) {
+		leave(s); /* the client may come again as soon as it hears that */
 		say(s, "221 2.0.0 bye");
 		s->over = true;
 	} else
@@ -257,6 +291,7 @@ static void *serve(void *context)
 		command(s, line);
 	}
 	free(line);
+	leave(s);
 	forget(s);
 	str_free(&s->sender);
 	str_free(&s->recipients);
@@ -281,6 +316,8 @@ static void *accept_all(void *context)
 		} else {
 			struct session *s = mem_zalloc(sizeof *s);
 			int n = server->connections++, one = 1;
+			if (++server->open > server->most)
+				server->most = server->open;
 			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 			s->server = server;
 			s->fd = server->fds[n] = fd;
@@ -379,6 +416,7 @@ void server_stop(struct server **server_p)
 		mem_free(&server->mails[i]);
 	}
 	mem_free(&server->ehlo);
+	str_free(&server->heard);
 	pthread_mutex_destroy(&server->lock);
 	mem_free(server_p);
 }
@@ -418,4 +456,17 @@ int server_commands(struct server *server, const char *verb)
 	int count = server->verbs[verb[0] - 'A'];
 	pthread_mutex_unlock(&server->lock);
 	return count;
+}
+
+int server_most(struct server *server)
+{
+	pthread_mutex_lock(&server->lock);
+	int most = server->most;
+	pthread_mutex_unlock(&server->lock);
+	return most;
+}
+
+const char *server_heard(const struct server *server)
+{
+	return str_cstr(&server->heard);
 }

@@ -11,7 +11,7 @@
 #define SERVER_CUT    "CUT"    /* for DATA: say 354, close after some content */
 
 struct server_rule {
-	const char *verb;  /* "CONNECT", "EHLO" (LHLO too), "MAIL", "RCPT", "DATA", "." */
+	const char *verb;  /* "CONNECT", "EHLO" (LHLO too), "AUTH", "MAIL", "RCPT", "DATA", "." */
 	const char *match; /* part of the line, for "." of the recipients or content; NULL = any */
 	int skip;          /* the first so many that match are not meant */
 	int count;         /* how many after that; 0 = all */
@@ -39,6 +39,9 @@ const char *server_listener(const struct server *server); /* for release_options
 size_t server_count(struct server *server);
 const struct server_mail *server_mail(struct server *server, size_t index);
 int server_connections(struct server *server);                /* made so far */
+int server_most(struct server *server);                       /* at once */
 int server_commands(struct server *server, const char *verb); /* seen so far */
+/* AUTH and what followed it, line by line; while nobody is talking. */
+const char *server_heard(const struct server *server);
 
 #endif

@@ -186,6 +186,149 @@ static void test_expiry_on_another_way(void **state)
 	end();
 }
 
+/* --- as many at once, and as often, as the settings say -------------------------------------- */
+
+static const struct server_rule silent_rcpt[] = {
+	{ "RCPT", NULL, 0, 0, SERVER_SILENT },
+	{ NULL, NULL, 0, 0, NULL },
+};
+
+static struct release_system limits;
+
+static void begin_limited(unsigned connections, unsigned rate, const struct server_rule *rules)
+{
+	begin(false, rules);
+	limits = (struct release_system){ .name = "B", .connections = connections, .rate = rate };
+	scene.options.systems = &limits;
+	scene.options.system_count = 1;
+	scene.options.timeout_us = 3600 * CLOCK_SECOND;
+}
+
+static void add_boxes(const char *letter, int count)
+{
+	char name[16];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "%s%d", letter, i);
+		add(name, "1");
+	}
+}
+
+static void test_connections(void **state)
+{
+	static const unsigned most[] = { 1, 2, 9 }; /* fewer and more than workers */
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(most); i++) {
+		begin_limited(most[i], 0, silent_rcpt);
+		add_boxes("b", 20);
+		go();
+		WAIT_FOR(server_connections(backend) == (int)most[i]);
+		add_boxes("a", 20);
+		WAIT_FOR(server_count(scene.server) == 20);
+		assert_int_equal(server_connections(backend), most[i]);
+		end();
+		begin_limited(most[i], 0, NULL);
+		for (int n = 0; n < 5; n++) {
+			add_boxes("b", 20);
+			add_boxes("a", 20);
+		}
+		go();
+		WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+		assert_int_equal(server_count(backend), 100);
+		assert_in_range(server_most(backend), 1, most[i]);
+		end();
+	}
+}
+
+/* Of many workers only the one that has the session may take the next mailbox, so it must be the
+ * one that wakes: else the session would end unused, and another be made. */
+static void test_the_one_who_may_is_woken(void **state)
+{
+	(void)state;
+	begin_limited(1, 0, NULL);
+	go();
+	for (size_t i = 1; i <= 30; i++) {
+		add_boxes(i % 3 ? "b" : "a", 1);
+		WAIT_FOR(server_count(backend) + server_count(scene.server) == i);
+	}
+	assert_int_equal(server_most(backend), 1);
+	assert_int_equal(server_count(backend), 20);
+	assert_int_equal(totals().delivered, 30);
+	end();
+}
+
+/* However slow this machine is, it is never faster than that. */
+static void test_rate(void **state)
+{
+	int64_t began = clock_mono_us();
+
+	(void)state;
+	begin_limited(0, 20, NULL);
+	for (int n = 0; n < 4; n++)
+		add_boxes("b", 5);
+	add_boxes("a", 20); /* is not slowed down */
+	go();
+	WAIT_FOR(server_count(backend) == 20);
+	assert_true(clock_mono_us() - began >= 19 * CLOCK_SECOND / 20);
+	assert_int_equal(server_count(scene.server), 20);
+	end();
+}
+
+static void test_limits_are_changed(void **state)
+{
+	struct release_system other = { .name = "b", .connections = 3 };
+
+	(void)state;
+	begin_limited(1, 1, silent_rcpt);
+	add_boxes("b", 20);
+	go();
+	WAIT_FOR(server_connections(backend) == 1);
+	scene.options.systems = &other;
+	release_configure(scene.release, &scene.options);
+	WAIT_FOR(server_connections(backend) == 3);
+	scene.options.system_count = 0;
+	release_configure(scene.release, &scene.options);
+	WAIT_FOR(server_connections(backend) == 4);
+	end();
+}
+
+/* A password that cannot be read, or may not be sent, is trouble; nothing is sent. */
+static void test_no_password(void **state)
+{
+	static const struct release_system wrong[] = {
+		{ .name = "b",
+			.auth_user = "u",
+			.password_file = "/nonexistent",
+			.auth_in_clear = true },
+		{ .name = "b",
+			.auth_user = "u",
+			.password_file = "/dev/null",
+			.auth_in_clear = true },
+		{ .name = "b", .ca_file = "/nonexistent" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		begin(false, NULL);
+		scene.options.systems = &wrong[i];
+		scene.options.system_count = 1;
+		scene.tls = wrong[i].ca_file ? RELEASE_TLS_VERIFY : RELEASE_TLS_NONE;
+		add("bert", "1");
+		add("anna", "1");
+		go();
+		WAIT_FOR(backend_in_trouble());
+		WAIT_FOR(server_count(scene.server) == 1);
+		assert_int_equal(server_connections(backend), 0);
+		scene.options.system_count = 0;
+		scene.tls = RELEASE_TLS_NONE;
+		release_configure(scene.release, &scene.options);
+		release_wake(scene.release, NULL);
+		WAIT_FOR(server_count(backend) == 1);
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +339,11 @@ int main(void)
 		cmocka_unit_test(test_moved_away_from_trouble),
 		cmocka_unit_test(test_a_wrong_entry_waits),
 		cmocka_unit_test(test_expiry_on_another_way),
+		cmocka_unit_test(test_connections),
+		cmocka_unit_test(test_the_one_who_may_is_woken),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_limits_are_changed),
+		cmocka_unit_test(test_no_password),
 	};
 
 	scene_quiet();
