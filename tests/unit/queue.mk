@@ -11,7 +11,8 @@ tests_unit_test_offer_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_auth tests/unit/test_reply tests/unit/test_outcome \
 	tests/unit/test_notice tests/unit/test_smtp tests/unit/test_release tests/unit/test_release_claim \
 	tests/unit/test_release_refused tests/unit/test_release_straight tests/unit/test_release_trouble
-tests_unit_test_auth_SOURCES = tests/unit/test_auth.c tests/unit/unit.h
+tests_unit_test_auth_SOURCES = tests/unit/test_auth.c tests/unit/smtp_server.c \
+	tests/unit/smtp_server.h tests/unit/unit.h
 tests_unit_test_auth_LDADD = queue/libqueue.a $(TEST_LIBS)
 tests_unit_test_reply_SOURCES = tests/unit/test_reply.c tests/unit/unit.h
 tests_unit_test_reply_LDADD = queue/libqueue.a $(TEST_LIBS)

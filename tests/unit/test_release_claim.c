@@ -139,8 +139,9 @@ static void test_redirected(void **state)
 	(void)state;
 	begin(NULL);
 	say("bert", ROUTE_HOLD, NULL);
-	uint64_t id = fake_add(scene.queue, "bert", "writer@o", "",
-		"bert@x bert+two@x bert+three@x", "", "Subject: 1\r\n\r\nbody\r\n");
+	uint64_t id =
+		fake_add(scene.queue, "bert", "writer@o", "", "bert@x bert+two@x bert+three@x",
+			"ORCPT=rfc822;bert@y", "Subject: 1\r\n\r\nbody\r\n");
 	go();
 	WAIT_FOR(strcmp(release_waits(scene.release, bert), "held") == 0);
 	assert_true(release_claim(scene.release, bert, CLOCK_SECOND));
@@ -151,7 +152,8 @@ static void test_redirected(void **state)
 	WAIT_FOR(fake_count(scene.queue, NULL) == 1);
 	assert_int_equal(scene.looked, looked);
 	assert_int_equal(server_count(scene.server), 1);
-	assert_string_equal(server_mail(scene.server, 0)->recipients, "<else@where>");
+	assert_string_equal(
+		server_mail(scene.server, 0)->recipients, "<else@where> ORCPT=rfc822;bert@y");
 	assert_int_equal(totals().delivered, 2);
 	release_let_go(scene.release, bert);
 	tear_down();

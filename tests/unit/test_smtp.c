@@ -348,91 +348,6 @@ static void test_starttls_without_a_host(void **state)
 	}
 }
 
-static void test_auth(void **state)
-{
-	static char secret[] = "tanstaaftanstaaf";
-	static const struct {
-		const char *ehlo;
-		struct server_rule rules[4];
-		int code; /* 0 = it works */
-		const char *heard;
-	} cases[] = {
-		{ "PIPELINING\nAUTH PLAIN LOGIN", { { NULL, NULL, 0, 0, NULL } }, 0,
-			"AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm\n" },
-		{ "AUTH LOGIN",
-			{ { "AUTH", "LOGIN", 0, 0, "334 VXNlcm5hbWU6" },
-				{ "AUTH", "dGlt", 0, 0, "334 UGFzc3dvcmQ6" } },
-			0, "AUTH LOGIN\ndGlt\ndGFuc3RhYWZ0YW5zdGFhZg==\n" },
-		{ "AUTH PLAIN", { { "AUTH", NULL, 0, 0, "535 5.7.8 no, AHRpbQB0YW5zdGFhZnRh" } },
-			535, "AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm\n" },
-		{ "AUTH LOGIN", { { "AUTH", "LOGIN", 0, 0, "535 5.7.8 no" } }, 535,
-			"AUTH LOGIN\n" },
-		{ "AUTH LOGIN",
-			{ { "AUTH", "LOGIN", 0, 0, "334 VXNlcm5hbWU6" },
-				{ "AUTH", "dGlt", 0, 0, "334 UGFzc3dvcmQ6" },
-				{ "AUTH", "dGFu", 0, 0, "334 and now" } },
-			334, "AUTH LOGIN\ndGlt\ndGFuc3RhYWZ0YW5zdGFhZg==\n" },
-	};
-	struct answer failure = { 0 };
-	struct talk talk;
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		open_talk(&talk, false, cases[i].ehlo, cases[i].rules);
-		talk.settings.auth_user = "tim";
-		talk.settings.password = secret;
-		talk.settings.auth_in_clear = true;
-		int done = smtp_open(talk.smtp, &talk.settings, &failure);
-		assert_int_equal(done, cases[i].code ? -1 : 0);
-		assert_string_equal(server_heard(talk.server), cases[i].heard);
-		if (done == 0) {
-			expect_all(&talk, STAGE_DOT);
-		} else {
-			assert_int_equal(failure.stage, STAGE_AUTH);
-			assert_int_equal(failure.reply.code, cases[i].code);
-			assert_null(strstr(failure.reply.text, "AHRp"));
-			assert_false(smtp_is_open(talk.smtp));
-		}
-		close_talk(&talk);
-	}
-}
-
-/* The password is not sent where anybody could read it, nor to one who does not ask for it. */
-static void test_auth_not_tried(void **state)
-{
-	static char secret[] = "tanstaaftanstaaf";
-	static const struct {
-		const char *ehlo;
-		bool in_clear;
-		const char *why;
-	} cases[] = {
-		{ "AUTH PLAIN LOGIN", false, "has no TLS" },
-		{ "PIPELINING", true, "is offered" },
-		{ "AUTH CRAM-MD5", true, "is offered" },
-		/* TLS that fails, or is gone from the answer, is no excuse */
-		{ "STARTTLS\nAUTH PLAIN", false, "has no TLS" },
-	};
-	const struct tls_options encrypt = { .verify = false };
-	struct answer failure = { 0 };
-	const char *error;
-	struct talk talk;
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		open_talk(&talk, false, cases[i].ehlo, NULL);
-		talk.settings.auth_user = "tim";
-		talk.settings.password = secret;
-		talk.settings.auth_in_clear = cases[i].in_clear;
-		talk.settings.tls = tls_context_new(&encrypt, &error);
-		assert_int_equal(smtp_open(talk.smtp, &talk.settings, &failure), -1);
-		assert_int_equal(failure.stage, STAGE_AUTH);
-		assert_non_null(strstr(failure.reply.text, cases[i].why));
-		assert_string_equal(server_heard(talk.server), "");
-		tls_context_free(&talk.settings.tls);
-		close_talk(&talk);
-	}
-}
-
 /* Nothing of the envelope gets to the other side as a command. */
 static void test_control_characters(void **state)
 {
@@ -608,8 +523,6 @@ int main(void)
 		cmocka_unit_test(test_content_fails),
 		cmocka_unit_test(test_cannot_open),
 		cmocka_unit_test(test_starttls_without_a_host),
-		cmocka_unit_test(test_auth),
-		cmocka_unit_test(test_auth_not_tried),
 		cmocka_unit_test(test_control_characters),
 		cmocka_unit_test(test_lmtp),
 		cmocka_unit_test(test_not_able),
