@@ -1,6 +1,8 @@
 # What an administrator copies from, per MTA.
 postfixexampledir = $(docdir)/postfix
 dist_postfixexample_DATA = contrib/postfix/main.cf contrib/postfix/master.cf
+sendmailexampledir = $(docdir)/sendmail
+dist_sendmailexample_DATA = contrib/sendmail/sendmail.mc
 
 # Prometheus and Grafana (docs/metrics.md), and how a log file is rotated.
 metricsexampledir = $(docdir)/metrics

@@ -6,8 +6,7 @@
 #include "lib/mem.h"
 
 static const struct doctor_check *const tables[] = { doctor_host_checks, doctor_directory_checks,
-	doctor_settings_checks, doctor_rights_checks, doctor_systems_checks, doctor_milter_checks,
-	doctor_mta_checks };
+	doctor_settings_checks, doctor_rights_checks, doctor_milter_checks, doctor_mta_checks };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
@@ -121,8 +120,6 @@ void doctor_gather(struct facts *facts, const struct gather_options *options,
 	gather_host(facts);
 	if ((needs & FROM_DIRECTORY) != 0)
 		gather_directory(facts, options);
-	if ((needs & WANT_SYSTEMS) != 0)
-		gather_systems(facts);
 	if ((needs & (NEED_MTA | WANT_MTA)) != 0)
 		gather_mta(facts, options);
 }
@@ -131,7 +128,7 @@ void doctor_gather(struct facts *facts, const struct gather_options *options,
 
 static unsigned what_there_is(const struct facts *facts)
 {
-	unsigned there = WANT_DIRECTORY | WANT_MTA | WANT_SYSTEMS;
+	unsigned there = WANT_DIRECTORY | WANT_MTA;
 
 	there |= facts->config != NULL ? NEED_CONFIG : 0;
 	there |= facts->directory.state == DIRECTORY_OPEN && facts->directory.reader_count > 0
@@ -237,15 +234,6 @@ static void free_lists(struct directory_facts *d)
 		strings_free(&d->readers[i].level);
 	}
 	mem_free(&d->readers);
-	for (size_t i = 0; i < d->backend_count; i++) {
-		mem_free(&d->backends[i].name);
-		mem_free(&d->backends[i].address);
-		mem_free(&d->backends[i].protocol);
-		mem_free(&d->backends[i].tls);
-		mem_free(&d->backends[i].listener);
-		mem_free(&d->backends[i].trouble);
-	}
-	mem_free(&d->backends);
 	for (size_t i = 0; i < d->clock_count; i++)
 		mem_free(&d->clocks[i].name);
 	mem_free(&d->clocks);

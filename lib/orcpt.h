@@ -5,7 +5,7 @@
  * utf-8-addr-unitext, where only what a parameter may not contain is written like that, and the
  * bare utf-8-address. On the wire the first is always right. Postfix 3.7 decodes it in RCPT but not
  * in what a milter adds, where it encodes it a second time (TRAPS 7): a milter hands the address
- * over decoded, which RFC 6533 allows as well.
+ * over decoded, which RFC 6533 allows as well. Sendmail decodes it in neither.
  */
 #ifndef RESTANTE_LIB_ORCPT_H
 #define RESTANTE_LIB_ORCPT_H

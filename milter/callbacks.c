@@ -1,6 +1,7 @@
 #include "milter/callbacks.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <libmilter/mfapi.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static void ask_for_symbols(SMFICTX *ctx)
 		int where;
 		const char *names;
 	} wanted[] = {
-		{ SMFIM_CONNECT, "{daemon_name}" },
+		{ SMFIM_CONNECT, "{daemon_name} v" },
 		{ SMFIM_HELO, "i" },
 		{ SMFIM_ENVFROM, "{auth_authen}" },
 		{ SMFIM_ENVRCPT, "i" },
@@ -96,14 +97,16 @@ static void format_address(char *buffer, size_t size, const struct sockaddr *add
 static sfsistat on_connect(SMFICTX *ctx, char *name, struct sockaddr *address)
 {
 	struct connection *c = connection_of(ctx);
-	char daemon[256];
+	char daemon[256], version[64];
 
 	if (c == NULL)
 		return SMFIS_TEMPFAIL;
 	snprintf(c->client_name, sizeof c->client_name, "%s", name ? name : "");
 	format_address(c->client_address, sizeof c->client_address, address);
 	copy_symbol(daemon, sizeof daemon, ctx, "{daemon_name}");
+	copy_symbol(version, sizeof version, ctx, "v");
 	c->reentry = front_is_reentry(front, daemon);
+	c->sendmail = isdigit((unsigned char)version[0]); /* "8.17.1", or "Postfix 3.7.11" */
 	return c->no_reply_connect ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 

@@ -18,7 +18,8 @@ struct connection {
 	struct front *front;
 	bool leading_space; /* what was negotiated */
 	bool no_reply_connect, no_reply_helo, no_reply_mail, no_reply_header, skip;
-	bool reentry; /* it came through the re-entry listener */
+	bool reentry;  /* it came through the re-entry listener */
+	bool sendmail; /* the MTA; else it is like Postfix */
 	char client_name[256], client_address[64], helo[256];
 	struct lateness_slot late;
 	struct envelope envelope;

@@ -9,7 +9,6 @@
 #include "lib/address.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
-#include "lib/orcpt.h"
 
 #define TEXT_KEPT 65536 /* bytes that stay allocated between messages */
 
@@ -110,6 +109,7 @@ int envelope_add(struct envelope *e, char *const *arguments)
 	}
 	struct envelope_recipient *r = &e->recipients[e->count++];
 	r->argument = keep_recipient(e, arguments[0]);
+	r->given = address_path_has_route(arguments[0]) ? keep(e, arguments[0]) : r->argument;
 	r->params = keep_params(e, arguments + 1);
 	return 0;
 }
@@ -136,6 +136,30 @@ const char *envelope_argument(const struct envelope *e, size_t recipient)
 	return envelope_text(e, e->recipients[recipient].argument);
 }
 
+const char *envelope_given(const struct envelope *e, size_t recipient)
+{
+	return envelope_text(e, e->recipients[recipient].given);
+}
+
+static bool has_param(const char *params, const char *name)
+{
+	for (size_t len; *params != '\0'; params += len + (params[len] == ' ')) {
+		len = strcspn(params, " ");
+		if (strncasecmp(params, name, strlen(name)) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool envelope_has_dsn(const struct envelope *e, size_t recipient)
+{
+	const char *mail = envelope_text(e, e->mail_params);
+	const char *rcpt = envelope_params(e, recipient);
+
+	return has_param(rcpt, "NOTIFY=") || has_param(rcpt, "ORCPT=") || has_param(mail, "RET=") ||
+	       has_param(mail, "ENVID=");
+}
+
 const char *envelope_params(const struct envelope *e, size_t recipient)
 {
 	return envelope_text(e, e->recipients[recipient].params);
@@ -148,20 +172,21 @@ static void append_word(struct str *out, const char *word, size_t len)
 	str_append(out, word, len);
 }
 
-void envelope_dsn_params(const char *params, const char *argument, struct str *out)
+void envelope_dsn_params(
+	const char *params, const char *argument, enum orcpt_form form, struct str *out)
 {
 	struct str address = STR_INIT, orcpt = STR_INIT;
 
 	for (size_t len; *params != '\0'; params += len + (params[len] == ' ')) {
 		len = strcspn(params, " ");
 		if (strncasecmp(params, "ORCPT=", 6) == 0)
-			orcpt_given(params, len, ORCPT_MILTER, &orcpt);
+			orcpt_given(params, len, form, &orcpt);
 		else if (strncasecmp(params, "NOTIFY=", 7) == 0)
 			append_word(out, params, len);
 	}
 	if (orcpt.len == 0) {
 		envelope_unbracket(argument, &address);
-		orcpt_made(str_cstr(&address), ORCPT_MILTER, &orcpt);
+		orcpt_made(str_cstr(&address), form, &orcpt);
 	}
 	if (orcpt.len)
 		append_word(out, orcpt.data, orcpt.len);

@@ -94,7 +94,7 @@ static void find_repeat(struct eom *e, const size_t *which, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		struct str address = STR_INIT;
-		envelope_unbracket(e->recipients[which[i]].argument, &address);
+		envelope_unbracket(envelope_argument(&e->connection->envelope, which[i]), &address);
 		recipients[i].address = str_steal(&address);
 	}
 	if (holdq_find_repeat(e->connection->front->queue, repeat_of(e), recipients, count, held) ==
@@ -131,13 +131,19 @@ static void find_repeats(struct eom *e)
 	mem_free(&which);
 }
 
+/* As the MTA must be told of it. */
+static const char *written(const struct connection *c, size_t i)
+{
+	return c->sendmail ? envelope_given(&c->envelope, i) : envelope_argument(&c->envelope, i);
+}
+
 static void make_plan(struct eom *e)
 {
 	for (size_t i = 0; i < e->count; i++)
 		decide(e, i);
 	for (size_t i = 0; i < e->count; i++)
 		e->recipients[i] = (struct plan_recipient){
-			.argument = envelope_argument(&e->connection->envelope, i),
+			.argument = written(e->connection, i),
 			.key = e->text.data + e->decided[i].key,
 			.physical = e->text.data + e->decided[i].physical,
 			.verdict = e->decided[i].verdict,
@@ -154,6 +160,27 @@ static enum reply queue_fault(struct eom *e, enum holdq_result result)
 	return result == HOLDQ_FULL ? REPLY_FULL : REPLY_STORE;
 }
 
+/* Sendmail takes no longer address, brackets included, and says nothing when it drops one. */
+#define SENDMAIL_PATH_MAX 255
+
+static bool is_too_long(const struct eom *e, size_t i)
+{
+	return e->connection->sendmail && strlen(e->recipients[i].physical) + 2 > SENDMAIL_PATH_MAX;
+}
+
+/* NULL: none. */
+static const char *params_to_add(const struct eom *e, size_t i, struct str *params)
+{
+	const struct connection *c = e->connection;
+
+	str_reset(params);
+	if (!c->sendmail || envelope_has_dsn(&c->envelope, i))
+		envelope_dsn_params(envelope_params(&c->envelope, i),
+			envelope_argument(&c->envelope, i), c->sendmail ? ORCPT_WIRE : ORCPT_MILTER,
+			params);
+	return params->len ? params->data : NULL;
+}
+
 /* Deletions first: an MTA that is told to add and then to delete one address loses it (TRAPS 6). */
 static enum reply change_envelope(struct eom *e)
 {
@@ -167,11 +194,9 @@ static enum reply change_envelope(struct eom *e)
 	for (size_t i = 0; i < e->count && done; i++) {
 		if (!e->steps[i].add)
 			continue;
-		str_reset(&params);
-		envelope_dsn_params(envelope_params(&e->connection->envelope, i),
-			e->recipients[i].argument, &params);
-		done = e->mta->add_recipient(e->mta->context, e->recipients[i].physical,
-			       params.len ? params.data : NULL) == 0;
+		done = !is_too_long(e, i) &&
+		       e->mta->add_recipient(e->mta->context, e->recipients[i].physical,
+			       params_to_add(e, i, &params)) == 0;
 	}
 	str_free(&params);
 	if (!done)
@@ -206,7 +231,7 @@ static struct holdq_recipient *held_recipients(const struct eom *e)
 		struct str address = STR_INIT;
 		if (!e->steps[i].hold)
 			continue;
-		envelope_unbracket(e->recipients[i].argument, &address);
+		envelope_unbracket(envelope_argument(&e->connection->envelope, i), &address);
 		held[n] = (struct holdq_recipient){ str_steal(&address),
 			mem_strdup(envelope_params(&e->connection->envelope, i)), { 0 } };
 		memcpy(held[n++].mailbox, e->decided[i].mailbox, ROUTE_UUID_BYTES);

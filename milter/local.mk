@@ -14,6 +14,7 @@ milter_libfront_a_SOURCES = \
 	milter/lateness.c milter/lateness.h \
 	milter/libraries.c milter/libraries.h \
 	milter/listing.c milter/listing.h \
+	milter/mailq.c milter/mailq.h \
 	milter/meter.h \
 	milter/mtaqueue.c milter/mtaqueue.h \
 	milter/node.c milter/node_state.c milter/node.h milter/node_core.h \

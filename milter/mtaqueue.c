@@ -1,15 +1,22 @@
 #include "milter/mtaqueue.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "milter/mailq.h"
+
+/* Which program prints: its first line tells. */
+enum format { UNKNOWN, POSTQUEUE, MAILQ };
 
 struct mtaqueue {
 	mtaqueue_recipient callback;
 	void *context;
-	struct str line;
+	struct str line, recipient;
+	enum format format;
+	bool ended; /* of mailq: its last line was seen */
 	long files;
 };
 
@@ -27,6 +34,7 @@ void mtaqueue_free(struct mtaqueue **queue)
 	if (*queue == NULL)
 		return;
 	str_free(&(*queue)->line);
+	str_free(&(*queue)->recipient);
 	mem_free(queue);
 }
 
@@ -44,7 +52,7 @@ static int take_object(struct mtaqueue *q, const struct json *file, const char *
 			*error_r = "a recipient without address";
 			return -1;
 		}
-		q->callback(q->context, address);
+		q->callback(q->context, address, false);
 	}
 	q->files++;
 	return 0;
@@ -59,14 +67,10 @@ static void make_ascii(char *data, size_t len)
 			data[i] = '?';
 }
 
-static int take_line(struct mtaqueue *q, const char **error_r)
+static int take_json(struct mtaqueue *q, const char **error_r)
 {
 	const char *reason;
 
-	while (q->line.len && q->line.data[q->line.len - 1] == '\r')
-		q->line.data[--q->line.len] = '\0';
-	if (q->line.len == 0)
-		return 0;
 	make_ascii(q->line.data, q->line.len);
 	struct json *file = json_parse(q->line.data, q->line.len, &reason);
 	if (file == NULL) {
@@ -75,6 +79,33 @@ static int take_line(struct mtaqueue *q, const char **error_r)
 	}
 	int done = take_object(q, file, error_r);
 	json_free(&file);
+	return done;
+}
+
+static int take_mailq(struct mtaqueue *q, const char **error_r)
+{
+	bool cut;
+
+	make_ascii(q->line.data, q->line.len);
+	enum mailq_line kind = mailq_read(q->line.data, q->line.len, &q->recipient, &cut, error_r);
+	if (kind == MAILQ_NO_LISTING)
+		return -1;
+	if (kind == MAILQ_RECIPIENT)
+		q->callback(q->context, q->recipient.data, cut);
+	q->files += kind == MAILQ_FILE;
+	q->ended = kind == MAILQ_END;
+	return 0;
+}
+
+static int take_line(struct mtaqueue *q, const char **error_r)
+{
+	while (q->line.len && q->line.data[q->line.len - 1] == '\r')
+		q->line.data[--q->line.len] = '\0';
+	if (q->line.len == 0)
+		return 0;
+	if (q->format == UNKNOWN)
+		q->format = q->line.data[0] == '{' || q->line.data[0] == '[' ? POSTQUEUE : MAILQ;
+	int done = q->format == POSTQUEUE ? take_json(q, error_r) : take_mailq(q, error_r);
 	str_reset(&q->line);
 	return done;
 }
@@ -103,6 +134,10 @@ long mtaqueue_finish(struct mtaqueue *q, const char **error_r)
 {
 	if (q->line.len) {
 		*error_r = "it ends in the middle of a line";
+		return -1;
+	}
+	if (q->format == MAILQ && !q->ended) {
+		*error_r = "it ends before the number of requests";
 		return -1;
 	}
 	return q->files;

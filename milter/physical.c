@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/address.h"
 #include "lib/mem.h"
@@ -11,9 +12,17 @@ struct member {
 	char *text; /* as it was added */
 };
 
+/* The beginning of an address, in lower case: all of them that begin so count. */
+struct cut {
+	char *local;  /* begins the local part, or is it where there is a domain */
+	char *domain; /* begins the domain; NULL: none was seen */
+};
+
 struct physical_set {
 	struct member *members;
 	size_t count, cap;
+	struct cut *cuts;
+	size_t cut_count, cut_cap;
 };
 
 struct physical_set *physical_set_new(void)
@@ -33,7 +42,12 @@ void physical_set_free(struct physical_set **set)
 		return;
 	for (size_t i = 0; i < (*set)->count; i++)
 		free_member(&(*set)->members[i]);
+	for (size_t i = 0; i < (*set)->cut_count; i++) {
+		mem_free(&(*set)->cuts[i].local);
+		mem_free(&(*set)->cuts[i].domain);
+	}
 	mem_free(&(*set)->members);
+	mem_free(&(*set)->cuts);
 	mem_free(set);
 }
 
@@ -107,8 +121,9 @@ const char *physical_set_at(const struct physical_set *set, size_t index)
 static bool mark_key(const struct physical_set *set, char *key, bool *marks)
 {
 	struct member wanted = { key, NULL };
-	const struct member *found =
-		bsearch(&wanted, set->members, set->count, sizeof *set->members, compare_members);
+	const struct member *found = set->count ? bsearch(&wanted, set->members, set->count,
+							  sizeof *set->members, compare_members)
+						: NULL;
 
 	if (found != NULL && marks != NULL)
 		marks[found - set->members] = true;
@@ -143,6 +158,79 @@ void physical_set_add_recipient(
 		add_member(set, shorter, shorter);
 }
 
+static void add_cut(struct physical_set *set, const char *local, size_t len, const char *domain)
+{
+	if (set->cut_count == set->cut_cap) {
+		set->cut_cap = set->cut_cap ? set->cut_cap * 2 : 16;
+		set->cuts = mem_grow(set->cuts, set->cut_cap, sizeof *set->cuts);
+	}
+	char *copy = mem_strdup(local);
+	copy[len] = '\0';
+	set->cuts[set->cut_count++] = (struct cut){ copy, domain ? mem_strdup(domain) : NULL };
+}
+
+/* Into normal form, as far as it goes: in lower case, without brackets, quotes and backslashes. The
+ * domain, or NULL where none was seen. */
+static const char *split_cut(const char *beginning, char *local_r)
+{
+	const char *p = beginning + (*beginning == '<');
+	bool quoted = *p == '"';
+	size_t len = 0;
+
+	for (p += quoted; *p != '\0' && *p != (quoted ? '"' : '@'); p++) {
+		p += quoted && *p == '\\' && p[1] != '\0';
+		local_r[len++] = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+	}
+	local_r[len] = '\0';
+	p += quoted && *p == '"';
+	return *p == '@' ? p + 1 : NULL;
+}
+
+/* A subaddress that is not over, or whose domain was cut, may be anybody's of that name. */
+void physical_set_add_cut(struct physical_set *set, const char *beginning, const char *delimiters)
+{
+	char *local = mem_strdup(beginning);
+	const char *found = split_cut(beginning, local);
+	char *domain = found != NULL ? mem_strdup(found) : NULL;
+	size_t len = strlen(local);
+
+	/* All of it may just have fitted. */
+	if (domain != NULL)
+		domain[strcspn(domain, ">")] = '\0';
+	add_cut(set, local, len, domain);
+	for (size_t i = 1; i < len; i++)
+		if (strchr(delimiters, local[i]) != NULL)
+			add_cut(set, local, i, domain != NULL ? domain : "");
+	mem_free(&local);
+	mem_free(&domain);
+}
+
+static bool is_cut(const struct cut *cut, const struct address *address)
+{
+	size_t len = strlen(cut->local);
+	const char *domain = address->key + address->local_len + 1;
+
+	if (strncmp(address->key, cut->local, len) != 0)
+		return false;
+	if (cut->domain == NULL)
+		return true;
+	return address->local_len == len && address->key[len] == '@' &&
+	       strncasecmp(domain, cut->domain, strlen(cut->domain)) == 0;
+}
+
+static bool any_cut(const struct physical_set *set, const struct address *address)
+{
+	for (size_t i = 0; i < set->cut_count; i++)
+		if (is_cut(&set->cuts[i], address))
+			return true;
+	return false;
+}
+
+bool physical_set_is_empty(const struct physical_set *set)
+{
+	return set->count == 0 && set->cut_count == 0;
+}
+
 bool physical_set_mark(
 	const struct physical_set *set, const char *recipient, const char *delimiters, bool *marks)
 {
@@ -150,10 +238,11 @@ bool physical_set_mark(
 	char shorter[ADDRESS_MAX + 1];
 	size_t at = 0;
 
-	if (set->count == 0)
+	if (physical_set_is_empty(set))
 		return false;
 	to_key(recipient, &address);
-	bool any = mark_key(set, address.key, marks);
+	bool any = any_cut(set, &address);
+	any |= mark_key(set, address.key, marks);
 	while (next_shorter(&address, delimiters, &at, shorter))
 		any |= mark_key(set, shorter, marks);
 	return any;

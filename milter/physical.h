@@ -17,7 +17,14 @@ void physical_set_add(struct physical_set *set, const char *physical); /* copied
 /* The recipient, and what it is without each subaddress that it may have. */
 void physical_set_add_recipient(
 	struct physical_set *set, const char *recipient, const char *delimiters);
+/*
+ * One of which only the beginning is known, angle bracket included: whatever begins with it, or
+ * does so without a subaddress, is in the set for physical_set_mark with marks NULL.
+ */
+void physical_set_add_cut(struct physical_set *set, const char *beginning, const char *delimiters);
+bool physical_set_is_empty(const struct physical_set *set);
 void physical_set_finish(struct physical_set *set); /* before the first look-up */
+/* Of those that are known whole. */
 size_t physical_set_count(const struct physical_set *set);
 /* A member as it was added; each different address is there once. */
 const char *physical_set_at(const struct physical_set *set, size_t index);

@@ -42,7 +42,7 @@ static int reached(const struct queued *q, const struct physical_set *recipients
 	struct filter filter = { recipients, physical_set_new() };
 	int done = 0;
 
-	if (physical_set_count(recipients))
+	if (!physical_set_is_empty(recipients))
 		done = q->each(q->replica, filter_one, &filter);
 	physical_set_finish(filter.found);
 	*found_r = filter.found;
@@ -82,11 +82,14 @@ struct recipients {
 	const char *delimiters;
 };
 
-static void see_recipient(void *context, const char *recipient)
+static void see_recipient(void *context, const char *recipient, bool cut)
 {
 	const struct recipients *recipients = context;
 
-	physical_set_add_recipient(recipients->set, recipient, recipients->delimiters);
+	if (cut)
+		physical_set_add_cut(recipients->set, recipient, recipients->delimiters);
+	else
+		physical_set_add_recipient(recipients->set, recipient, recipients->delimiters);
 }
 
 static int list(const struct queued *q, struct physical_set *queue, struct str *error_r)

@@ -118,40 +118,49 @@ SYSTEM_RUNS = 2  # at a time: a lab waits more than it works
 BYTES_PER_SECOND = 300  # of a test file: a guess where nothing is known
 
 
-def report_of(files):
-    return os.path.join(BUILD, "system-%s.xml" % os.path.basename(files[0])[:-3])
+class Group:
+    """Files for one pytest, and the front door of their labs."""
+
+    def __init__(self, files, mta="postfix"):
+        self.files, self.mta = files, mta
+        name = os.path.basename(files[0])[:-3] + ("" if mta == "postfix" else "-" + mta)
+        self.report = os.path.join(BUILD, "system-%s.xml" % name)
+
+    def seconds(self):
+        """How long these took last time."""
+        try:
+            return float(ElementTree.parse(self.report).getroot().find("testsuite").get("time"))
+        except (OSError, ElementTree.ParseError):
+            return sum(map(os.path.getsize, self.files)) / BYTES_PER_SECOND
 
 
-def seconds_of(files):
-    """How long these took last time."""
-    try:
-        return float(ElementTree.parse(report_of(files)).getroot().find("testsuite").get("time"))
-    except (OSError, ElementTree.ParseError):
-        return sum(map(os.path.getsize, files)) / BYTES_PER_SECOND
+# What runs on Sendmail, too: see tests/system/conftest.py for those that do not.
+BOTH = [os.path.join(TOP, "tests/system/test_%s.py" % name) for name in (
+    "front", "hold", "node", "reentry", "envelopes", "bytes", "kills", "restart",
+    "sendmail", "quickstart")]
 
 
 def system_groups():
-    """Lists of files, one for each pytest, that of the longest first. Those that share the wide lab
-    stay together: it is made once."""
-    groups, wide = [], []
+    """The longest first. Files that share the wide lab stay together: it is made once."""
+    groups, wide = [Group(BOTH, "sendmail")], []
     for path in sorted(glob.glob(os.path.join(TOP, "tests/system/test_*.py"))):
         with open(path) as text:
             if re.search(r"(?m)^def .*\bwide(_lab)?\b", text.read()):
                 wide.append(path)
             else:
-                groups.append([path])
-    return sorted(groups + [wide], key=seconds_of, reverse=True)
+                groups.append(Group([path]))
+    return sorted(groups + [Group(wide)], key=Group.seconds, reverse=True)
 
 
-def system_run(files, long_ones):
-    """Runs pytest on these files: (exit status, what it said)."""
-    report = report_of(files)
-    if os.path.exists(report):
-        os.unlink(report)
+def system_run(group, long_ones):
+    """Runs pytest on its files: (exit status, what it said)."""
+    if os.path.exists(group.report):
+        os.unlink(group.report)
     argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            "--junitxml=" + report] + files + (["--long"] if long_ones else [])
-    return run_bounded(argv, report[:-4] + ".log", LONG_SECONDS if long_ones else SYSTEM_SECONDS,
-                       RESTANTE_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1",
+            "--junitxml=" + group.report] + group.files + (["--long"] if long_ones else [])
+    return run_bounded(argv, group.report[:-4] + ".log",
+                       LONG_SECONDS if long_ones else SYSTEM_SECONDS,
+                       RESTANTE_BUILD=BUILD, RESTANTE_MTA=group.mta, PYTHONDONTWRITEBYTECODE="1",
                        RESTANTE_LAB_LOGS=os.path.join(BUILD, "lab-logs"))
 
 
@@ -177,8 +186,8 @@ def system_tests(tally, long_ones):
     details = []
     with concurrent.futures.ThreadPoolExecutor(SYSTEM_RUNS) as pool:
         runs = pool.map(lambda g: system_run(g, long_ones), groups)
-        for files, (status, said) in zip(groups, runs):
-            good, bad = system_counts(report_of(files), status)
+        for group, (status, said) in zip(groups, runs):
+            good, bad = system_counts(group.report, status)
             passed, failed = passed + good, failed + bad
             if bad:
                 details.append(tail(said, 120))

@@ -18,7 +18,7 @@ EXTRA_DIST += tests/check.py tests/check_tree.py tests/tsan.supp
 
 # By kind, not by folder: a folder named in EXTRA_DIST would bring along what was built in it.
 dist-hook:
-	cd $(srcdir) && find tests/lab tests/system tests/fuzz/corpus -name '*.py' -o -name '*.sh' -o -type f -path '*/corpus/*' | \
+	cd $(srcdir) && find tests/lab tests/system tests/fuzz/corpus -name '*.py' -o -name '*.sh' -o -path 'tests/lab/*.c' -o -type f -path '*/corpus/*' | \
 	while read -r file; do \
 		mkdir -p "$(abs_builddir)/$(distdir)/$${file%/*}" && cp -p "$$file" "$(abs_builddir)/$(distdir)/$$file" || exit 1; \
 	done

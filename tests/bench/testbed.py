@@ -124,7 +124,7 @@ class BenchMilter(Milter):
         self.name = "milter-" + letter
         self._letter, self._node = letter, node
         super().__init__(lab, {})
-        self.socket = os.path.join(lab.postfix.queue, f"restante/{letter}.sock")
+        self.socket = os.path.join(lab.mta.queue, f"restante/{letter}.sock")
         self.configure()
 
     def settings(self):

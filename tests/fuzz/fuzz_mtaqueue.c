@@ -1,10 +1,12 @@
-/* The listing of `postqueue -j` (milter/mtaqueue): the same recipients however it is cut. */
+/* The listings of `postqueue -j` and `mailq` (milter/mtaqueue): the same recipients however the
+ * bytes come in pieces. */
 #define _GNU_SOURCE
 #include "milter/mtaqueue.h"
 #include "tests/fuzz/fuzz.h"
 
-static void take(void *found, const char *recipient)
+static void take(void *found, const char *recipient, bool cut)
 {
+	str_append_c(found, cut ? 'c' : 'w');
 	str_append(found, recipient, strlen(recipient) + 1);
 }
 

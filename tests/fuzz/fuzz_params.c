@@ -51,7 +51,7 @@ static void check_dsn(const char *params, const char *argument)
 	const char *value, *kept;
 	size_t len, kept_len;
 
-	envelope_dsn_params(params, argument, &out);
+	envelope_dsn_params(params, argument, ORCPT_MILTER, &out);
 	const char *made = str_cstr(&out);
 	if (params_get(params, "NOTIFY", &value, &len) && value[-1] == '=') {
 		FUZZ_CHECK(params_get(made, "NOTIFY", &kept, &kept_len));

@@ -20,8 +20,8 @@ REFERENCE = "reference@s1.lab"  # physical: the do-nothing way needs no director
 
 
 def prepare(lab):
-    """Before the servers start: a front door of the same Postfix with the do-nothing milter."""
-    lab.null_port = lab.postfix.add_front("smtpd_milters=unix:restante/null.sock")
+    """Before the servers start: a front door of the same MTA with the do-nothing milter."""
+    lab.null_port = lab.mta.add_null_front()
 
 
 def read_messages(directory):
@@ -136,7 +136,7 @@ def add_mailboxes(lab):
 def send_some(lab, messages, numbers, comparison, accepted):
     """Each message by restante and by the do-nothing milter; the numbers of those that were
     accepted, with their ways."""
-    ours, theirs = Sender(lab.postfix.port), Sender(lab.null_port)
+    ours, theirs = Sender(lab.mta.port), Sender(lab.null_port)
     for number in numbers:
         name, content = messages[number]
         ways = WAYS[number % len(WAYS)]
@@ -177,7 +177,7 @@ def compare(lab, timeline, directory):
     timeline.restante(lab, "swap", HELD, "--system", "S2", "--to", "held@s2.lab", "--wait", "--yes")
     began = time.monotonic()
     wait_for(lambda: lab.milter.held() == 0, 60, "the corpus to be released")
-    wait_for(lab.postfix.empty, 60, "the queue of Postfix to be empty")
+    wait_for(lab.mta.empty, 60, "the queue of the MTA to be empty")
     timeline.say("released and delivered in %.2f s" % (time.monotonic() - began))
     judge(lab, messages, accepted, comparison)
     report(timeline, messages, comparison)

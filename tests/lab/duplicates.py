@@ -13,8 +13,12 @@ STAMP = re.compile(r"^(\w{3} [ \d]\d \d\d:\d\d:\d\d) ")
 ENTERED = re.compile(r"postfix/((?:restante-\w+/)?smtpd)\[\d+\]: (\w+): client=")
 NAMED = re.compile(r"cleanup\[\d+\]: (\w+): message-id=(<\S+>)")
 NOTED = re.compile(
-    r"^(\S+)\.(\d+)Z \S+ info: release: delivered .* reply=\"250 [^\"]*queued as (\w+)\"")
+    r"^(\S+)\.(\d+)Z \S+ info: release: delivered .* reply=\"250 [^\"]*?"
+    r"(?:queued as |2\.0\.0 )(\w+)(?: Message accepted for delivery)?\"")
 SENT = re.compile(r"/lmtp\[\d+\]: (\w+): to=<[^>]+>.* status=sent")
+# Sendmail's log has both in one line, once the message was taken
+TAKEN = re.compile(r"\]: (\w+): from=<.*, msgid=(<\S+>),.* daemon=([\w-]+),")
+SENT_ON = re.compile(r"\]: (\w+): to=<[^>]+>.* mailer=to-\d+,.* stat=Sent")
 
 
 class Passage:
@@ -50,7 +54,13 @@ def passages(log):
             open_passages[match[1]] = passage
             found.setdefault(match[2], []).append(passage)
             continue
-        match = SENT.search(line)
+        match = TAKEN.search(line)
+        if match:
+            passage = Passage(match[1], match[3], log_time(line))
+            open_passages[match[1]] = passage
+            found.setdefault(match[2], []).append(passage)
+            continue
+        match = SENT.search(line) or SENT_ON.search(line)
         if match and match[1] in open_passages:
             open_passages[match[1]].delivered = True
     return found

@@ -11,23 +11,36 @@ from .mail import Imap
 from .milter import Milter, NullMilter
 from .postfix import Postfix
 from .process import LabError
+from .sendmail import Sendmail
 from .slapd import Slapd
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PARTS = ("slapd", "s1", "s2", "milter", "postfix")
+PARTS = ("slapd", "s1", "s2", "milter", "mta")
+MTAS = {"postfix": Postfix, "sendmail": Sendmail}
+
+
+def chosen_mta():
+    """What RESTANTE_MTA says: the front door of labs that do not care."""
+    name = os.environ.get("RESTANTE_MTA") or "postfix"
+    if name not in MTAS:
+        raise LabError("RESTANTE_MTA=%s: there are %s" % (name, " and ".join(MTAS)))
+    return name
 
 
 class Lab:
     """
-    with Lab(start=("slapd", "s1", "s2", "postfix", "milter")) as lab:
-        lab.slapd, lab.backends["S1"], lab.postfix, lab.milter
+    with Lab(start=("slapd", "s1", "s2", "mta", "milter")) as lab:
+        lab.slapd, lab.backends["S1"], lab.mta, lab.milter
 
-    Only what `start` names is made and started, in the order slapd, backends, milter, Postfix.
-    Without "milter" Postfix runs with no milter at all; "null" is the milter that does nothing.
+    Only what `start` names is made and started, in the order slapd, backends, milter, MTA. "mta" is
+    Postfix or Sendmail, as chosen_mta() says; "postfix" and "sendmail" insist on one, and
+    lab.postfix is for what only Postfix can do. Without "milter" the MTA runs with no milter at
+    all; "null" is the milter that does nothing. postfix_more, sendmail_more: further lines of
+    main.cf and of sendmail.mc.
     """
 
     def __init__(self, start=PARTS, directory=None, build=None, keep=False, milter_options=None,
-                 postfix_more="", postfix_prefix=None, wait_milter=True):
+                 postfix_more="", postfix_prefix=None, wait_milter=True, sendmail_more=""):
         self.source = SOURCE
         self.build = build or os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
         self.keep = keep
@@ -39,11 +52,12 @@ class Lab:
         os.makedirs(os.path.join(self.dir, "log"), exist_ok=True)
         os.chmod(self.dir, 0o755)
         self.servers = []
-        self.slapd = self.postfix = self.milter = self.null_milter = None
+        self.slapd = self.mta = self.milter = self.null_milter = None
         self.backends = {}
         self._closed = False
         atexit.register(self.close)
-        self._milter_options, self._postfix_more = milter_options or {}, postfix_more
+        self._milter_options = milter_options or {}
+        self._mta_more = {"postfix": postfix_more, "sendmail": sendmail_more}
         try:
             self.make(start)
             for server in self.servers:
@@ -57,7 +71,7 @@ class Lab:
 
     def make(self, start):
         """Prepares these servers, without starting them."""
-        unknown = set(start) - {"slapd", "s1", "s2", "s3", "milter", "null", "postfix"}
+        unknown = set(start) - {"slapd", "s1", "s2", "s3", "milter", "null", "mta", *MTAS}
         if unknown:
             raise LabError("the lab has no " + ", ".join(sorted(unknown)))
         if "slapd" in start:
@@ -70,14 +84,15 @@ class Lab:
             milter = "unix:restante/milter.sock"
         elif "null" in start:
             milter = "unix:restante/null.sock"
-        if "postfix" in start:
-            self.postfix = Postfix(self, milter=milter, more=self._postfix_more)
+        if {"mta", *MTAS} & set(start):
+            name = next((name for name in MTAS if name in start), None) or chosen_mta()
+            self.mta = MTAS[name](self, milter=milter, more=self._mta_more[name])
         if "milter" in start:
             self.milter = self._add(Milter(self, self._milter_options))
         if "null" in start:
             self.null_milter = self._add(NullMilter(self))
-        if self.postfix:
-            self.servers.append(self.postfix)
+        if self.mta:
+            self.servers.append(self.mta)
 
     def _add(self, server):
         self.servers.append(server)
@@ -97,6 +112,17 @@ class Lab:
         if target:
             shutil.copytree(os.path.join(self.dir, "log"), os.path.join(target, name),
                             dirs_exist_ok=True)
+
+    @property
+    def postfix(self):
+        """The front door where it is Postfix, None where there is none."""
+        if self.mta is not None and not isinstance(self.mta, Postfix):
+            raise LabError("the front door of this lab is " + self.mta.product)
+        return self.mta
+
+    @postfix.setter
+    def postfix(self, mta):
+        self.mta = mta
 
     # --- shortcuts -----------------------------------------------------------------------------
 
@@ -150,7 +176,7 @@ def stop_all(servers):
         except LabError as error:
             trouble.append(str(error))
 
-    first = [s for s in servers if isinstance(s, Postfix)]
+    first = [s for s in servers if isinstance(s, tuple(MTAS.values()))]
     first += [s for s in servers if isinstance(s, Milter)]
     for server in first:
         stop(server)

@@ -35,7 +35,7 @@ class Milter(Server):
         self.control = os.path.join(self.dir, "control.sock")
         self.replica = os.path.join(self.dir, "replica")
         self.queue = os.path.join(self.dir, "queue")
-        self.socket = os.path.join(lab.postfix.queue if lab.postfix else self.dir,
+        self.socket = os.path.join(lab.mta.queue if lab.mta else self.dir,
                                    "restante/milter.sock")
         self.binary = os.path.join(lab.build, "restante-milter")
         self.cli_binary = os.path.join(lab.build, "restante")
@@ -44,7 +44,7 @@ class Milter(Server):
         self.configure()
 
     def settings(self):
-        slapd, postfix = self.lab.slapd, self.lab.postfix
+        slapd, mta = self.lab.slapd, self.lab.mta
         sections = {}
         if slapd:
             sections["ldap"] = {
@@ -59,13 +59,13 @@ class Milter(Server):
             "queue_cache": "16M", "postmaster": "info@s1.lab", "heartbeat": "1s",
             "late_commit": "500ms", "queue_free": "1M", "release_retry_min": "200ms",
             "release_retry_max": "2s", "stop_timeout": "10s"}
-        if postfix:
-            sections["milter"]["queue_list"] = postfix.queue_list_command()
-            sections["milter"]["release_listener"] = "smtp:127.0.0.1:%d" % postfix.release_port
+        if mta:
+            sections["milter"]["queue_list"] = mta.queue_list_command()
+            sections["milter"]["release_listener"] = "smtp:127.0.0.1:%d" % mta.release_port
         sections["milter"].update(self.options)
         sections["cli"] = {"control_socket": self.control}
-        if postfix:
-            sections["cli"]["mta_log"] = postfix.log
+        if mta:
+            sections["cli"]["mta_log"] = mta.log
         if slapd:
             sections["cli"].update({"bind_dn": IDENTITIES["operator"],
                                     "password_file": slapd.password_file("operator")})
@@ -131,7 +131,7 @@ class NullMilter(Server):
 
     def __init__(self, lab):
         super().__init__(lab)
-        queue = lab.postfix.queue if lab.postfix else self.dir
+        queue = lab.mta.queue if lab.mta else self.dir
         self.socket = os.path.join(queue, "restante/null.sock")
         self.binary = os.path.join(lab.build, "tests/bench/peer_milter")
         os.makedirs(os.path.dirname(self.socket), exist_ok=True)

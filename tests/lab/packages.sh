@@ -5,7 +5,9 @@ packages_build="gcc libc6-dev make autoconf automake pkg-config libmilter-dev li
 libdb5.3-dev libssl-dev libconfuse-dev libjansson-dev libidn2-dev libunistring-dev
 libmicrohttpd-dev"
 packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-lmtpd python3"
-packages_check="libcmocka-dev mandoc python3-yaml python3-pytest python3-dkim procps
+packages_sendmail="sendmail-bin sendmail-cf"
+packages_sendmail_libraries="m4 libdb5.3 libldap-2.5-0 libnsl2 libsasl2-2 libssl3 libwrap0"
+packages_check="postfix-ldap libcmocka-dev mandoc python3-yaml python3-pytest python3-dkim procps
 systemd zsh"
 
 package_there() {
@@ -67,6 +69,40 @@ packages_private_postfix() {
 	# its libraries come from the archive as usual: none of them conflicts with anything
 	libraries=$(packages_missing libdb5.3 libicu72 libnsl2 libsasl2-2 libssl3)
 	[ -z "$libraries" ] || packages_apt $libraries
+}
+
+# Where apt keeps what it has fetched: the newest file of that package there, or nothing.
+packages_fetched() {
+	ls -t "${RESTANTE_ARCHIVES:-/var/cache/apt/archives}/$1"_*.deb 2>/dev/null | head -1
+}
+
+packages_fetch() {
+	(cd "${RESTANTE_ARCHIVES:-/var/cache/apt/archives}" &&
+		apt-get -q download "$@" >"$packages_log" 2>&1) && return 0
+	tail -5 "$packages_log" >&2
+	return 1
+}
+
+# packages_private_sendmail BUILD_DIRECTORY: Sendmail conflicts with Postfix, so it is unpacked only,
+# below the build directory. Its packages stay where apt keeps such files: a second time needs no
+# network.
+packages_private_sendmail() {
+	RESTANTE_SENDMAIL_PREFIX=$1/sendmail-private
+	export RESTANTE_SENDMAIL_PREFIX
+	mkdir -p "$RESTANTE_SENDMAIL_PREFIX"
+	packages_log=$1/packages.log
+	for package in $packages_sendmail; do
+		[ -e "$RESTANTE_SENDMAIL_PREFIX/.$package" ] && continue
+		[ -n "$(packages_fetched "$package")" ] || packages_fetch "$package" || {
+			apt-get -q update >"$packages_log" 2>&1
+			packages_fetch "$package"
+		} || return 1
+		dpkg -x "$(packages_fetched "$package")" "$RESTANTE_SENDMAIL_PREFIX" || return 1
+		: >"$RESTANTE_SENDMAIL_PREFIX/.$package"
+	done
+	# root alone runs it, with a library that stands for syslog: set-group-id programs take none
+	find "$RESTANTE_SENDMAIL_PREFIX" -type f -perm /6000 -exec chmod u-s,g-s {} +
+	packages_need "$1" $packages_sendmail_libraries
 }
 
 # packages_need BUILD_DIRECTORY PACKAGE...

@@ -91,6 +91,8 @@ class Postfix(Server):
     """milter: a socket path below the queue directory in the notation of smtpd_milters, or ""
     for none. more: further lines of main.cf, after the snippet's."""
 
+    product = "Postfix"
+    by_reentry = r"restante-reentry/smtpd"  # a line of the log has it
     stop_timeout = 30.0
 
     def __init__(self, lab, name="postfix", milter="unix:restante/milter.sock", more=""):
@@ -189,6 +191,10 @@ class Postfix(Server):
         self.configure()
         return port
 
+    def add_null_front(self):
+        """One more front door, with the milter that does nothing; its port. Before the start."""
+        return self.add_front("smtpd_milters=unix:restante/null.sock")
+
     def environment(self):
         env = dict(os.environ, MAIL_CONFIG=self.conf, LANG="C")
         if self.prefix:
@@ -223,6 +229,10 @@ class Postfix(Server):
         """Asked twice: a file on its way from the incoming to the active queue is missed once."""
         return not self.listing() and not self.listing()
 
+    def delete(self, queue_id=None):
+        """A message of its queue, or all of them."""
+        self.tool("postsuper", "-d", queue_id or "ALL")
+
     def queue_list_command(self):
         """For queue_list of restante.conf."""
         command = "%s -c %s -j" % (self._path("/usr/sbin/postqueue"), self.conf)
@@ -238,3 +248,7 @@ class Postfix(Server):
         """Lines of the mail log that match, in order."""
         expression = re.compile(pattern)
         return [line for line in self.log_text().splitlines() if expression.search(line)]
+
+    def released(self, log):
+        """Message-IDs in the order in which the listeners have taken them."""
+        return re.findall(r"cleanup\[\d+\]: \w+: message-id=(<\S+>)", log)

@@ -95,12 +95,13 @@ def refuse_second():
 
 def start(timeline, options):
     lab = Lab(start=(), keep=False)
-    parts = ["slapd", "s1", "s2", "milter", "postfix"] + (["null"] if options.corpus else [])
+    parts = ["slapd", "s1", "s2", "milter", "mta"] + (["null"] if options.corpus else [])
     lab.make(parts)
     if options.corpus:
         corpora.prepare(lab)
     what = {"slapd": "slapd with the sample tree", "s1": "Dovecot, backend S1",
             "s2": "Dovecot, backend S2", "postfix": "Postfix, the front door",
+            "sendmail": "Sendmail, the front door",
             "milter": "restante-milter, which loads its replica of the directory",
             "null": "the milter that does nothing, for comparison"}
     timeline.say("the lab is %s" % lab.dir)
@@ -125,7 +126,7 @@ class Show:
 
     def run(self):
         timeline, lab = self.timeline, self.lab
-        injector = Injector(lab.postfix.port, [MOVED, "bert@example.org", ALIAS,
+        injector = Injector(lab.mta.port, [MOVED, "bert@example.org", ALIAS,
                                                "carla@example.org", MOVED, "contact@example.org",
                                                ALIAS, "whoever@example.net"],
                             self.ledger, rate=RATE)
@@ -173,7 +174,7 @@ class Show:
 
     def settle(self):
         wait_for(lambda: self.lab.milter.held() == 0, 30, "the hold queue to be empty")
-        wait_for(self.lab.postfix.empty, 30, "the queue of Postfix to be empty")
+        wait_for(self.lab.mta.empty, 30, "the queue of the MTA to be empty")
         self.timeline.say("reading every mailbox of S1 and S2 over IMAP")
         held = {r.msgid for r in self.ledger.acknowledged()
                 if self.held < r.attempts[0] and r.acknowledged < self.swapped and
@@ -208,7 +209,7 @@ The lab is up; ./quickstart --stop ends it.
   the command:  %s -c %s status
   read S1:      curl -s -u bert:%s 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1'    (S2: port %d)
   logs:         %s
-""" % (lab.postfix.port, slapd.mailbox_dn("bert"), slapd.uri, slapd.bare_password("operator"),
+""" % (lab.mta.port, slapd.mailbox_dn("bert"), slapd.uri, slapd.bare_password("operator"),
        milter.cli_binary, milter.conf, lab.backends["S1"].password,
        lab.backends["S1"].imap_port, lab.backends["S2"].imap_port,
        os.path.join(lab.dir, "log")), flush=True)

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from command import Command  # noqa: E402
 from helpers import clear, left_over, rests  # noqa: E402
-from lab.lab import Lab  # noqa: E402
+from lab.lab import Lab, chosen_mta  # noqa: E402
 from lab.process import name_of_our_own, wait_for  # noqa: E402
 from lab.sink import Sink  # noqa: E402
 from replica import Replica  # noqa: E402
@@ -21,6 +21,9 @@ from replica import Replica  # noqa: E402
 def pytest_configure(config):
     name_of_our_own()
     config.addinivalue_line("markers", "long: takes minutes; ./check --long runs it")
+    config.addinivalue_line("markers", "postfix: of what Sendmail does not have, or does otherwise")
+    config.addinivalue_line("markers", "sendmail: the other way round")
+    config.addinivalue_line("markers", "brief: on Sendmail without --long, too")
 
 
 def pytest_addoption(parser):
@@ -28,13 +31,22 @@ def pytest_addoption(parser):
     parser.addoption("--seconds", type=float, default=300, help="for one test; then it fails")
 
 
+def is_for(item, mta, long_ones):
+    """Whether it runs with that front door; on Sendmail without --long a few do."""
+    if item.get_closest_marker("long") and not long_ones:
+        return False
+    if mta == "postfix":
+        return not item.get_closest_marker("sendmail")
+    return not item.get_closest_marker("postfix") and (
+        long_ones or bool(item.get_closest_marker("brief")))
+
+
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--long"):
-        return
-    long_ones = [item for item in items if item.get_closest_marker("long")]
-    if long_ones:
-        config.hook.pytest_deselected(items=long_ones)
-        items[:] = [item for item in items if item not in long_ones]
+    mta, long_ones = chosen_mta(), config.getoption("--long")
+    others = [item for item in items if not is_for(item, mta, long_ones)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +76,15 @@ virtual_alias_maps = inline:{ { forward@lists.lab = forwarded@example.org },
   { mapped@s1.lab = aimed@s1.lab }, { mapped+Tag@s1.lab = aimed+Tag@s1.lab } }
 smtpd_recipient_restrictions = check_recipient_access inline:{ { barred@example.org = 554 5.7.1 no } }
 """
+WIDE_TABLES = {
+    "virtusertable": "forward@lists.lab\tforwarded@example.org\nmapped@s1.lab\taimed@s1.lab\n"
+                     "mapped+*@s1.lab\taimed+%2@s1.lab\n",
+    "access": 'To:barred@example.org\tERROR:5.7.1:"554 no"\n',
+}
+WIDE_MC = """\
+VIRTUSER_DOMAIN(`lists.lab')dnl
+VIRTUSER_DOMAIN(`s1.lab')dnl
+"""
 ARCHIVING = """\
 archiving unix n - y - 0 cleanup
   -o always_bcc=archive@sink.lab
@@ -73,18 +94,22 @@ archiving unix n - y - 0 cleanup
 @pytest.fixture(scope="session")
 def wide_lab():
     """All servers, with more than the plain lab has: mail for sink.lab goes to lab.sink, null_port
-    has the milter that does nothing, archive_port keeps a copy of each message, and Postfix knows
-    aliases, a barred recipient and a domain that is not federated any more."""
+    has the milter that does nothing, archive_port (of Postfix) keeps a copy of each message, and the
+    MTA knows aliases, a barred recipient and a domain that is not federated any more."""
     with Sink() as sink:
-        lab = Lab(start=(), postfix_more=WIDE, milter_options={
+        lab = Lab(start=(), postfix_more=WIDE, sendmail_more=WIDE_MC, milter_options={
             "release_retry_min": "100ms", "release_retry_max": "400ms"})
         try:
-            lab.make(("slapd", "s1", "s2", "milter", "null", "postfix"))
+            lab.make(("slapd", "s1", "s2", "milter", "null", "mta"))
             lab.sink = sink
-            lab.postfix.routes["sink.lab"] = sink.port
-            lab.postfix.services = ARCHIVING
-            lab.null_port = lab.postfix.add_front("smtpd_milters=unix:restante/null.sock")
-            lab.archive_port = lab.postfix.add_front("cleanup_service_name=archiving")
+            lab.mta.routes["sink.lab"] = sink.port
+            if chosen_mta() == "postfix":
+                lab.mta.services = ARCHIVING
+                lab.archive_port = lab.mta.add_front("cleanup_service_name=archiving")
+            else:
+                lab.mta.tables = WIDE_TABLES
+                lab.mta.domains.append("stale.test")
+            lab.null_port = lab.mta.add_null_front()
             for server in lab.servers:
                 server.start()
             yield lab

@@ -37,7 +37,7 @@ def send(lab, recipients, sender="someone@outside.test", port=None, content=None
     msgid = None
     if content is None:
         msgid, content = compose("undisclosed@example.org")
-    smtp = Smtp(port or lab.postfix.port)
+    smtp = Smtp(port or lab.mta.port)
     try:
         smtp.send(sender, recipients, content, **more)
     finally:
@@ -62,7 +62,7 @@ def contents(lab, system, user):
 def settled(lab, timeout=30):
     """Nothing is held or queued any more."""
     wait_for(lambda: lab.milter.held() == 0, timeout, "the hold queue to be empty")
-    wait_for(lab.postfix.empty, timeout, "the queue of Postfix to be empty")
+    wait_for(lab.mta.empty, timeout, "the queue of the MTA to be empty")
 
 
 def rests(lab):
@@ -76,12 +76,12 @@ def rests(lab):
 def left_over(lab, timeout=10):
     """What is still held or queued once what was under way had its time; "" is nothing."""
     def gone():
-        return lab.milter.held() == 0 and lab.postfix.empty()
+        return lab.milter.held() == 0 and lab.mta.empty()
     try:
         wait_for(gone, timeout)
     except LabError:
         held = [[r["address"] for r in m["recipients"]] for m in lab.milter.cli_json("queue", "list")]
-        return "held for %s, queued: %s" % (held, lab.postfix.listing())
+        return "held for %s, queued: %s" % (held, lab.mta.listing())
     return ""
 
 
@@ -90,8 +90,8 @@ def clear(lab):
     wait_for(lambda: rests(lab), 30, "the release to rest")
     for message in lab.milter.cli_json("queue", "list"):
         lab.milter.cli("queue", "delete", str(message["id"]), "--yes", check=False)
-    if not lab.postfix.empty():
-        lab.postfix.tool("postsuper", "-d", "ALL")
+    if not lab.mta.empty():
+        lab.mta.delete()
 
 
 def hold(lab, address):
@@ -140,7 +140,7 @@ def hold_by_hand(lab, address):
 
 def begin(lab, recipients, sender="someone@outside.test"):
     """A connection whose transaction is open up to DATA."""
-    smtp = Smtp(lab.postfix.port)
+    smtp = Smtp(lab.mta.port)
     assert smtp.command("MAIL FROM:<%s>" % sender)[0] == 250
     for recipient in recipients:
         assert smtp.command("RCPT TO:<%s>" % recipient)[0] == 250

@@ -46,7 +46,7 @@ def listener(lab, sink_port):
         yield
     finally:
         lab.milter.configure(
-            release_listener="smtp:127.0.0.1:%d" % lab.postfix.release_port)
+            release_listener="smtp:127.0.0.1:%d" % lab.mta.release_port)
         lab.milter.ask("reload")
 
 

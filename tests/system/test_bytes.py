@@ -1,5 +1,5 @@
-"""Content that a client may send, as far as Postfix lets it through: after hold and release it is,
-byte for byte apart from trace fields, what the same Postfix with a milter that does nothing
+"""Content that a client may send, as far as the MTA lets it through: after hold and release it is,
+byte for byte apart from trace fields, what the same MTA with a milter that does nothing
 delivers (TRAPS 17 to 19)."""
 
 import re
@@ -91,7 +91,7 @@ def by_bdat(lab, port, recipient, content, pieces=3):
 def held_and_straight(lab, give, content):
     """What arrives of it: released, and through the milter that does nothing."""
     address, physical = to_sink(lab, "holding")
-    give(lab, lab.postfix.port, address, content)
+    give(lab, lab.mta.port, address, content)
     assert lab.milter.held() == 1 and not count_at(lab, physical)
     unhold(lab, address)
     give(lab, lab.null_port, "ref-" + physical, content)
@@ -107,13 +107,15 @@ def test_content_is_the_same_after_hold_and_release(wide, kind):
     assert released == straight
 
 
+@pytest.mark.postfix
 @pytest.mark.parametrize("kind", ["over 64 KB", "bare LF", "long lines", "no header", "NULs"])
 def test_content_by_bdat_is_the_same(wide, kind):
-    assert "chunking" in Smtp(wide.postfix.port).connection.esmtp_features
+    assert "chunking" in Smtp(wide.mta.port).connection.esmtp_features
     released, straight = held_and_straight(wide, by_bdat, CONTENTS[kind])
     assert released == straight
 
 
+@pytest.mark.postfix
 def test_no_end_of_data_is_smuggled_out(wide):
     """By BDAT any line may be a dot: on the way out none of them ends the message, nor is lost."""
     evil = b"MAIL FROM:<evil@outside.test>"
@@ -129,7 +131,7 @@ def test_an_active_mailbox_gets_it_unchanged(wide):
     """What is only rewritten never was in our hands."""
     for kind in ("5 MB", "NULs", "a header of 130 KB", "a space before the colon"):
         address, physical = to_sink(wide)
-        by_data(wide, wide.postfix.port, address, CONTENTS[kind])
+        by_data(wide, wide.mta.port, address, CONTENTS[kind])
         by_data(wide, wide.null_port, "ref-" + physical, CONTENTS[kind])
         assert content_at(wide, physical) == content_at(wide, "ref-" + physical)
 
@@ -138,7 +140,7 @@ def test_a_connection_that_ends_in_the_middle_leaves_nothing(wide):
     """Of DATA and of BDAT, with more sent than is kept in memory."""
     address, _ = to_sink(wide, "holding")
     for step in (b"DATA\r\n", b"BDAT 400000 LAST\r\n"):
-        smtp = Smtp(wide.postfix.port)
+        smtp = Smtp(wide.mta.port)
         smtp.command("MAIL FROM:<a@outside.test>")
         assert smtp.command("RCPT TO:<%s>" % address)[0] == 250
         smtp.connection.sock.sendall(step)
@@ -147,7 +149,7 @@ def test_a_connection_that_ends_in_the_middle_leaves_nothing(wide):
         smtp.connection.sock.sendall(CONTENTS["5 MB"][:300000])
         smtp.connection.close()
     wait_for(lambda: wide.milter.ask("status")["transactions"] == 0, 15, "the MTA to give up")
-    assert wide.milter.held() == 0 and wide.postfix.empty()
+    assert wide.milter.held() == 0 and wide.mta.empty()
     unhold(wide, address)
 
 
@@ -156,7 +158,7 @@ def test_several_messages_on_one_connection(wide):
     address, physical = to_sink(wide, "holding")
     other, other_at = to_sink(wide)
     kinds = ["over 64 KB", "no header", "headers of 300 KB", "NULs", "mime", "one chunk"]
-    smtp = Smtp(wide.postfix.port)
+    smtp = Smtp(wide.mta.port)
     for n, kind in enumerate(kinds):
         recipients = [[address], [other], [address, other]][n % 3]
         smtp.send("a%d@outside.test" % n, recipients, CONTENTS[kind], "BODY=8BITMIME")

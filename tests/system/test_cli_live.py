@@ -76,7 +76,7 @@ def test_mail_in_the_queue_for_the_old_place_keeps_the_swap_waiting(lab):
     backend.stop()
     try:
         msgid = send(lab, address)
-        wait_for(lambda: not lab.postfix.empty(), what="mail in the queue")
+        wait_for(lambda: not lab.mta.empty(), what="mail in the queue")
         hold(lab, address)
         done = lab.milter.cli("swap", address, "--system", "S2", "--to",
                               user_of(address) + "@s2.lab", "--timeout", "3s", check=False)
@@ -86,7 +86,7 @@ def test_mail_in_the_queue_for_the_old_place_keeps_the_swap_waiting(lab):
         assert lab.slapd.read(lab.slapd.mailbox_dn(user_of(address)))["restantestate"] == ["holding"]
     finally:
         backend.start()
-    lab.postfix.flush()
+    lab.mta.flush()
     assert arrived(lab, "S1", user_of(address)) == [msgid]
     swap(lab, address)
 

@@ -11,7 +11,7 @@ from lab.slapd import FEDERATION, PEOPLE, ldif_value
 
 
 def begin(lab, sender="a@outside.test", params=""):
-    smtp = Smtp(lab.postfix.port)
+    smtp = Smtp(lab.mta.port)
     assert smtp.command(("MAIL FROM:<%s> %s" % (sender, params)).rstrip())[0] == 250
     return smtp
 
@@ -77,6 +77,7 @@ def test_no_recipient_at_all_is_refused_for_good(wide):
     assert len(sunk(wide, msgid)) == 1
 
 
+@pytest.mark.postfix
 def test_postmaster_without_a_domain_is_the_mtas_own(wide):
     """Here the MTA's own domain is federated, so its postmaster comes by the re-entry listener."""
     before = len(wide.message_ids("S1", "info"))
@@ -84,6 +85,7 @@ def test_postmaster_without_a_domain_is_the_mtas_own(wide):
     assert sorted(arrived(wide, "S1", "info", before + 2)[before:]) == sorted(sent)
 
 
+@pytest.mark.postfix
 @pytest.mark.parametrize("form", ["%s", "%s%%example.org", "example.org!%s"])
 @pytest.mark.parametrize("state", [None, "holding"], ids=["active", "held"])
 def test_names_that_the_mta_completes(wide, form, state):
@@ -97,6 +99,7 @@ def test_names_that_the_mta_completes(wide, form, state):
     settled(wide)
 
 
+@pytest.mark.postfix
 def test_eight_bit_addresses_without_smtputf8(wide):
     """As Postfix lets them through; what is not UTF-8 it refuses itself."""
     for state in (None, "holding"):
@@ -104,7 +107,7 @@ def test_eight_bit_addresses_without_smtputf8(wide):
         address, physical = to_sink(wide, state, utf8=[name])
         wait_verdict(wide, name, "hold" if state else "rewrite")
         msgid, content = compose(address)
-        smtp = Smtp(wide.postfix.port)
+        smtp = Smtp(wide.mta.port)
         for line, code in ((b"MAIL FROM:<gr\xc3\xbc\xc3\x9fe@outside.test>", 250),
                            (b"RCPT TO:<gr\xf6\xdfe@example.org>", 5),
                            (b"RCPT TO:<\xff@example.org>", 5),
@@ -160,7 +163,7 @@ def test_a_thousand_recipients_held_active_and_unknown(wide):
     msgid, content = compose("undisclosed@example.org")
     smtp.data(content)
     smtp.quit()
-    wait_for(wide.postfix.empty, 30, "the active ones to be delivered")
+    wait_for(wide.mta.empty, 30, "the active ones to be delivered")
 
     def reached():
         return sorted(r[0] for m in sunk(wide, msgid) for r in m.recipients)
@@ -176,6 +179,7 @@ def test_a_thousand_recipients_held_active_and_unknown(wide):
         wide.slapd.replace(system, restanteState="holding")
 
 
+@pytest.mark.brief
 def test_every_kind_of_recipient_at_once(wide):
     """TRAPS 10, too: whom the MTA itself refuses is neither held nor added."""
     active, active_at = to_sink(wide)
@@ -190,7 +194,7 @@ def test_every_kind_of_recipient_at_once(wide):
     msgid, content = compose(active)
     smtp.data(content)
     smtp.quit()
-    wait_for(wide.postfix.empty, 20, "the queue of Postfix to be empty")
+    wait_for(wide.mta.empty, 20, "the queue of the MTA to be empty")
     assert sorted(r[0] for m in sunk(wide, msgid, 1) for r in m.recipients) == sorted(
         [active_at, "foreign@sink.lab"])
     stats = wide.milter.ask("queue.stats")
@@ -212,6 +216,7 @@ PARAMETERS = [
 ]
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("mail, rcpt", PARAMETERS)
 def test_parameters_are_the_same_rewritten_and_released(wide, mail, rcpt):
     """TRAPS 7. What the backend hears; only the size differs, by our Received field."""
@@ -225,11 +230,15 @@ def test_parameters_are_the_same_rewritten_and_released(wide, mail, rcpt):
         heard.append((message.sender, set(message.mail_params.split()) - {"SIZE=700"},
                       set(params.split())))
     straight, released = heard
+    if wide.mta.product == "Sendmail" and not (mail or rcpt):
+        released[2].discard("ORCPT=rfc822;ACCESS")  # it may not be told of it, see milter/orcpt.h
     assert straight == released
     given = set(mail.split()) - {"SIZE=700"}
+    if wide.mta.product == "Sendmail":
+        given.discard("BODY=8BITMIME")  # it says what the content is: 7BIT
     assert given <= straight[1]
     assert set(rcpt.split()) <= straight[2]
-    if "ORCPT" not in rcpt:
+    if "ORCPT" not in rcpt and (mail or rcpt or wide.mta.product == "Postfix"):
         assert "ORCPT=rfc822;ACCESS" in straight[2]
 
 
@@ -320,5 +329,5 @@ def test_refusals_at_the_end_store_nothing(wide, state, enhanced):
         smtp.data(content)
     smtp.quit()
     assert (caught.value.code, caught.value.text.split()[0]) == (451, enhanced)
-    assert wide.milter.held() == 0 and wide.postfix.empty()
+    assert wide.milter.held() == 0 and wide.mta.empty()
     assert not [m for m in wide.sink.messages if msgid.encode() in m.content]

@@ -1,4 +1,4 @@
-"""The front door: what happens to a recipient (DESIGN section 4), through Postfix."""
+"""The front door: what happens to a recipient (DESIGN section 4), through the MTA."""
 
 import re
 
@@ -18,12 +18,14 @@ def refused(lab, recipient, step, code, enhanced, **more):
     assert caught.value.text.startswith(enhanced)
 
 
+@pytest.mark.brief
 def test_mail_goes_to_the_physical_address(lab):
     address = fresh(lab)
     msgid = send(lab, address)
     assert arrived(lab, "S1", user_of(address)) == [msgid]
 
 
+@pytest.mark.brief
 def test_nobody_there_is_refused_at_rcpt(lab):
     refused(lab, "nobody@example.org", "RCPT", 550, "5.1.1")
 
@@ -33,12 +35,13 @@ def test_other_domains_are_left_alone(lab):
     assert arrived(lab, "S2", "stranger") == [msgid]
 
 
+@pytest.mark.brief
 def test_a_subaddress_is_carried_over(lab):
     address = fresh(lab)
     user, domain = address.split("@")
     send(lab, "%s+Lists@%s" % (user, domain))
     arrived(lab, "S1", user)
-    lab.postfix.wait_logged(r"to=<%s\+Lists@s1\.lab>" % user)
+    lab.mta.wait_logged(r"to=<%s\+Lists@s1\.lab>" % user)
 
 
 def test_an_alias_is_the_same_mailbox(lab):
@@ -66,10 +69,12 @@ def test_an_address_with_an_umlaut_is_known(lab):
     assert verdict(lab, "bu\u0308ro@example.org") == "rewrite"
 
 
+@pytest.mark.brief
 def test_a_deferred_mailbox_is_asked_for_again_later(lab):
     refused(lab, "later@example.org", "RCPT", 451, "4.2.1")
 
 
+@pytest.mark.brief
 def test_an_unknown_state_is_never_guessed(lab):
     address = fresh(lab)
     lab.slapd.replace(lab.slapd.mailbox_dn(user_of(address)), restanteState="sleeping")
@@ -82,12 +87,13 @@ def test_a_physical_address_in_a_federated_domain_is_refused(lab):
     refused(lab, address, "RCPT", 451, "4.3.0")
 
 
+@pytest.mark.brief
 def test_two_spellings_are_one_recipient(lab):
     address = fresh(lab)
     send(lab, [address, address.upper(), "<@relay.test:%s>" % address])
     settled(lab)
     assert len(arrived(lab, "S1", user_of(address))) == 1
-    assert not lab.postfix.log_lines(r"to=<%s>" % re.escape(address.upper()))
+    assert not lab.mta.log_lines(r"to=<%s>" % re.escape(address.upper()))
 
 
 def test_two_addresses_of_one_mailbox_get_one_copy(lab):
@@ -96,6 +102,7 @@ def test_two_addresses_of_one_mailbox_get_one_copy(lab):
     assert len(arrived(lab, "S2", "support")) == 1
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("path", ["<@relay.test:%s>", "<@a.test,@b.test:%s>"])
 def test_source_routes_do_not_leak(lab, path):
     """Delivered once to the right place, or refused for good: never twice, never lost."""
@@ -114,6 +121,7 @@ def test_a_quoted_local_part(lab):
     assert arrived(lab, "S1", "quoted") == [msgid]
 
 
+@pytest.mark.brief
 def test_bounces_have_no_sender_and_pass(lab):
     address = fresh(lab)
     msgid = send(lab, address, sender="")
@@ -126,6 +134,7 @@ def test_postmaster_of_a_federated_domain(lab):
     arrived(lab, "S1", "info", before + 1)
 
 
+@pytest.mark.brief
 def test_parameters_of_a_recipient_are_kept(lab):
     """NOTIFY=SUCCESS makes the MTA report the delivery, naming the original recipient."""
     address, reporter = fresh(lab), fresh(lab)
@@ -137,6 +146,7 @@ def test_parameters_of_a_recipient_are_kept(lab):
     assert b"Original-Envelope-Id: abc123" in report
 
 
+@pytest.mark.brief
 def test_an_original_recipient_is_added_where_there_is_none(lab):
     address, reporter = fresh(lab), fresh(lab)
     send(lab, [(address, "NOTIFY=SUCCESS")], sender=reporter)
@@ -159,19 +169,21 @@ def test_a_thousand_recipients(lab):
 
 # --- what skips the milter comes by once more -------------------------------------------------
 
+@pytest.mark.brief
 def test_queued_mail_with_an_access_address_is_routed_again(lab):
     """The release listener has no milter: what enters there with an access address must leave by
     the re-entry listener."""
     address = fresh(lab)
-    msgid = send(lab, address, port=lab.postfix.release_port)
+    msgid = send(lab, address, port=lab.mta.release_port)
     assert arrived(lab, "S1", user_of(address)) == [msgid]
-    lab.postfix.wait_logged("restante-reentry/smtpd")
+    lab.mta.wait_logged(lab.mta.by_reentry)
 
 
+@pytest.mark.brief
 def test_reentry_refuses_who_is_not_there(lab):
     """The MTA makes a bounce of it: for that recipient alone."""
     address, sender = fresh(lab), fresh(lab)
-    send(lab, [address, "gone@example.org"], sender=sender, port=lab.postfix.release_port)
+    send(lab, [address, "gone@example.org"], sender=sender, port=lab.mta.release_port)
     arrived(lab, "S1", user_of(address))
     arrived(lab, "S1", user_of(sender))
     bounce = contents(lab, "S1", user_of(sender))[0]
@@ -180,10 +192,11 @@ def test_reentry_refuses_who_is_not_there(lab):
         b"message/delivery-status")[-1]
 
 
+@pytest.mark.brief
 def test_reentry_never_lets_a_recipient_out_unchanged(lab):
     """A domain that the MTA sends there although it is not federated would circle."""
     with pytest.raises(Refused, match="451"):
-        send(lab, "x@elsewhere.test", port=lab.postfix.reentry_port)
+        send(lab, "x@elsewhere.test", port=lab.mta.reentry_port)
 
 
 # --- node, directory, start -------------------------------------------------------------------
@@ -230,11 +243,11 @@ def verdict_or_none(lab, address):
 def test_without_a_replica_every_recipient_is_asked_to_come_back():
     lab = Lab(start=())
     try:
-        lab.make(("slapd", "s1", "milter", "postfix"))
+        lab.make(("slapd", "s1", "milter", "mta"))
         lab.backends["S1"].start()
         lab.milter.start(wait=False)
         wait_for(lambda: verdict_or_none(lab, "anna@example.org") == "tryagain", 20, "the milter")
-        lab.postfix.start()
+        lab.mta.start()
         for recipient in ("anna@example.org", "nobody@example.org", "x@s1.lab"):
             refused(lab, recipient, "RCPT", 451, "4.3.0")
         lab.slapd.start()
@@ -284,7 +297,7 @@ def test_the_domains_are_read_from_the_directory(lab):
 def test_a_kept_connection_sees_changes(lab):
     """What was negotiated holds for the connection, what is decided does not."""
     address = fresh(lab)
-    smtp = Smtp(lab.postfix.port)
+    smtp = Smtp(lab.mta.port)
     for state, code in ((None, 250), ("deferred", 451), (None, 250)):
         lab.slapd.replace(lab.slapd.mailbox_dn(user_of(address)), restanteState=state)
         wait_verdict(lab, address, "defer" if state else "rewrite")

@@ -133,7 +133,7 @@ def small():
     lab = Lab(start=(), directory=directory, milter_options={
         "queue_dir": os.path.join(disk.path, "queue"), "queue_cache": "1M"})
     try:
-        lab.make(("slapd", "s1", "s2", "milter", "postfix"))
+        lab.make(("slapd", "s1", "s2", "milter", "mta"))
         lab.disk = disk
         for server in lab.servers:
             server.start()
@@ -185,7 +185,7 @@ def rcpt(lab, address):
 
 
 def begin(lab):
-    smtp = Smtp(lab.postfix.port)
+    smtp = Smtp(lab.mta.port)
     assert smtp.command("MAIL FROM:<a@outside.test>")[0] == 250
     return smtp
 

@@ -1,6 +1,4 @@
-"""Hold, fence, swap, release: through Postfix, from S1 to S2, with a ledger."""
-
-import re
+"""Hold, fence, swap, release: through the MTA, from S1 to S2, with a ledger."""
 
 import pytest
 
@@ -15,6 +13,7 @@ from lab.process import wait_for
 HELD_SYSTEM = "archive@example.org"
 
 
+@pytest.mark.brief
 def test_held_swapped_released(lab):
     """The thinnest slice: the story of ./quickstart in one message."""
     address = fresh(lab)
@@ -52,28 +51,29 @@ def test_unhold_goes_back_to_where_it_was(lab):
 
 
 def test_a_held_system_holds_all_of_its_mailboxes():
-    with Lab(start=("slapd", "s1", "s2", "s3", "milter", "postfix")) as lab:
+    with Lab(start=("slapd", "s1", "s2", "s3", "milter", "mta")) as lab:
         msgid = send(lab, HELD_SYSTEM)
         assert lab.milter.held() == 1
         lab.slapd.replace("cn=S3,ou=systems,cn=restante,dc=example,dc=org", restanteState=None)
         assert arrived(lab, "S3", "archive") == [msgid]
 
 
+@pytest.mark.brief
 def test_release_keeps_the_order_of_arrival(lab):
     """As the release listener gets them: what the MTA does with its queue then is its own."""
     address = fresh(lab, state="holding")
     sent = [send(lab, address) for _ in range(40)]
-    mark = len(lab.postfix.log_text())
+    mark = len(lab.mta.log_text())
     lab.milter.cli("unhold", address)
     arrived(lab, "S1", user_of(address), 40)
 
     def listed():
-        log = lab.postfix.log_text()[mark:]
-        return [m for m in re.findall(r"cleanup\[\d+\]: \w+: message-id=(<\S+>)", log) if m in sent]
+        return [m for m in lab.mta.released(lab.mta.log_text()[mark:]) if m in sent]
     wait_for(lambda: len(listed()) >= len(sent), 20, "the mail log to name them all")
     assert listed() == sent
 
 
+@pytest.mark.brief
 def test_held_and_active_recipients_of_one_message(lab):
     active, held = fresh(lab), fresh(lab, state="holding")
     msgid = send(lab, [active, held])
@@ -83,6 +83,7 @@ def test_held_and_active_recipients_of_one_message(lab):
     assert arrived(lab, "S1", user_of(held)) == [msgid]
 
 
+@pytest.mark.brief
 def test_the_subaddress_of_a_held_recipient(lab):
     address = fresh(lab, state="holding")
     user, domain = address.split("@")
@@ -90,9 +91,10 @@ def test_the_subaddress_of_a_held_recipient(lab):
     lab.slapd.replace(lab.slapd.mailbox_dn(user), restanteState=None, restanteSystem="S2",
                       mailRoutingAddress="%s@s2.lab" % user)
     arrived(lab, "S2", user)
-    lab.postfix.wait_logged(r"to=<%s\+Tag@s2\.lab>" % user)
+    lab.mta.wait_logged(r"to=<%s\+Tag@s2\.lab>" % user)
 
 
+@pytest.mark.brief
 def test_a_repeat_is_held_once(lab):
     """A client that did not get our 250 sends the same again."""
     address, other = fresh(lab, state="holding"), fresh(lab, state="holding")
@@ -185,10 +187,10 @@ TRICKY = {
 
 @pytest.fixture(scope="module")
 def comparing():
-    """The same Postfix twice: with restante-milter, and by another port with one that does nothing."""
+    """The same MTA twice: with restante-milter, and by another port with one that does nothing."""
     lab = Lab(start=())
-    lab.make(("slapd", "s1", "s2", "milter", "null", "postfix"))
-    lab.null_port = lab.postfix.add_front("smtpd_milters=unix:restante/null.sock")
+    lab.make(("slapd", "s1", "s2", "milter", "null", "mta"))
+    lab.null_port = lab.mta.add_null_front()
     try:
         for server in lab.servers:
             server.start()
@@ -197,6 +199,7 @@ def comparing():
         lab.close()
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("kind", sorted(TRICKY))
 def test_held_mail_is_the_same_byte_for_byte(comparing, kind):
     lab = comparing
@@ -225,6 +228,7 @@ def test_a_header_that_does_not_end_gets_its_empty_line(lab):
     assert without_trace(contents(lab, "S1", user_of(address))[0]) == b"Subject: nothing\r\n\r\n"
 
 
+@pytest.mark.brief
 def test_a_signature_verifies_after_hold_and_release(lab):
     """DKIM, simple/simple: any change to header or body would show."""
     import dkim
@@ -274,13 +278,13 @@ def test_release_waits_while_its_listener_is_down():
     with Lab() as lab:
         address = fresh(lab, state="holding")
         sent = [send(lab, address) for _ in range(5)]
-        lab.postfix.stop()
+        lab.mta.stop()
         lab.milter.cli("unhold", address)
         wait_verdict(lab, address, "rewrite")
         wait_for(lambda: lab.milter.ask("status")["release"].get("listener_trouble"), 15,
                  "the trouble to show in status")
         assert lab.milter.held() == 5
-        lab.postfix.start()
+        lab.mta.start()
         assert sorted(arrived(lab, "S1", user_of(address), 5)) == sorted(sent)
         settled(lab)
 
@@ -358,7 +362,7 @@ def test_a_move_under_load_balances():
         ledger = Ledger()
         addresses = [fresh(lab) for _ in range(4)]
         homes = {a: ledger.home("S1", user_of(a), a) for a in addresses}
-        injector = Injector(lab.postfix.port, addresses, ledger, rate=60).start()
+        injector = Injector(lab.mta.port, addresses, ledger, rate=60).start()
         try:
             for address in addresses[:3]:
                 move_one(lab, address, homes[address], "S2")

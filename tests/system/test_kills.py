@@ -143,7 +143,7 @@ def kill_and_balance(count, rate):
         ledger = Ledger()
         addresses = [fresh(lab) for _ in range(MAILBOXES)]
         homes = {a: ledger.home("S1", user_of(a), a) for a in addresses}
-        injector = Injector(lab.postfix.port, addresses, ledger, rate=rate).start()
+        injector = Injector(lab.mta.port, addresses, ledger, rate=rate).start()
         mover = Mover(lab, homes)
         mover.start()
         kills = kill_at_random(lab, mover, count, SEED)
@@ -151,7 +151,7 @@ def kill_and_balance(count, rate):
         injector.stop()
         settled(lab, 120)
         outcome = ledger.settle(lab)
-        found, noted = passages(lab.postfix.log_text()), notes(lab.milter.log_text())
+        found, noted = passages(lab.mta.log_text()), notes(lab.milter.log_text())
         milters = [kill for kill in kills if kill.victim == "milter"]
         instants = [kill.when for kill in milters]
         reasons = [explain(r, len(where), found.get(r.msgid, []), instants, noted)

@@ -28,7 +28,7 @@ DIRECTORY = 5  # the command's exit status
 def _lab():
     lab = Lab(start=())
     try:
-        lab.make(("slapd", "s1", "milter", "postfix"))
+        lab.make(("slapd", "s1", "milter", "mta"))
         lab.slapd.offer_tls("sound")
         for server in lab.servers:
             server.start()

@@ -47,7 +47,7 @@ def route(lab, address):
 def test_a_million_mailboxes():
     lab = Lab(start=(), milter_options={"replica_cache": "%dM" % CACHE_MB})
     try:
-        lab.make(("slapd", "s1", "milter", "postfix"))
+        lab.make(("slapd", "s1", "milter", "mta"))
         lab.slapd.load("".join(ldif()))
         lab.slapd.start()
         began = time.monotonic()

@@ -63,7 +63,7 @@ def test_a_reload_with_nonsense_keeps_the_old_settings():
 def test_a_stop_finishes_what_is_in_flight():
     with Lab() as lab:
         address = fresh(lab, state="holding")
-        smtp, idle = begin(lab, [address]), Smtp(lab.postfix.port)
+        smtp, idle = begin(lab, [address]), Smtp(lab.mta.port)
         other = begin(lab, [address])
         msgid, content = compose(address)
         os.kill(lab.milter.pid, signal.SIGTERM)
@@ -85,7 +85,7 @@ def test_a_stop_finishes_what_is_in_flight():
 
 
 def test_a_stop_waits_for_nobody_for_ever():
-    with Lab(start=("slapd", "postfix", "milter"), milter_options={"stop_timeout": "1s"}) as lab:
+    with Lab(start=("slapd", "mta", "milter"), milter_options={"stop_timeout": "1s"}) as lab:
         smtp = begin(lab, ["moving@example.org"])
         began = time.monotonic()
         lab.milter.stop()
@@ -99,7 +99,7 @@ def test_a_stop_waits_for_nobody_for_ever():
 def test_trap_3_a_source_route_to_a_held_mailbox_is_held(lab):
     address = fresh(lab, state="holding")
     msgid = send(lab, "<@h1.test,@h2.test:%s>" % address.capitalize())
-    assert lab.postfix.empty()
+    assert lab.mta.empty()
     lab.milter.cli("unhold", address)
     assert arrived(lab, "S1", user_of(address)) == [msgid]
 
@@ -135,7 +135,7 @@ def test_a_large_message_in_flight_as_the_flag_flips(lab):
     smtp.connection.sock.sendall(content[200000:] + b".\r\n")
     assert smtp.connection.getreply()[0] == 250
     smtp.quit()
-    assert lab.milter.held() == 1 and lab.postfix.empty()
+    assert lab.milter.held() == 1 and lab.mta.empty()
     lab.milter.cli("unhold", address)
     assert arrived(lab, "S1", user_of(address)) == [msgid]
 
@@ -179,7 +179,7 @@ def test_check_and_dump(lab):
 
 
 def test_a_bind_that_is_refused_is_said_and_451():
-    with Lab(start=("slapd", "postfix", "milter"), wait_milter=False) as lab:
+    with Lab(start=("slapd", "mta", "milter"), wait_milter=False) as lab:
         with open(os.open(lab.slapd.password_file("front1"), os.O_WRONLY | os.O_TRUNC),
                   "w") as wrong:
             wrong.write("wrong\n")

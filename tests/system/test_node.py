@@ -46,6 +46,7 @@ def test_a_heartbeat_changes_each_time():
         assert all(re.fullmatch(r"\d{14}(\.\d+)?Z", value) for value in seen)
 
 
+@pytest.mark.brief
 def test_mail_in_the_queue_is_undrained_without_subaddress_and_case(lab):
     address, other = fresh(lab), fresh(lab)
     backend = lab.backends["S1"]
@@ -53,7 +54,7 @@ def test_mail_in_the_queue_is_undrained_without_subaddress_and_case(lab):
     try:
         user = user_of(address)
         send(lab, ["%s+Folder@Example.ORG" % user.upper(), other])
-        wait_for(lambda: not lab.postfix.empty(), 10, "mail in the queue")
+        wait_for(lambda: not lab.mta.empty(), 10, "mail in the queue")
         hold(lab, address)
         epoch = raise_epoch(lab)
         wait_drained(lab, epoch, [user + "@s1.lab"])
@@ -64,7 +65,7 @@ def test_mail_in_the_queue_is_undrained_without_subaddress_and_case(lab):
         wait_drained(lab, epoch, [user + "@s1.lab"])
     finally:
         backend.start()
-    lab.postfix.flush()
+    lab.mta.flush()
     wait_drained(lab, epoch)
     arrived(lab, "S1", user)
     lab.milter.cli("unhold", address)
@@ -134,7 +135,7 @@ def test_a_queue_that_cannot_be_listed_is_not_drained():
         assert number(node(lab), "restanteDrainedEpoch") < epoch
         lines = re.findall(r"error: drain: .*cannot be listed.*status was 1", lab.milter.log_text())
         assert len(lines) == 1, "said once, not each time"
-        lab.milter.configure(queue_list=lab.postfix.queue_list_command())
+        lab.milter.configure(queue_list=lab.mta.queue_list_command())
         lab.milter.reload()
         wait_drained(lab, epoch)
         wait_for(lambda: "is listed again" in lab.milter.log_text(), 10, "it to say so")
@@ -193,7 +194,7 @@ def test_a_node_that_leaves_waits_for_its_mtas_queue():
         backend.stop()
         try:
             msgid = send(lab, address.replace("@", "+box@"))
-            wait_for(lambda: not lab.postfix.empty(), 10, "mail in the queue")
+            wait_for(lambda: not lab.mta.empty(), 10, "mail in the queue")
             lab.slapd.replace(NODE, restanteNodeState="disabling")
             wait_for(lambda: "cannot leave yet" in lab.milter.log_text(), 15, "it to say so")
             assert lab.milter.ask("status")["agent"]["drain"]["leaving_undrained"] == 1
@@ -205,7 +206,7 @@ def test_a_node_that_leaves_waits_for_its_mtas_queue():
             assert node(lab)["restantenodestate"] == ["disabling"]
         finally:
             backend.start()
-        lab.postfix.flush()
+        lab.mta.flush()
         assert arrived(lab, "S1", user_of(address)) == [msgid]
         wait_for(lambda: node(lab)["restantenodestate"] == ["disabled"], 40, "it to leave")
         # the last report comes from another look at the queue
@@ -299,7 +300,7 @@ def test_two_with_one_name_acknowledge_nothing():
 
 
 def test_without_an_entry_it_says_what_to_do():
-    with Lab(start=("slapd", "postfix", "milter"), milter_options={"node": "front9"},
+    with Lab(start=("slapd", "mta", "milter"), milter_options={"node": "front9"},
              wait_milter=False) as lab:
         wait_for(lambda: "there is no entry for this front door" in lab.milter.log_text(), 15,
                  "the line")

@@ -63,7 +63,7 @@ def answers(lab):
 
 def send(lab, target=ANNA):
     msgid, content = compose(target)
-    connection = Smtp(lab.postfix.port)
+    connection = Smtp(lab.mta.port)
     try:
         connection.send("sender@outside.test", [target], content)
     finally:

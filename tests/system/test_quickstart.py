@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lab.lab import SOURCE
+from lab.lab import SOURCE, chosen_mta
 from lab.process import wait_for
 
 SHOW = os.path.join(SOURCE, "tests/lab/quickstart.py")
@@ -56,6 +56,7 @@ def speaks_of(directory):
     return found
 
 
+@pytest.mark.brief
 def test_the_show_and_its_corpus(tmp_path):
     (tmp_path / "1").write_bytes(b"From x@y Thu Jan  1 00:00:00 2026\nSubject: mbox\n\nFrom: body\n")
     (tmp_path / "2").write_bytes(b"Subject: crlf\r\n\r\nx\r\n.\r\n\xe9\r\n")
@@ -65,7 +66,9 @@ def test_the_show_and_its_corpus(tmp_path):
     assert status == 0, "\n".join(lines)
     sent, delivered = LEDGER.fullmatch(lines[-1]).groups()
     assert sent == delivered and int(sent) > 100
-    assert any("corpus: 4 messages; held and released: 3 the same" in line for line in lines)
+    # Debian's Sendmail takes no bare CR
+    same = 3 if chosen_mta() == "postfix" else 2
+    assert any("corpus: 4 messages; held and released: %d the same" % same in line for line in lines)
     # each command is shown as one types it
     for verb in ("route", "hold", "queue", "swap"):
         assert any("$ restante " + verb in line for line in lines)

@@ -19,6 +19,7 @@ def held_list(lab):
 
 # --- held there -----------------------------------------------------------------------------------
 
+@pytest.mark.brief
 def test_a_bounce_for_a_held_mailbox_is_held(wide):
     """The sender's mailbox moves while the MTA gives up on a message of it."""
     address = fresh(wide, "holding")
@@ -35,6 +36,7 @@ def test_a_bounce_for_a_held_mailbox_is_held(wide):
     settled(wide)
 
 
+@pytest.mark.brief
 def test_a_forward_to_a_held_mailbox_is_held(wide):
     """TRAPS 4: an alias of the MTA, expanded behind the milter's back."""
     wide.slapd.add_mailbox("forwarded", physical="forwarded@sink.lab", state="holding")
@@ -54,7 +56,7 @@ def test_queued_mail_for_held_active_and_unknown(wide):
     held, held_at = to_sink(wide, "holding")
     sender = fresh(wide)
     msgid = send(wide, [active, held, "nobody@example.org"], sender=sender,
-                 port=wide.postfix.release_port)
+                 port=wide.mta.release_port)
     wait_held(wide, 1)
     assert [m.recipients[0][0] for m in sunk(wide, msgid)] == [active_at]
     arrived(wide, "S1", user_of(sender))
@@ -70,7 +72,7 @@ def test_queued_mail_for_held_active_and_unknown(wide):
 def test_parameters_survive_the_way_back(wide):
     address, _ = to_sink(wide)
     msgid = send(wide, [(address, "NOTIFY=FAILURE ORCPT=rfc822;first@example.org")],
-                 mail_params="RET=HDRS ENVID=way", port=wide.postfix.release_port)
+                 mail_params="RET=HDRS ENVID=way", port=wide.mta.release_port)
     message = sunk(wide, msgid)[0]
     assert {"RET=HDRS", "ENVID=way"} <= set(message.mail_params.split())
     assert set(message.recipients[0][1].split()) == {"NOTIFY=FAILURE",
@@ -79,31 +81,29 @@ def test_parameters_survive_the_way_back(wide):
 
 # --- what would circle, who is not there --------------------------------------------------------
 
-REENTRY = r"restante-reentry/smtpd\[\d+\]: "
-
-
+@pytest.mark.brief
 def test_a_domain_that_is_not_federated_any_more_does_not_circle(wide):
     """The MTA still routes it to the re-entry listener: it waits in the queue, and is logged."""
     address, physical = to_sink(wide)
-    mark = len(wide.postfix.log_text())
+    mark = len(wide.mta.log_text())
     msgid = send(wide, ["x@stale.test", address])
     assert [m.recipients[0][0] for m in sunk(wide, msgid)] == [physical]
 
     def waiting():
-        return [m for m in wide.postfix.listing() if m["queue_name"] == "deferred"]
+        return [m for m in wide.mta.listing() if m["queue_name"] == "deferred"]
     try:
         queued = wait_for(waiting, 20, "the message to be deferred")
         assert [r["address"] for r in queued[0]["recipients"]] == ["x@stale.test"]
         assert "451 4.4.6" in queued[0]["recipients"][0]["delay_reason"]
-        text = wide.postfix.log_text()[mark:]
+        text = wide.mta.log_text()[mark:]
         assert "too many hops" not in text
         assert not [line for line in text.splitlines()
                     if "restante-reentry/smtpd" in line and ": client=" in line]
         wait_for(lambda: "is not federated" in wide.milter.log_text().replace("\\x20", " "), 15,
                  "it to be logged")
     finally:
-        for message in wide.postfix.listing():
-            wide.postfix.tool("postsuper", "-d", message["queue_id"])
+        for message in wide.mta.listing():
+            wide.mta.delete(message["queue_id"])
     settled(wide)
 
 
@@ -113,7 +113,7 @@ def test_who_became_unknown_after_rcpt_is_refused_alone(wide):
     wide.milter.ask("reload")
     try:
         address, leaving, sender = fresh(wide), fresh(wide), fresh(wide)
-        smtp = Smtp(wide.postfix.port)
+        smtp = Smtp(wide.mta.port)
         smtp.command("MAIL FROM:<%s>" % sender)
         for recipient in (address, leaving):
             assert smtp.command("RCPT TO:<%s>" % recipient)[0] == 250
@@ -139,27 +139,28 @@ def test_queued_mail_waits_with_its_mailbox(wide, state, code):
     dn = wide.slapd.mailbox_dn(user_of(address))
     wide.slapd.replace(dn, restanteState=state)
     wait_for(lambda: verdict(wide, address) in ("defer", "tryagain"), 15, "the state")
-    msgid = send(wide, address, port=wide.postfix.release_port)
+    msgid = send(wide, address, port=wide.mta.release_port)
 
     def waiting():
-        return [r.get("delay_reason", "") for m in wide.postfix.listing() for r in m["recipients"]]
+        return [r.get("delay_reason", "") for m in wide.mta.listing() for r in m["recipients"]]
     wait_for(lambda: waiting() and code in waiting()[0], 20, "the message to be deferred")
     assert not [m for m in wide.sink.messages if msgid.encode() in m.content]
     wide.slapd.replace(dn, restanteState=None)
     wait_verdict(wide, address, "rewrite")
-    wide.postfix.flush()
+    wide.mta.flush()
     assert [m.recipients[0][0] for m in sunk(wide, msgid)] == [physical]
     settled(wide)
 
 
 # --- what is the MTA's own ------------------------------------------------------------------------
 
+@pytest.mark.postfix
 def test_added_recipients_pass_the_maps_of_the_mta(wide):
     """TRAPS 5: of the front door; released mail is not mapped, as TRAPS 18 wants."""
     address, _ = to_sink(wide, physical="mapped@s1.lab")
     msgids = [send(wide, address), send(wide, address.replace("@", "+Tag@"))]
     assert sorted(arrived(wide, "S1", "aimed", 2)) == sorted(msgids)
-    wide.postfix.wait_logged(r"to=<aimed\+Tag@s1\.lab>")
+    wide.mta.wait_logged(r"to=<aimed\+Tag@s1\.lab>")
     assert wide.message_ids("S1", "mapped") == []
     dn = wide.slapd.mailbox_dn(user_of(address))
     wide.slapd.replace(dn, restanteState="holding")
@@ -169,6 +170,7 @@ def test_added_recipients_pass_the_maps_of_the_mta(wide):
     assert arrived(wide, "S1", "mapped") == [msgid]
 
 
+@pytest.mark.postfix
 def test_the_archive_copy_goes_at_once_and_is_never_held(wide):
     """TRAPS 9: of a message whose only recipient is held, and once only."""
     held, held_at = to_sink(wide, "holding")

@@ -24,17 +24,17 @@ def held_some(lab, more):
 
 def restart(lab, how):
     if how == "stop":
-        lab.postfix.stop()
+        lab.mta.stop()
     else:
-        lab.postfix.kill()
+        lab.mta.kill()
 
     def started():
         """A process of the old one that is still ending keeps its ports and locks."""
         try:
-            return lab.postfix.start()
+            return lab.mta.start()
         except LabError:
             return None
-    wait_for(started, 20, "Postfix to start again")
+    wait_for(started, 20, "the MTA to start again")
 
 
 def unclear(log):
@@ -46,7 +46,7 @@ def unclear(log):
 def marks(content):
     """The Received fields tell (id of the last queue file of the MTA, our id or None)."""
     ours = re.search(rb"\(Restante\) with \w+ id (\S+)", content)
-    return (re.search(rb"\(Postfix\) with \w+ id (\w+)", content)[1],
+    return (re.search(rb"\((?:Postfix|8\.[\d./]+)\) with \w+ id (\w+)", content)[1],
             ours[1].decode() if ours else None)
 
 
@@ -81,7 +81,7 @@ def test_the_mta_restarts_during_hold_and_release(how):
         ledger = Ledger()
         addresses = [fresh(lab) for _ in range(MAILBOXES)]
         homes = {a: ledger.home("S1", user_of(a), a) for a in addresses}
-        injector = Injector(lab.postfix.port, addresses, ledger, rate=60).start()
+        injector = Injector(lab.mta.port, addresses, ledger, rate=60).start()
         for address in addresses:
             homes[address].hold()
             hold(lab, address)

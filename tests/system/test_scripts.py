@@ -60,7 +60,7 @@ FAKES = {
                '-s*) for one; do\n'
                '  [ ! -e "$FAKE/removes-$one" ] || echo "Remv $(cat "$FAKE/removes-$one") [1]"\n'
                'done ;;\n'
-               '*download*) : >postfix_1_all.deb ;;\n'
+               '*download*) for last; do :; done; : >"${last}_1_all.deb" ;;\n'
                '*) [ ! -e "$FAKE/install-fails" ] ;;\n'
                'esac\n',
     "dpkg": 'echo "dpkg $*" >>"$FAKE/calls"\nmkdir -p usr/sbin\n: >usr/sbin/postconf\n'
@@ -84,14 +84,18 @@ class Machine:
         (self.path / name).write_text(text)
 
     def need(self, *packages):
-        text = ". %s/tests/lab/packages.sh\npackages_need %s/build %s || exit 1\n" \
-               "echo \"prefix=$RESTANTE_POSTFIX_PREFIX\"\n" % (SOURCE, self.path,
-                                                              " ".join(packages))
+        return self.run("packages_need %s/build %s || exit 1\n"
+                        "echo \"prefix=$RESTANTE_POSTFIX_PREFIX\"\n" % (self.path,
+                                                                       " ".join(packages)))
+
+    def run(self, text):
+        text = ". %s/tests/lab/packages.sh\n" % SOURCE + text
         env = dict(os.environ, PATH="%s/bin:%s" % (self.path, os.environ["PATH"]),
                    FAKE=str(self.path), RESTANTE_POLICY_RC=str(self.policy),
-                   RESTANTE_POSTFIX_PREFIX="")
+                   RESTANTE_POSTFIX_PREFIX="", RESTANTE_ARCHIVES=str(self.path / "archives"))
         return subprocess.run(["sh", "-c", text], env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+                              stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+                              cwd=self.path)
 
     def calls(self):
         path = self.path / "calls"
@@ -154,3 +158,18 @@ def test_a_failed_installation_is_said(machine):
     machine.set("install-fails", "")
     assert machine.need("slapd").returncode == 1
     assert not machine.policy.exists()
+
+
+def test_sendmail_is_unpacked_and_fetched_once(machine):
+    """Its packages stay in the archive of apt: a fresh build directory asks no server."""
+    (machine.path / "archives").mkdir()
+    machine.set("installed", "m4\nlibdb5.3\nlibldap-2.5-0\nlibnsl2\nlibsasl2-2\nlibssl3\nlibwrap0\n")
+    want = "mkdir -p %s/%s\npackages_private_sendmail %s/%s && echo \"prefix=$RESTANTE_SENDMAIL_PREFIX\"\n"
+    for build, downloads, unpacked in (("b1", 2, 2), ("b1", 0, 0), ("b2", 0, 2)):
+        machine.set("calls", "")
+        done = machine.run(want % (machine.path, build, machine.path, build))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "prefix=%s/%s/sendmail-private\n" % (machine.path, build)
+        assert sum(" download " in call for call in machine.calls()) == downloads
+        assert sum(call.startswith("dpkg -x ") for call in machine.calls()) == unpacked
+    assert machine.installs() == []

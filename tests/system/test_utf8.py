@@ -7,6 +7,8 @@ from lab.lab import Lab
 from lab.mail import Smtp
 from lab.sink import Sink
 
+pytestmark = pytest.mark.postfix  # Debian's Sendmail has no SMTPUTF8
+
 OFFICE = "büro@example.org"
 CONTENT = ("From: a@outside.test\r\nTo: %s\r\nSubject: für alle\r\nMessage-ID: <u%%d@outside.test>\r\n"
            "\r\nGrüße\r\n" % OFFICE)
@@ -17,9 +19,9 @@ def utf8():
     """Backend S2 is a server that knows SMTPUTF8; Dovecot 2.3 does not."""
     with Sink() as sink:
         lab = Lab(start=())
-        lab.make(("slapd", "s1", "milter", "postfix"))
-        lab.postfix.routes["u.lab"] = sink.port
-        lab.postfix.configure()
+        lab.make(("slapd", "s1", "milter", "mta"))
+        lab.mta.routes["u.lab"] = sink.port
+        lab.mta.configure()
         try:
             for server in lab.servers:
                 server.start()
@@ -31,7 +33,7 @@ def utf8():
 
 
 def deliver(lab, number, recipient, mail_params="SMTPUTF8 BODY=8BITMIME"):
-    smtp = Smtp(lab.postfix.port)
+    smtp = Smtp(lab.mta.port)
     smtp.send("a@outside.test", [recipient], (CONTENT % number).encode(), mail_params=mail_params)
     smtp.quit()
 

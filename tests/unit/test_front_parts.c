@@ -45,7 +45,7 @@ static void expect_params(const char *params, const char *argument, const char *
 {
 	struct str out = STR_INIT;
 
-	envelope_dsn_params(params, argument, &out);
+	envelope_dsn_params(params, argument, ORCPT_MILTER, &out);
 	assert_string_equal(str_cstr(&out), expected);
 	str_free(&out);
 }
