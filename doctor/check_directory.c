@@ -84,8 +84,8 @@ static void check_level(const struct facts *facts, struct doctor_report *report)
 		if (lag > LAG_US)
 			report_warning(report,
 				"%s is %" PRId64 " s behind %s" REMEDY
-				"see its replication; no swap is made while a front door follows "
-				"it",
+				"see its replication; no swap is made while a front door "
+				"follows it",
 				d->readers[i].uri, lag / CLOCK_SECOND, d->readers[0].uri);
 	}
 }
@@ -204,7 +204,8 @@ static void check_limits(const struct facts *facts, struct doctor_report *report
 	if (facts->directory.limited)
 		report_error(report,
 			"the milter is not shown all mailboxes: %s" REMEDY
-			"lift the limits of its bind, as the limits of slapd.conf.example do",
+			"lift the limits of its bind, as the limits of slapd.conf.example "
+			"do",
 			facts->directory.limited_reason);
 }
 
@@ -261,8 +262,8 @@ static void check_clock(const struct facts *facts, struct doctor_report *report)
 			facts->directory.suffix);
 	else if (newest >= 0 && facts->now_us - newest < -SKEW_WARNED_US)
 		report_skew("the clock of this machine", facts->now_us - newest,
-			"let both machines follow one time server; a clock that was set back makes "
-			"changes be ignored for their age",
+			"let both machines follow one time server; a clock that was set "
+			"back makes changes be ignored for their age",
 			report);
 }
 

@@ -100,8 +100,8 @@ static void check_password(const struct facts *facts, struct doctor_report *repo
 		return;
 	if ((at->at.st.st_mode & NOT_SECRET) != 0)
 		report_error(report,
-			"ldap.password_file %s can be read by others or written by its group, "
-			"and is refused" REMEDY "chmod 600 %s",
+			"ldap.password_file %s can be read by others or written by its "
+			"group, and is refused" REMEDY "chmod 600 %s",
 			at->path, at->path);
 	else if (facts->host.password_fault != NULL && facts->root)
 		report_error(report, "%s" REMEDY "write the password into its first line",
@@ -125,8 +125,8 @@ static void check_administrator(const struct facts *facts, struct doctor_report 
 			path);
 	else if ((at->st.st_mode & NOT_SECRET) != 0)
 		report_error(report,
-			"cli.password_file %s can be read by others or written by its group, and "
-			"is refused" REMEDY "chmod 600 %s",
+			"cli.password_file %s can be read by others or written by its "
+			"group, and is refused" REMEDY "chmod 600 %s",
 			path, path);
 	else if (facts->host.administrator_fault != NULL)
 		report_error(report, "cli {}: %s" REMEDY "write the password into its first line",

@@ -68,7 +68,8 @@ static void check_libraries(const struct facts *facts, struct doctor_report *rep
 		if (name != NULL && built != NULL && runs != NULL && strcmp(built, runs) != 0)
 			report_warning(report,
 				"restante-milter was built for %s %s and runs with %s" REMEDY
-				"build it again for that one, or restart it after an upgrade",
+				"build it again for that one, or restart it after an "
+				"upgrade",
 				name, built, runs);
 	}
 	if (libraries == NULL)
@@ -144,7 +145,8 @@ static void check_listing(const struct facts *facts, struct doctor_report *repor
 	else if (common->status != 0)
 		report_error(report,
 			"%s cannot list the MTA's queue, no mailbox can be swapped: %s: %s" REMEDY
-			"Postfix: adduser %s postdrop, and restart restante-milter; is the MTA up?",
+			"Postfix: adduser %s postdrop, and restart restante-milter; is the "
+			"MTA up?",
 			facts->milter.name, facts->config->milter.queue_list, common->listing,
 			facts->milter.name);
 }

@@ -14,8 +14,9 @@ static void check_seen(const struct facts *facts, struct doctor_report *report)
 {
 	if (!facts->directory.settings.seen)
 		report_unseen(report,
-			"cn=config cannot be read: whether syncprov has a session log, unique is "
-			"serialized and attributes are indexed cannot be seen from here" REMEDY
+			"cn=config cannot be read: whether syncprov has a session log, "
+			"unique is serialized and attributes are indexed cannot be seen "
+			"from here" REMEDY
 			"as root on the directory server: slapcat -n 0 | grep -E "
 			"'olcSp|olcUnique|olcDbIndex'; or grant it as slapd.conf.example does");
 }
@@ -27,9 +28,8 @@ static void check_session_log(const struct facts *facts, struct doctor_report *r
 
 	if (settings->syncprov && changes < SESSION_LOG_LOW)
 		report_warning(report,
-			"syncprov keeps %ld changes in its session log: a front door that comes "
-			"back "
-			"compares everything" REMEDY "set olcSpSessionlog to 100000",
+			"syncprov keeps %ld changes in its session log: a front door that "
+			"comes back compares everything" REMEDY "set olcSpSessionlog to 100000",
 			changes);
 }
 
@@ -86,7 +86,8 @@ static void check_unique(const struct facts *facts, struct doctor_report *report
 		if (!found)
 			report_error(report,
 				"nothing keeps two mailboxes from having one %s" REMEDY
-				"overlay unique with olcUniqueURI: serialize ldap:///%s?%s?sub",
+				"overlay unique with olcUniqueURI: serialize "
+				"ldap:///%s?%s?sub",
 				unique_attributes[i], facts->config->ldap.base,
 				unique_attributes[i]);
 	}
@@ -202,9 +203,9 @@ static void check_deletions(const struct facts *facts, struct doctor_report *rep
 {
 	if (facts->directory.rights.deletions_hidden)
 		report_error(report, "the milter does not see the bare entries of the tree: it "
-				     "would not hear of "
-				     "deletions" REMEDY "grant it attrs=entry read by a rule "
-				     "without a filter, as slapd.conf.example "
+				     "would not hear of deletions" REMEDY
+				     "grant it attrs=entry read by a rule without a filter, as "
+				     "slapd.conf.example "
 				     "does");
 }
 

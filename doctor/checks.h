@@ -15,6 +15,7 @@
 /* What is used where it was gathered, and must be tried. */
 #define WANT_DIRECTORY 64u
 #define WANT_MTA       128u
+#define WANT_SYSTEMS   256u /* that backends are connected to */
 
 struct doctor_check {
 	const char *id;       /* "group.name" */
@@ -28,6 +29,7 @@ extern const struct doctor_check doctor_host_checks[];
 extern const struct doctor_check doctor_directory_checks[];
 extern const struct doctor_check doctor_settings_checks[];
 extern const struct doctor_check doctor_rights_checks[];
+extern const struct doctor_check doctor_systems_checks[];
 extern const struct doctor_check doctor_milter_checks[];
 extern const struct doctor_check doctor_mta_checks[];
 

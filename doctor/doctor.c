@@ -6,7 +6,8 @@
 #include "lib/mem.h"
 
 static const struct doctor_check *const tables[] = { doctor_host_checks, doctor_directory_checks,
-	doctor_settings_checks, doctor_rights_checks, doctor_milter_checks, doctor_mta_checks };
+	doctor_settings_checks, doctor_rights_checks, doctor_systems_checks, doctor_milter_checks,
+	doctor_mta_checks };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
@@ -120,6 +121,8 @@ void doctor_gather(struct facts *facts, const struct gather_options *options,
 	gather_host(facts);
 	if ((needs & FROM_DIRECTORY) != 0)
 		gather_directory(facts, options);
+	if ((needs & WANT_SYSTEMS) != 0)
+		gather_systems(facts);
 	if ((needs & (NEED_MTA | WANT_MTA)) != 0)
 		gather_mta(facts, options);
 }
@@ -128,7 +131,7 @@ void doctor_gather(struct facts *facts, const struct gather_options *options,
 
 static unsigned what_there_is(const struct facts *facts)
 {
-	unsigned there = WANT_DIRECTORY | WANT_MTA;
+	unsigned there = WANT_DIRECTORY | WANT_MTA | WANT_SYSTEMS;
 
 	there |= facts->config != NULL ? NEED_CONFIG : 0;
 	there |= facts->directory.state == DIRECTORY_OPEN && facts->directory.reader_count > 0
@@ -234,6 +237,15 @@ static void free_lists(struct directory_facts *d)
 		strings_free(&d->readers[i].level);
 	}
 	mem_free(&d->readers);
+	for (size_t i = 0; i < d->backend_count; i++) {
+		mem_free(&d->backends[i].name);
+		mem_free(&d->backends[i].address);
+		mem_free(&d->backends[i].protocol);
+		mem_free(&d->backends[i].tls);
+		mem_free(&d->backends[i].listener);
+		mem_free(&d->backends[i].trouble);
+	}
+	mem_free(&d->backends);
 	for (size_t i = 0; i < d->clock_count; i++)
 		mem_free(&d->clocks[i].name);
 	mem_free(&d->clocks);

@@ -97,6 +97,15 @@ struct rights {
 	char *read_only_reason;
 };
 
+/* A backend's entry. */
+struct backend_facts {
+	char *name;
+	bool active;
+	char *address, *protocol, *tls; /* for release past the MTA; NULL = not said */
+	char *listener;                 /* of them; NULL: they do not say it */
+	char *trouble; /* it does not greet there; NULL: it does, or was not asked */
+};
+
 struct directory_facts {
 	enum directory_state state;
 	char *reason;
@@ -120,7 +129,9 @@ struct directory_facts {
 	struct strings mailboxes; /* DNs of some */
 	struct strings addresses; /* access addresses of some */
 	struct strings systems;   /* DNs */
-	struct strings nodes;     /* DNs of those that can be seen */
+	struct backend_facts *backends;
+	size_t backend_count;
+	struct strings nodes; /* DNs of those that can be seen */
 	struct node_clock *clocks;
 	size_t clock_count;
 	int64_t newest_us; /* the newest change; -1 = not seen */
@@ -171,6 +182,8 @@ struct gather_options {
 void gather_host(struct facts *facts);
 void gather_process(struct facts *facts);
 void gather_directory(struct facts *facts, const struct gather_options *options);
+/* Connects to the backends that released mail goes straight to. */
+void gather_systems(struct facts *facts);
 void gather_mta(struct facts *facts, const struct gather_options *options);
 void facts_free(struct facts *facts);
 

@@ -17,6 +17,11 @@ static inline struct ldap_session *sessions_best(const struct sessions *sessions
 
 /* Whether base is suffix or below it, spelled alike but for case. */
 bool gather_holds(const char *suffix, const char *base);
+/* Connects to "smtp:host:port", "lmtp:unix:/path" and their like. Why it does not greet, the
+ * caller's; NULL: it does. */
+char *gather_greeting(const char *listener);
+/* "lmtp:host:port", the caller's; NULL where the entry does not say what is needed. Pure. */
+char *gather_listener_of(const struct backend_facts *backend);
 void gather_settings(const struct sessions *sessions, const char *base, struct settings *settings);
 void gather_rights(
 	const struct sessions *sessions, const char *base, struct directory_facts *directory);

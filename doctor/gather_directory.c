@@ -7,6 +7,7 @@
 
 #include "doctor/gather.h"
 #include "lib/mem.h"
+#include "lib/route.h"
 #include "lib/when.h"
 
 /* Nobody's address: it is to be deleted where it is not. */
@@ -177,20 +178,33 @@ static void ask_unique(struct ldap_session *session, struct directory_facts *d)
 	ldap_entry_free(&entry);
 }
 
-static int take_dn(void *context, const struct ldap_entry *entry)
+static int take_system(void *context, const struct ldap_entry *entry)
 {
-	strings_add(context, entry->dn);
+	struct directory_facts *d = context;
+	const char *name = ldap_entry_value(entry, "cn");
+	struct backend_facts backend = { .name = mem_strdup(name != NULL ? name : entry->dn),
+		.active =
+			route_state_parse(ldap_entry_value(entry, "restanteState")) == STATE_ACTIVE,
+		.address = copy_value(entry, "restanteReleaseAddress"),
+		.protocol = copy_value(entry, "restanteReleaseProtocol"),
+		.tls = copy_value(entry, "restanteReleaseTLS") };
+
+	strings_add(&d->systems, entry->dn);
+	backend.listener = gather_listener_of(&backend);
+	d->backends = mem_grow(d->backends, d->backend_count + 1, sizeof(*d->backends));
+	d->backends[d->backend_count++] = backend;
 	return 0;
 }
 
 static void read_systems(struct ldap_session *session, const char *base, struct directory_facts *d)
 {
-	static const char *const names[] = { "cn", NULL };
+	static const char *const names[] = { "cn", "restanteState", "restanteReleaseAddress",
+		"restanteReleaseProtocol", "restanteReleaseTLS", NULL };
 	struct str dn = STR_INIT;
 
 	federation_systems_dn(base, &dn);
 	ldap_session_search(session, str_cstr(&dn), LDAP_ONE, "(objectClass=restanteBackend)",
-		names, take_dn, &d->systems);
+		names, take_system, d);
 	str_free(&dn);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "doctor/command.h"
+#include "doctor/gather.h"
 #include "doctor/mta.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
@@ -122,7 +123,7 @@ static char *greet(int fd)
 	return strncmp(text, "220", 3) == 0 ? NULL : mem_strdup(text);
 }
 
-static char *ask_listener(const char *text)
+char *gather_greeting(const char *text)
 {
 	int fd = connect_to(text);
 
@@ -172,7 +173,7 @@ void gather_mta(struct facts *facts, const struct gather_options *options)
 {
 	struct str error = STR_INIT;
 
-	facts->common.released = ask_listener(facts->config->milter.release_listener);
+	facts->common.released = gather_greeting(facts->config->milter.release_listener);
 	list_queue(facts);
 	find_mta(facts, options->mta_dir);
 	if (facts->mta != NULL)

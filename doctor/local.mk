@@ -1,12 +1,13 @@
 noinst_LIBRARIES += doctor/libdoctor.a
 doctor_libdoctor_a_SOURCES = \
 	doctor/check_directory.c doctor/check_host.c doctor/check_milter.c doctor/check_settings.c \
+	doctor/check_systems.c \
 	doctor/checks.h \
 	doctor/command.c doctor/command.h \
 	doctor/doctor.c doctor/doctor.h \
 	doctor/facts.h \
 	doctor/gather_directory.c doctor/gather_host.c doctor/gather_mta.c doctor/gather_rights.c \
-	doctor/gather_settings.c doctor/gather.h \
+	doctor/gather_settings.c doctor/gather_systems.c doctor/gather.h \
 	doctor/identity.c doctor/identity.h \
 	doctor/mta.h \
 	doctor/postfix.c doctor/postfix_ask_domains.c doctor/postfix_ask_maps.c \

@@ -34,9 +34,8 @@ void postfix_check_classes(const struct facts *facts, struct doctor_report *repo
 
 		if (class != NULL)
 			report_error(report,
-				"the federated domain %s is in %s: Postfix delivers its mail "
-				"itself, "
-				"past the milter" REMEDY
+				"the federated domain %s is in %s: Postfix delivers its "
+				"mail itself, past the milter" REMEDY
 				"take it out there; it belongs in relay_domains",
 				domain->name, class);
 	}
@@ -54,9 +53,9 @@ void postfix_check_relay(const struct facts *facts, struct doctor_report *report
 	for (size_t i = 0; i < postfix->domain_count; i++)
 		if (!postfix->domains[i].relay && !is_own(&postfix->domains[i]))
 			report_error(report,
-				"the federated domain %s is not in relay_domains: its mail is "
-				"refused "
-				"or sent away" REMEDY "add it to restante_domains in main.cf",
+				"the federated domain %s is not in relay_domains: its mail "
+				"is refused or sent away" REMEDY
+				"add it to restante_domains in main.cf",
 				postfix->domains[i].name);
 }
 
@@ -96,12 +95,10 @@ void postfix_check_route(const struct facts *facts, struct doctor_report *report
 
 		if (domain->relay && !leads_to(postfix, domain->transport, listener))
 			report_error(report,
-				"mail that still bears an address of %s leaves by %s, not by the "
-				"re-entry "
-				"listener %s" REMEDY
-				"relay_transport = restante-reentry:[127.0.0.1]:10027, or the same "
-				"in "
-				"transport_maps",
+				"mail that still bears an address of %s leaves by %s, not "
+				"by the re-entry listener %s" REMEDY
+				"relay_transport = restante-reentry:[127.0.0.1]:10027, or "
+				"the same in transport_maps",
 				domain->name, *domain->transport ? domain->transport : "its MX",
 				listener->name);
 	}
@@ -113,9 +110,8 @@ void postfix_check_stale(const struct facts *facts, struct doctor_report *report
 
 	for (size_t i = 0; i < stale->count; i++)
 		report_warning(report,
-			"Postfix routes %s to the re-entry listener, and the directory does not "
-			"know "
-			"that domain: its mail gets 451" REMEDY
+			"Postfix routes %s to the re-entry listener, and the directory "
+			"does not know that domain: its mail gets 451" REMEDY
 			"take it out of restante_domains, or add it as associatedDomain",
 			stale->items[i]);
 }
@@ -127,8 +123,7 @@ void postfix_check_recipients(const struct facts *facts, struct doctor_report *r
 	if (*maps != '\0')
 		report_warning(report,
 			"relay_recipient_maps = %s: Postfix refuses whom it does not list, "
-			"whatever "
-			"the directory says" REMEDY "relay_recipient_maps =",
+			"whatever the directory says" REMEDY "relay_recipient_maps =",
 			maps);
 }
 
@@ -138,8 +133,7 @@ void postfix_check_subdomains(const struct facts *facts, struct doctor_report *r
 		    "relay_domains"))
 		report_error(report,
 			"relay_domains match their subdomains: a physical address below a "
-			"federated "
-			"domain is routed as that one is, and circles" REMEDY
+			"federated domain is routed as that one is, and circles" REMEDY
 			"parent_domain_matches_subdomains as in contrib/postfix/main.cf");
 }
 
@@ -192,9 +186,8 @@ void postfix_check_aliases(const struct facts *facts, struct doctor_report *repo
 	static const char *const names[] = { "alias_maps", NULL };
 
 	report_overlaps(facts, names,
-		"the milter sees what they expand to only on its way out: who is unknown is "
-		"bounced, "
-		"not refused",
+		"the milter sees what they expand to only on its way out: who is unknown "
+		"is bounced, not refused",
 		INTO_DIRECTORY, report);
 }
 

@@ -92,13 +92,13 @@ static void check_rewrites(const struct facts *facts, const struct postfix_servi
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		if (!postfix_lists(options, wanted[i]))
 			report_error(report,
-				"the %s listener %s changes mail: receive_override_options lacks "
-				"%s" REMEDY "add it, " SNIPPET,
+				"the %s listener %s changes mail: receive_override_options "
+				"lacks %s" REMEDY "add it, " SNIPPET,
 				which, service->name, wanted[i]);
 	if (*clients != '\0')
 		report_error(report,
-			"the %s listener %s rewrites headers (local_header_rewrite_clients = %s), "
-			"which breaks signatures" REMEDY
+			"the %s listener %s rewrites headers (local_header_rewrite_clients "
+			"= %s), which breaks signatures" REMEDY
 			"-o local_header_rewrite_clients= , " SNIPPET,
 			which, service->name, clients);
 }
@@ -200,9 +200,9 @@ void postfix_check_release_milter(const struct facts *facts, struct doctor_repor
 		return;
 	if (*postfix_value(postfix, service, "smtpd_milters") != '\0')
 		report_error(report,
-			"the release listener %s has milters: what is released is decided again, "
-			"and "
-			"changed" REMEDY "no_milters in its receive_override_options, " SNIPPET,
+			"the release listener %s has milters: what is released is decided "
+			"again, and changed" REMEDY
+			"no_milters in its receive_override_options, " SNIPPET,
 			service->name);
 }
 
@@ -230,7 +230,8 @@ void postfix_check_release_processes(const struct facts *facts, struct doctor_re
 		report_warning(report,
 			"the release listener %s has %" PRId64 " processes for %" PRId64
 			" workers, which wait for each other" REMEDY
-			"raise its process limit in master.cf, or lower milter.release_workers",
+			"raise its process limit in master.cf, or lower "
+			"milter.release_workers",
 			service->name, service->processes, workers);
 }
 
@@ -258,9 +259,8 @@ void postfix_check_reentry(const struct facts *facts, struct doctor_report *repo
 
 	if (service == NULL)
 		report_error(report,
-			"master.cf has no smtpd with milter_macro_daemon_name=%s: bounces and "
-			"forwards "
-			"to federated addresses go astray" REMEDY
+			"master.cf has no smtpd with milter_macro_daemon_name=%s: bounces "
+			"and forwards to federated addresses go astray" REMEDY
 			"add the re-entry listener, " SNIPPET,
 			facts->config->milter.reentry_daemon_name);
 	else

@@ -148,8 +148,8 @@ void postfix_check_milter(const struct facts *facts, struct doctor_report *repor
 				     "routed nor held" REMEDY ON_THE_FRONT);
 	for (size_t i = 0; with > 0 && i < without.count; i++)
 		report_warning(report,
-			"mail that comes in at %s does not meet the milter before it is queued: "
-			"unknown recipients are bounced" REMEDY
+			"mail that comes in at %s does not meet the milter before it is "
+			"queued: unknown recipients are bounced" REMEDY
 			"take smtpd_milters and no_milters out of its options in master.cf",
 			without.items[i]);
 	strings_free(&without);
@@ -169,8 +169,8 @@ void postfix_check_socket(const struct facts *facts, struct doctor_report *repor
 		if (chain.place == MILTER_ELSEWHERE)
 			report_error(report,
 				"%s%s looks for the milter at %s, it listens at %s" REMEDY
-				"smtpd_milters = unix:restante/milter.sock, milter.socket = "
-				"unix:%s/restante/milter.sock",
+				"smtpd_milters = unix:restante/milter.sock, milter.socket "
+				"= unix:%s/restante/milter.sock",
 				service->name, service->chrooted ? " (chrooted)" : "",
 				chain.entries.items[chain.ours], facts->config->milter.socket,
 				postfix_main_value(postfix, "queue_directory"));
@@ -194,9 +194,8 @@ void postfix_check_order(const struct facts *facts, struct doctor_report *report
 		bool behind = chain.place != MILTER_ABSENT && chain.ours + 1 < chain.entries.count;
 		if (behind)
 			report_error(report,
-				"%s is behind the milter in smtpd_milters of %s: it sees no held "
-				"mail, "
-				"and may refuse what is held already" REMEDY
+				"%s is behind the milter in smtpd_milters of %s: it sees "
+				"no held mail, and may refuse what is held already" REMEDY
 				"put restante-milter last",
 				chain.entries.items[chain.entries.count - 1], service->name);
 		strings_free(&chain.entries);
@@ -238,9 +237,8 @@ void postfix_check_action(const struct facts *facts, struct doctor_report *repor
 		said = action != NULL && strcasecmp(action, "tempfail") != 0;
 		if (said)
 			report_error(report,
-				"when the milter is down, %s does \"%s\": held mail would leak to "
-				"the "
-				"old place, or be refused" REMEDY
+				"when the milter is down, %s does \"%s\": held mail would "
+				"leak to the old place, or be refused" REMEDY
 				"milter_default_action = tempfail",
 				service->name, action);
 		mem_free(&action);
@@ -253,8 +251,8 @@ void postfix_check_protocol(const struct facts *facts, struct doctor_report *rep
 
 	if (strcmp(version, "6") != 0)
 		report_error(report,
-			"milter_protocol is %s: the milter would not see headers as they are" REMEDY
-			"milter_protocol = 6",
+			"milter_protocol is %s: the milter would not see headers as they "
+			"are" REMEDY "milter_protocol = 6",
 			version);
 }
 
@@ -295,16 +293,17 @@ void postfix_check_filter(const struct facts *facts, struct doctor_report *repor
 			continue;
 		if (*postfix_value(postfix, service, "smtpd_proxy_filter") != '\0')
 			report_error(report,
-				"%s has smtpd_proxy_filter before the milter, which then sees no "
-				"content" REMEDY "-o smtpd_milters= there, and let the listener "
-				"behind the filter have it",
+				"%s has smtpd_proxy_filter before the milter, which then "
+				"sees no content" REMEDY
+				"-o smtpd_milters= there, and let the listener behind the "
+				"filter have it",
 				service->name);
 		else if (*postfix_value(postfix, service, "content_filter") != '\0')
 			report_error(report,
-				"%s gives mail to content_filter after the milter: what is held is "
-				"never "
-				"filtered" REMEDY "-o smtpd_milters= there, and let the listener "
-				"behind the filter have it",
+				"%s gives mail to content_filter after the milter: what is "
+				"held is never filtered" REMEDY
+				"-o smtpd_milters= there, and let the listener behind the "
+				"filter have it",
 				service->name);
 	}
 }
@@ -324,7 +323,8 @@ void postfix_check_rights(const struct facts *facts, struct doctor_report *repor
 	if (postfix->socket.reach == REACH_DENIED)
 		report_error(report,
 			"%s (mail_owner) may not reach the milter's socket: %s" REMEDY
-			"install -d -o %s -g %s -m 2750 %s/restante, and restart restante-milter",
+			"install -d -o %s -g %s -m 2750 %s/restante, and restart "
+			"restante-milter",
 			owner, postfix->socket.culprit, facts->milter.name, owner,
 			postfix_main_value(postfix, "queue_directory"));
 	else if (postfix->socket.reach == REACH_MISSING)
@@ -349,8 +349,8 @@ void postfix_check_control(const struct facts *facts, struct doctor_report *repo
 {
 	if (postfix_of(facts)->control_member)
 		report_error(report,
-			"%s (mail_owner) is in the group %s, which may read and delete held "
-			"mail" REMEDY "gpasswd -d %s %s",
+			"%s (mail_owner) is in the group %s, which may read and delete "
+			"held mail" REMEDY "gpasswd -d %s %s",
 			postfix_main_value(postfix_of(facts), "mail_owner"),
 			facts->config->milter.group,
 			postfix_main_value(postfix_of(facts), "mail_owner"),

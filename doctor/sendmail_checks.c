@@ -114,9 +114,8 @@ void sendmail_check_milter(const struct facts *facts, struct doctor_report *repo
 		if (!is_release(facts, &s->daemons[i]) && !is_reentry(facts, &s->daemons[i]) &&
 			position(facts, &s->daemons[i]) == 0)
 			report_warning(report,
-				"mail that comes in at %s does not meet the milter before it is "
-				"queued: "
-				"unknown recipients are bounced" REMEDY
+				"mail that comes in at %s does not meet the milter before "
+				"it is queued: unknown recipients are bounced" REMEDY
 				"take InputMailFilters= out of its DAEMON_OPTIONS",
 				name_of(&s->daemons[i]));
 }
@@ -140,9 +139,8 @@ void sendmail_check_order(const struct facts *facts, struct doctor_report *repor
 	for (size_t i = 0; i < s->daemon_count; i++)
 		if (position(facts, &s->daemons[i]) == 2) {
 			report_error(report,
-				"%s has other filters behind the milter: they see no held mail, "
-				"and may "
-				"refuse what is held already" REMEDY
+				"%s has other filters behind the milter: they see no held "
+				"mail, and may refuse what is held already" REMEDY
 				"its INPUT_MAIL_FILTER comes last in sendmail.mc",
 				name_of(&s->daemons[i]));
 			return;
@@ -157,9 +155,8 @@ void sendmail_check_down(const struct facts *facts, struct doctor_report *report
 	if (ours != NULL && (ours->flags == NULL || strchr("T4", ours->flags[0]) == NULL ||
 				    ours->flags[0] == '\0'))
 		report_error(report,
-			"when the milter is down, Sendmail goes on without it (F=%s): held mail "
-			"would "
-			"leak to the old place, or be refused" REMEDY "F=T, " SNIPPET,
+			"when the milter is down, Sendmail goes on without it (F=%s): held "
+			"mail would leak to the old place, or be refused" REMEDY "F=T, " SNIPPET,
 			ours->flags != NULL ? ours->flags : "");
 }
 
@@ -188,10 +185,10 @@ void sendmail_check_classes(const struct facts *facts, struct doctor_report *rep
 			if (sendmail_class_has(
 				    sendmail_of(facts), classes[k], federation->domains[i]))
 				report_error(report,
-					"the federated domain %s is in class {%s}: Sendmail "
-					"delivers its "
-					"mail itself, past the milter" REMEDY
-					"take it out of local-host-names and of virtual domains",
+					"the federated domain %s is in class {%s}: "
+					"Sendmail delivers its mail itself, past the milter" REMEDY
+					"take it out of local-host-names and of virtual "
+					"domains",
 					federation->domains[i], classes[k]);
 }
 
@@ -214,8 +211,8 @@ void sendmail_check_route(const struct facts *facts, struct doctor_report *repor
 
 	if (!s->routed) {
 		report_error(report,
-			"no rule of sendmail.cf routes to the re-entry listener: bounces and "
-			"forwards "
+			"no rule of sendmail.cf routes to the re-entry listener: bounces "
+			"and forwards "
 			"to federated addresses go astray" REMEDY "LOCAL_RULE_0, " SNIPPET);
 		return;
 	}
@@ -223,8 +220,8 @@ void sendmail_check_route(const struct facts *facts, struct doctor_report *repor
 		if (sendmail_class_has(s, "R", federation->domains[i]) &&
 			!sendmail_class_has(s, DOMAINS, federation->domains[i]))
 			report_error(report,
-				"mail that still bears an address of %s is not routed to the "
-				"re-entry "
+				"mail that still bears an address of %s is not routed to "
+				"the re-entry "
 				"listener: it is not in class {" DOMAINS "}" REMEDY
 				"the rules and the file of domains, " SNIPPET,
 				federation->domains[i]);
@@ -237,10 +234,10 @@ void sendmail_check_stale(const struct facts *facts, struct doctor_report *repor
 	for (size_t i = 0; class != NULL && i < class->words.count; i++)
 		if (!federation_serves(facts->directory.federation, class->words.items[i]))
 			report_warning(report,
-				"Sendmail routes %s to the re-entry listener, and the directory "
-				"does not "
-				"know that domain: its mail gets 451" REMEDY
-				"take it out of the file of domains, or add it as associatedDomain",
+				"Sendmail routes %s to the re-entry listener, and the "
+				"directory does not know that domain: its mail gets 451" REMEDY
+				"take it out of the file of domains, or add it as "
+				"associatedDomain",
 				class->words.items[i]);
 }
 
@@ -277,9 +274,9 @@ static void report_keys(const struct strings *keys, const char *what, struct doc
 	strings_show(keys, SHOWN, &shown);
 	if (keys->count > 0)
 		report_warning(report,
-			"%s has federated addresses (%s): the milter sees what they lead to only "
-			"on "
-			"its way out" REMEDY "let the directory have such addresses and lists",
+			"%s has federated addresses (%s): the milter sees what they lead "
+			"to only on its way out" REMEDY
+			"let the directory have such addresses and lists",
 			what, str_cstr(&shown));
 	str_free(&shown);
 }
@@ -368,9 +365,8 @@ void sendmail_check_release_milter(const struct facts *facts, struct doctor_repo
 	sendmail_chain(sendmail_of(facts), daemon, &chain);
 	if (chain.count > 0)
 		report_error(report,
-			"the release listener %s has filters: what is released is decided again, "
-			"and "
-			"changed" REMEDY "an empty InputMailFilters=, " SNIPPET,
+			"the release listener %s has filters: what is released is decided "
+			"again, and changed" REMEDY "an empty InputMailFilters=, " SNIPPET,
 			name_of(daemon));
 	strings_free(&chain);
 }

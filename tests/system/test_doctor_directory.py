@@ -13,7 +13,7 @@ from lab.lab import Lab
 from lab.slapd import BASE, FEDERATION, IDENTITIES
 
 FRONT1 = IDENTITIES["front1"]
-HERE = ["config", "host", "directory", "clock", "federation", "rights"]
+HERE = ["config", "host", "directory", "clock", "federation", "rights", "systems"]
 CONFIG = "olcDatabase={0}config,cn=config"
 FRONTEND = "olcDatabase={-1}frontend,cn=config"
 DATABASE = "olcDatabase={1}mdb,cn=config"
@@ -325,6 +325,24 @@ def test_states(doctor, tree):
         tree.replace(dn, **{attribute: state})
         assert doctor.found(*HERE) == {("warning", check)}
         tree.replace(dn, **{attribute: after})
+    assert doctor.found(*HERE) == set()
+
+
+def test_backends_that_take_released_mail(doctor, tree):
+    dn = "cn=S1,ou=systems," + FEDERATION
+    for more, wanted in (
+            ({"restanteReleaseAddress": "127.0.0.1:1"}, {("warning", "systems.answers")}),
+            ({"restanteReleaseAddress": "unix:/nonexistent"}, {("warning", "systems.answers")}),
+            ({"restanteReleaseAddress": "127.0.0.1:1", "restanteState": "holding"}, set()),
+            ({"restanteReleaseAddress": "nowhere", "restanteState": "holding"},
+             {("error", "systems.address")}),
+            ({"restanteReleaseAddress": "[::1]:24", "restanteReleaseProtocol": "uucp"},
+             {("error", "systems.address")}),
+            ({"restanteReleaseAddress": "127.0.0.1:1", "restanteReleaseTLS": "perhaps",
+              "restanteState": "holding"}, {("error", "systems.address")})):
+        tree.replace(dn, **more)
+        assert doctor.found(*HERE) == wanted, more
+        tree.replace(dn, **{name: None for name in more})
     assert doctor.found(*HERE) == set()
 
 
