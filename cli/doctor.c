@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "cli/attention.h"
@@ -160,6 +161,18 @@ static struct json *ask_milter(struct cli *cli, struct facts *facts)
 	return status;
 }
 
+/* This front door is looked at by itself. */
+static void look_at_others(struct cli *cli, const struct federation_nodes *nodes, uint64_t epoch,
+	int64_t now_us, struct json *lines)
+{
+	for (size_t i = 0; i < nodes->count; i++) {
+		const struct federation_nodes one = { &nodes->nodes[i], 1 };
+
+		if (strcasecmp(nodes->nodes[i].name, cli->config->milter.node) != 0)
+			attention_nodes(&one, epoch, cli->config->milter.heartbeat, now_us, lines);
+	}
+}
+
 /* What `restante status` would say of the other front doors and of the systems. */
 static void look_around(struct cli *cli, struct facts *facts, struct json *lines)
 {
@@ -173,9 +186,8 @@ static void look_around(struct cli *cli, struct facts *facts, struct json *lines
 		cli->session = ldap_session_open(&options, &error);
 	if (cli->session == NULL || federation_read(cli->session, base, &federation) != LDAP_DONE)
 		return;
-	if (federation_read_nodes(cli->session, base, &nodes) == LDAP_DONE && nodes.count > 0)
-		attention_nodes(&nodes, federation->epoch, cli->config->milter.heartbeat,
-			facts->now_us, lines);
+	if (federation_read_nodes(cli->session, base, &nodes) == LDAP_DONE)
+		look_at_others(cli, &nodes, federation->epoch, facts->now_us, lines);
 	if (federation_read_systems(cli->session, base, &systems) == LDAP_DONE)
 		attention_systems(&systems, lines);
 	federation_nodes_free(&nodes);

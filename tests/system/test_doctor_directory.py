@@ -328,6 +328,14 @@ def test_states(doctor, tree):
     assert doctor.found(*HERE) == set()
 
 
+def test_another_front_door_that_is_silent(doctor, tree):
+    dn = "cn=front9,ou=nodes," + FEDERATION
+    tree.modify("dn: %s\nchangetype: add\nobjectClass: restanteNode\ncn: front9\n"
+                "restanteNodeState: enabled\n" % dn)
+    assert doctor.found(*HERE) == {("warning", "federation.others")}
+    tree.modify("dn: %s\nchangetype: delete\n" % dn)
+
+
 def test_backends_that_take_released_mail(doctor, tree):
     dn = "cn=S1,ou=systems," + FEDERATION
     for more, wanted in (
