@@ -151,6 +151,28 @@ static void check_certificates(const struct facts *facts, struct doctor_report *
 			key->path, key->path);
 }
 
+/* Of system NAME {}. */
+static void check_system_files(const struct facts *facts, struct doctor_report *report)
+{
+	for (size_t i = 0; i < facts->host.system_count; i++) {
+		const struct system_files *files = &facts->host.systems[i];
+		const struct place_facts ca = { files->system->ca_file, files->ca };
+		const struct place_facts password = { files->system->password_file,
+			files->password };
+
+		if (*ca.path != '\0')
+			report_reach(facts, "system {}: ca_file", &ca, "read", report);
+		if (*password.path == '\0' ||
+			report_reach(facts, "system {}: password_file", &password, "read", report))
+			continue;
+		if (files->fault != NULL && facts->root)
+			report_error(report,
+				"system %s {}: %s" REMEDY
+				"chmod 600, and the password in its first line",
+				files->system->name, files->fault);
+	}
+}
+
 /* --- folders and disks ---------------------------------------------------------------------- */
 
 static void check_log(const struct facts *facts, struct doctor_report *report)
@@ -286,6 +308,8 @@ const struct doctor_check doctor_host_checks[] = {
 		check_administrator },
 	{ "config.certificates", "the milter's user can read certificates and key", NEED_CONFIG,
 		check_certificates },
+	{ "config.systems", "the milter's user alone can read the files of system {}", NEED_CONFIG,
+		check_system_files },
 	{ "config.log", "the milter's user can write to the folder of log.file", NEED_CONFIG,
 		check_log },
 	{ "host.queue-folder", "milter.queue_dir is the milter's, and nobody else's", NEED_CONFIG,

@@ -200,6 +200,12 @@ static void free_host(struct host_facts *host)
 	for (size_t i = 0; i < PLACE_COUNT; i++)
 		path_facts_free(&host->places[i].at);
 	path_facts_free(&host->administrator);
+	for (size_t i = 0; i < host->system_count; i++) {
+		path_facts_free(&host->systems[i].password);
+		path_facts_free(&host->systems[i].ca);
+		mem_free(&host->systems[i].fault);
+	}
+	mem_free(&host->systems);
 	mem_free(&host->password_fault);
 	mem_free(&host->administrator_fault);
 }

@@ -42,6 +42,13 @@ struct space {
 	long type; /* statfs: magic number of the file system */
 };
 
+/* What system NAME {} names. */
+struct system_files {
+	const struct config_system *system;
+	struct path_facts password, ca;
+	char *fault; /* of the password file, as its reader would say it */
+};
+
 struct host_facts {
 	struct place_facts places[PLACE_COUNT];
 	char *password_fault;            /* of ldap.password_file, as the bind would say it */
@@ -49,6 +56,8 @@ struct host_facts {
 	char *administrator_fault;
 	bool user_unknown, group_unknown;
 	struct space replica, queue;
+	struct system_files *systems;
+	size_t system_count;
 };
 
 /* --- the daemon ----------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #include "doctor/facts.h"
 #include "lib/mem.h"
+#include "lib/secret.h"
 
 /* --- who the daemon is ---------------------------------------------------------------------- */
 
@@ -171,6 +172,25 @@ static void find_faults(struct facts *facts)
 		facts->host.administrator_fault = mem_strdup(error);
 }
 
+static void look_at_system(struct facts *facts, const struct config_system *system)
+{
+	struct system_files files = { .system = system };
+	const char *error;
+	char *secret;
+
+	if (*system->ca_file != '\0')
+		path_look(&facts->milter, system->ca_file, R_OK, &files.ca);
+	if (*system->password_file != '\0') {
+		path_look(&facts->milter, system->password_file, R_OK, &files.password);
+		if ((secret = secret_read(system->password_file, &error)) == NULL)
+			files.fault = mem_strdup(error);
+		mem_free_secret(&secret);
+	}
+	facts->host.systems = mem_grow(
+		facts->host.systems, facts->host.system_count + 1, sizeof(*facts->host.systems));
+	facts->host.systems[facts->host.system_count++] = files;
+}
+
 void gather_host(struct facts *facts)
 {
 	struct identity we;
@@ -184,6 +204,8 @@ void gather_host(struct facts *facts)
 		path_look(&we, facts->config->cli.password_file, R_OK, &facts->host.administrator);
 	identity_free(&we);
 	find_faults(facts);
+	for (size_t i = 0; facts->milter.known && i < facts->config->systems.count; i++)
+		look_at_system(facts, facts->config->systems.items[i]);
 	measure(facts->config->milter.replica_dir, &facts->host.replica);
 	measure(facts->config->milter.queue_dir, &facts->host.queue);
 }

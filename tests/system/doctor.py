@@ -49,13 +49,18 @@ class Doctor:
     def set(self, **sections):
         """set(milter={"queue_bytes": "900T"}): so within the block."""
         before = self.sections
-        self.sections = {name: {**keys, **sections.get(name, {})} for name, keys in before.items()}
+        self.sections = {name: {**before.get(name, {}), **sections.get(name, {})}
+                         for name in {**before, **sections}}
         self.write()
         try:
             yield
         finally:
             self.sections = before
             self.write()
+
+    def also(self, name, keys):
+        """One more section."""
+        return self.set(**{name: keys})
 
 
 @contextlib.contextmanager

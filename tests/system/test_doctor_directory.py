@@ -354,6 +354,34 @@ def test_backends_that_take_released_mail(doctor, tree):
     assert doctor.found(*HERE) == set()
 
 
+@pytest.fixture
+def straight(tree):
+    """S1 takes released mail itself, and is off line."""
+    dn = "cn=S1,ou=systems," + FEDERATION
+    tree.replace(dn, restanteReleaseAddress="127.0.0.1:24", restanteState="holding")
+    yield
+    tree.replace(dn, restanteReleaseAddress=None, restanteState=None)
+
+
+def test_settings_for_a_backend(doctor, small_lab, straight):
+    secret = small_lab.dir + "/s1.password"
+    with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w") as out:
+        out.write("secret\n")
+    login = {"auth_user": "restante", "password_file": secret}
+    for name, keys, wanted in (
+            ("S1", {}, set()), ("s1", login, set()),
+            ("S9", {}, {("warning", "systems.known")}),
+            ("S2", {}, {("warning", "systems.known")}),
+            ("S1", {**login, "auth_in_clear": True}, {("warning", "systems.clear")}),
+            ("S1", {"ca_file": "/nonexistent.pem"}, {("error", "config.systems")}),
+            ("S1", {**login, "password_file": "/nonexistent"}, {("error", "config.systems")})):
+        with doctor.also("system " + name, keys):
+            assert doctor.found(*HERE) == wanted, (name, keys)
+    with doctor.also("system S1", login), mode(secret, 0o644):
+        assert doctor.found(*HERE) == {("error", "config.systems")}
+    assert doctor.found(*HERE) == set()
+
+
 def test_the_clock_of_another_front_door(doctor, tree):
     dn = "cn=front9,ou=nodes," + FEDERATION
     lines = ["dn: " + dn, "changetype: add", "objectClass: restanteNode", "cn: front9",
