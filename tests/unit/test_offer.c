@@ -34,6 +34,7 @@ static void test_scan(void **state)
 		{ "Subject: s\r\n\r\n\xc3\xbc\r\n", 0, false, true, true },
 		{ "Subject: s\n\n\xff", 0, false, true, true },
 		{ "\r\n\xff", 0, false, true, true },
+		{ "x\nReceived: a\r\n\r\n", 1, false, false, true },
 		{ "a\rReceived: b\r\n\rReceived: c\r\n", 0, false, false, false },
 	};
 
