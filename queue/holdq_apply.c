@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lib/mem.h"
+#include "lib/orcpt.h"
+#include "queue/params.h"
 
 bool batch_ok(struct batch *batch, enum bdb_result result)
 {
@@ -233,8 +235,24 @@ static enum holdq_result apply_tell(struct batch *batch, struct op *op)
 	return told > 0 ? apply_notice(batch, op) : gone(batch, op->id);
 }
 
+/* What the client wrote is in the notices about it (RFC 3461 section 5.2.7.2). */
+static void keep_original(struct holdq_held_recipient *recipient)
+{
+	struct str params = STR_INIT;
+
+	if (params_has(recipient->params, "ORCPT"))
+		return;
+	str_append_z(&params, recipient->params);
+	if (params.len > 0)
+		str_append_c(&params, ' ');
+	orcpt_made(recipient->address, ORCPT_WIRE, &params);
+	mem_free(&recipient->params);
+	recipient->params = str_steal(&params);
+}
+
 static void readdress(struct holdq_held_recipient *recipient, const char *address)
 {
+	keep_original(recipient);
 	mem_free(&recipient->address);
 	recipient->address = mem_strdup(address);
 	mem_free(&recipient->last_reply);

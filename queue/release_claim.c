@@ -79,6 +79,7 @@ static size_t list_told(const struct holdq_message *message, const uint32_t *num
 			.params = held->params,
 			.status = "5.7.1",
 			.diagnostic = reason,
+			.own = true,
 		};
 	}
 	return n;

@@ -393,6 +393,8 @@ static void readdress_begins_anew(void **state)
 		assert_string_equal(one->address, moved ? "new@x.example" : "u2@example.org");
 		assert_int_equal(one->release_began_us, 0);
 		assert_int_equal(one->attempts, 0);
+		assert_string_equal(one->params,
+			moved ? "NOTIFY=FAILURE ORCPT=rfc822;u1@example.org" : "NOTIFY=FAILURE");
 		assert_string_equal(one->last_reply, "");
 	}
 	holdq_message_free(&message);
