@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from exposition import scrape
 from helpers import arrived, hold, send, swap
 from lab.lab import SOURCE, Lab
 from lab.milter import Milter
@@ -296,6 +297,8 @@ def test_all_works_with_what_the_unit_allows(confined):
     reloads, starts again on what it left (TRAPS 21)."""
     lab, address = confined, "anna@example.org"
     lab.milter.groups = lab.postfix.group.gr_name
+    port = free_port()
+    lab.milter.configure(metrics=True, metrics_listen="127.0.0.1:%d" % port)
     start(lab)
     running = facts(lab.milter.pid)
     assert (running["NoNewPrivs"], running["Seccomp"]) == ("1", "2")
@@ -314,6 +317,8 @@ def test_all_works_with_what_the_unit_allows(confined):
     swap(lab, address)
     assert sorted(arrived(lab, "S2", "anna", 2)) == sorted([first, second])
     wait_drained(lab, raise_epoch(lab))
+    page = scrape(port)
+    assert page.get("restante_node_serving") == 1 and page.get("process_open_fds") > 10
     lab.milter.stop()
     assert "error:" not in lab.milter.log_text()
 
