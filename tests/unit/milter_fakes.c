@@ -194,6 +194,7 @@ struct front *fake_front(void)
 
 void fake_front_free(struct front **front)
 {
+	metric_names_free(&(*front)->meter.systems);
 	decisions_free(&(*front)->decisions);
 	lateness_free(&(*front)->lateness);
 	mem_free(&(*front)->config->milter.reentry_daemon_name);
