@@ -296,7 +296,7 @@ void trace_take(struct trace *trace, const struct logline *line)
 	}
 	for (size_t i = 0; i < said.count; i++)
 		add_name(trace, message, &said.names[i]);
-	if (said.number != 0)
+	if (message->number == 0)
 		message->number = said.number;
 	add_line(message, line);
 }
