@@ -174,9 +174,12 @@ static void test_redirected_to_one_that_runs(void **state)
 	WAIT_FOR(server_count(scene.server) > 3);
 	assert_true(release_claim(scene.release, bert, CLOCK_SECOND));
 	assert_int_equal(holdq_readdress(scene.queue, id, first, 1, anna, "anna@x"), HOLDQ_OK);
+	int64_t began = clock_mono_us();
 	release_rewind(scene.release, anna);
 	release_let_go(scene.release, bert);
 	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	assert_true(
+		clock_mono_us() - began < 25 * CLOCK_SECOND); /* the safety net comes after 30 */
 	assert_int_equal(server_count(scene.server), 501);
 	tear_down();
 }
