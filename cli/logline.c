@@ -257,6 +257,11 @@ const char *logline_mta_value(const struct logline *line, const char *key, const
 	size_t len = strlen(key);
 	const char *p = *cursor != NULL ? *cursor : line->text;
 
+	if (*cursor != NULL && strncmp(p, ">,<", 3) == 0) { /* Sendmail: to=<a>,<b> */
+		len = strcspn(p + 3, ">");
+		*cursor = p + 3 + len;
+		return copy(buffer, LOGLINE_VALUE, p + 3, len);
+	}
 	while ((p = strstr(p, key)) != NULL) {
 		const char *value = p + len + 1;
 		bool begins = p == line->text || p[-1] == ' ';

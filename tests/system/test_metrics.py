@@ -153,7 +153,7 @@ def test_a_directory_that_is_down(lab):
 
 def test_trouble_of_the_release(lab):
     address = fresh(lab)
-    right = "smtp:127.0.0.1:%d" % lab.postfix.release_port
+    right = "smtp:127.0.0.1:%d" % lab.mta.release_port
     hold(lab, address)
     send(lab, address)
     lab.milter.configure(release_listener="smtp:127.0.0.1:%d" % free_port())

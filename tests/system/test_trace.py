@@ -22,8 +22,12 @@ def lab():
         yield whole
 
 
+# In the words of Postfix and of Sendmail.
+CAME, SENT = "client=|proto=ESMTP", "(status=sent|stat=Sent)"
+
+
 def trace(lab, key, *more, code=0):
-    done = lab.milter.cli("trace", key, "--log", lab.milter.log, "--log", lab.postfix.log, *more,
+    done = lab.milter.cli("trace", key, "--log", lab.milter.log, "--log", lab.mta.log, *more,
                           check=False)
     assert done.returncode == code, (done.stdout, done.stderr)
     return done.stdout.decode()
@@ -63,7 +67,7 @@ class Life:
         for box in self.boxes:
             arrived(lab, "S2", user_of(box))
         settled(lab)
-        lab.postfix.wait_logged("to=<%s@s2.lab>.*status=sent" % user_of(self.boxes[1]))
+        lab.mta.wait_logged("to=<%s@s2.lab>.*" % user_of(self.boxes[1]) + SENT)
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +78,13 @@ def life(lab):
 def test_what_is_held_shows_how_it_came(life):
     for found, msgid in zip(life.held, life.msgids):
         assert len(found) == 1
-        in_order(texts(found[0]), r"client=", r"milter: message id=.* held=1 .*number=\d+")
+        in_order(texts(found[0]), CAME, r"milter: message id=.* held=1 .*number=\d+")
         assert not any("delivered" in text for text in texts(found[0]))
         assert found[0]["number"] > 0 and len(found[0]["queue_ids"]) == 1
         assert any("message_id=" + msgid in text for text in texts(found[0]))
 
 
+@pytest.mark.brief
 def test_the_whole_life_in_order(lab, life):
     for msgid, box in zip(life.msgids, life.boxes):
         found = messages(lab, msgid)
@@ -87,15 +92,16 @@ def test_the_whole_life_in_order(lab, life):
         lines = texts(found[0])
         queue_id, onward, one = found[0]["queue_ids"][0], found[0]["onward"][0], found[0]["ids"]
         assert len(one) == 1
-        in_order(lines, queue_id + ": client=", "milter: message id=%s queue_id=%s " % (one[0], queue_id),
-                 "release: delivered id=%s .*rcpt=%s .*queued as %s" % (one[0], box, onward),
-                 onward + ": .*status=sent", onward + ": removed")
+        in_order(lines, queue_id + ": .*(%s)" % CAME, "milter: message id=%s queue_id=%s " % (one[0], queue_id),
+                 "release: delivered id=%s .*rcpt=%s .*(queued as %s|%s Message accepted)" % (
+                     one[0], box, onward, onward), onward + ": .*" + SENT)
         times = [line["time_us"] for line in found[0]["lines"] if line["program"] == "restante-milter"]
         assert times == sorted(times) and len(times) >= 2
         for line in lines:  # every one of ours has the id
             assert line.startswith(("milter:", "release:")) == ("id=%s " % one[0] in line), line
 
 
+@pytest.mark.brief
 def test_two_at_once_are_not_mixed_up(lab, life):
     one, other = (messages(lab, msgid)[0] for msgid in life.msgids)
     for key in ("ids", "queue_ids", "onward"):
@@ -127,7 +133,8 @@ def test_a_refusal_is_traced_by_address(lab):
     found = messages(lab, "stranger@example.org")
     lines = [text for message in found for text in texts(message)]
     assert any(re.match("milter: recipient refused id=", text) for text in lines)
-    assert any("NOQUEUE: milter-reject" in text for text in lines)
+    if lab.mta.product == "Postfix":
+        assert any("NOQUEUE: milter-reject" in text for text in lines)
 
 
 def test_windows(lab, life):
@@ -189,8 +196,8 @@ def test_a_log_file_that_is_rotated_while_a_message_is_held(lab):
         arrived(lab, "S2", user_of(box))
         settled(lab)
         found = traced_without_logs(lab, msgid)
-        assert found["complete"] and found["logs"] == [log + ".2.gz", log, lab.postfix.log]
-        in_order(texts(found["messages"][0]), "client=", "milter: message id=", "release: delivered id=")
+        assert found["complete"] and found["logs"] == [log + ".2.gz", log, lab.mta.log]
+        in_order(texts(found["messages"][0]), CAME, "milter: message id=", "release: delivered id=")
     finally:
         lab.milter.logging = {}
         lab.milter.configure()
@@ -260,5 +267,5 @@ def test_the_journal(lab, tmp_path):
         found = traced_without_logs(lab, line["RESTANTE_ID"], str(tmp_path))
         lab.milter.logging = {}
         lab.milter.configure()
-    assert found["logs"] == [lab.postfix.log, "journal"]
-    in_order(texts(found["messages"][0]), "client=", "milter: message id=")
+    assert found["logs"] == [lab.mta.log, "journal"]
+    in_order(texts(found["messages"][0]), CAME, "milter: message id=")

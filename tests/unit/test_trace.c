@@ -152,6 +152,11 @@ static void test_values_of_the_mta(void **state)
 	cursor = NULL;
 	assert_string_equal(logline_mta_value(&line, "relay", &cursor, buffer), "r");
 	assert_string_equal(logline_queue_id(&line, buffer), "4XYZ12");
+	line.text = "4AM5xyz01: to=<a@b>,<c@d>,e, delay=1";
+	cursor = NULL;
+	assert_string_equal(logline_mta_value(&line, "to", &cursor, buffer), "a@b");
+	assert_string_equal(logline_mta_value(&line, "to", &cursor, buffer), "c@d");
+	assert_null(logline_mta_value(&line, "to", &cursor, buffer));
 	line.text = "warn!: x";
 	assert_null(logline_queue_id(&line, buffer));
 }
