@@ -128,12 +128,12 @@ static void finish(struct worker *worker, struct box *box, enum step step)
 		pthread_cond_broadcast(&release->quiet);
 	if (box->hurry)
 		release_hurry(box, now);
-	if (step == STEP_PARK) {
-		put_aside(release, box, BOX_PARKED, INT64_MAX);
-		release_due(release, relay->trouble ? relay->next_us : now);
-	} else if (step == STEP_BROKEN) {
+	if (step == STEP_BROKEN) {
 		say_broken(release);
 		put_aside(release, box, BOX_PARKED, INT64_MAX);
+	} else if (step == STEP_PARK && !box->woken) { /* woken: it may go elsewhere by now */
+		put_aside(release, box, BOX_PARKED, INT64_MAX);
+		release_due(release, relay->trouble ? relay->next_us : now);
 	} else if (box->woken || step == STEP_MORE || (step == STEP_END && box->stored)) {
 		put_in_line(release, box);
 	} else if (step == STEP_HELD) {

@@ -199,5 +199,6 @@ void fake_front_free(struct front **front)
 	lateness_free(&(*front)->lateness);
 	mem_free(&(*front)->config->milter.reentry_daemon_name);
 	mem_free(&(*front)->config);
+	metric_names_free(&(*front)->meter.systems);
 	mem_free(front);
 }

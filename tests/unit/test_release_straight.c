@@ -140,6 +140,27 @@ static void test_moved_away_from_trouble(void **state)
 	end();
 }
 
+/* The change comes while the worker still waits for the greeting. */
+static void test_moved_away_while_it_was_tried(void **state)
+{
+	static const struct server_rule silent[] = {
+		{ "CONNECT", NULL, 0, 0, SERVER_SILENT },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+
+	(void)state;
+	begin(false, silent);
+	scene.options.retry_min_us = scene.options.retry_max_us = 3600 * CLOCK_SECOND;
+	scene.options.timeout_us = 2 * CLOCK_SECOND;
+	add("bert", "1");
+	go();
+	WAIT_FOR(server_connections(backend) == 1);
+	scene.straight = NULL;
+	wake("bert");
+	WAIT_FOR(server_count(scene.server) == 1);
+	end();
+}
+
 static void test_a_wrong_entry_waits(void **state)
 {
 	static const char *const wrong[] = { NULL, "nonsense", "" };
@@ -337,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_one_that_never_answers),
 		cmocka_unit_test(test_the_mta_in_trouble),
 		cmocka_unit_test(test_moved_away_from_trouble),
+		cmocka_unit_test(test_moved_away_while_it_was_tried),
 		cmocka_unit_test(test_a_wrong_entry_waits),
 		cmocka_unit_test(test_expiry_on_another_way),
 		cmocka_unit_test(test_connections),
