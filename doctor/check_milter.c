@@ -145,8 +145,8 @@ static void check_listing(const struct facts *facts, struct doctor_report *repor
 	else if (common->status != 0)
 		report_error(report,
 			"%s cannot list the MTA's queue, no mailbox can be swapped: %s: %s" REMEDY
-			"Postfix: adduser %s postdrop, and restart restante-milter; is the "
-			"MTA up?",
+			"adduser %s postdrop (Sendmail: smmsp), and restart "
+			"restante-milter; is the MTA up?",
 			facts->milter.name, facts->config->milter.queue_list, common->listing,
 			facts->milter.name);
 }

@@ -15,5 +15,6 @@ doctor_libdoctor_a_SOURCES = \
 	doctor/postfix_read.c doctor/postfix.h doctor/postfix_tools.h \
 	doctor/report.c doctor/report.h \
 	doctor/schema.c doctor/schema.h \
-	doctor/sendmail.c doctor/sendmail_checks.c doctor/sendmail_read.c doctor/sendmail.h \
+	doctor/sendmail.c doctor/sendmail_checks.c doctor/sendmail_domains.c \
+	doctor/sendmail_read.c doctor/sendmail.h \
 	doctor/strings.c doctor/strings.h

@@ -163,10 +163,31 @@ static void read_table(const struct facts *facts, struct sendmail *s, const char
 	str_free(&text);
 }
 
+/* "GreetPause:127.0.0.1 0": without a line of its own this machine has the limits of all. */
+static void find_unspared(struct sendmail *s)
+{
+	const struct {
+		bool used;
+		const char *key;
+	} limits[] = { { s->greet_pause, "GreetPause:127.0.0.1" },
+		{ s->rate_control, "ClientRate:127.0.0.1" },
+		{ s->connection_control, "ClientConn:127.0.0.1" } };
+	const char *path = s->access != NULL ? strchr(s->access, '/') : NULL;
+	struct str text = STR_INIT;
+
+	if (path != NULL)
+		read_named(s, path, &text);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (limits[i].used && strcasestr(str_cstr(&text), limits[i].key) == NULL)
+			strings_add(&s->unspared, limits[i].key);
+	str_free(&text);
+}
+
 static void read_others(const struct facts *facts, struct sendmail *s)
 {
 	for (size_t i = 0; i < s->class_count; i++)
 		read_class(s, &s->classes[i]);
+	find_unspared(s);
 	for (size_t i = 0; facts->directory.federation != NULL && i < s->aliases.count; i++) {
 		const char *path = strchr(s->aliases.items[i], '/');
 		struct str text = STR_INIT;
@@ -227,6 +248,12 @@ static const struct doctor_check checks[] = {
 	{ "mta.milter-down", "mail waits while the milter is down", NEED_MTA, sendmail_check_down },
 	{ "mta.socket-rights", "the MTA, and nobody else, reaches the milter's socket", NEED_MTA,
 		sendmail_check_rights },
+	{ "mta.queue-settings", "the queue's listing has all that is on its way", NEED_MTA,
+		sendmail_check_queue },
+	{ "mta.client-limits", "limits for clients spare this machine", NEED_MTA,
+		sendmail_check_spared },
+	{ "mta.release-limits", "what was taken once is taken again", NEED_MTA,
+		sendmail_check_limits },
 	{ "mta.domain-class", "the MTA delivers no federated domain itself",
 		NEED_MTA | NEED_FEDERATION, sendmail_check_classes },
 	{ "mta.relay-domains", "the MTA takes mail for each federated domain",

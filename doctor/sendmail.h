@@ -40,9 +40,14 @@ struct sendmail {
 	size_t mailer_count;
 	struct sendmail_class *classes;
 	size_t class_count;
-	struct strings tables; /* virtusertable: "hash -o /etc/mail/virtusertable" */
-	int64_t max_children;  /* 0 = no limit */
-	bool routed;           /* a rule leads to the mailer restante-reentry */
+	struct strings tables;           /* virtusertable: "hash -o /etc/mail/virtusertable" */
+	int64_t max_children;            /* 0 = no limit */
+	int64_t message_size, queue_run; /* 0 = no limit */
+	char *super_safe;                /* NULL = True */
+	char *access; /* "hash -T<TMPF> -o /etc/mail/access"; NULL: there is none */
+	bool greet_pause, rate_control, connection_control; /* features that look into it */
+	struct strings unspared; /* keys of theirs that access lacks for this machine */
+	bool routed;             /* a rule leads to the mailer restante-reentry */
 
 	struct strings overlaps,
 		table_overlaps; /* aliases, virtual users with federated addresses */
@@ -62,6 +67,9 @@ bool sendmail_class_has(const struct sendmail *sendmail, const char *name, const
 void sendmail_chain(const struct sendmail *sendmail, const struct sendmail_daemon *daemon,
 	struct strings *names_r);
 
+/* The re-entry listener; NULL: there is none. */
+const struct sendmail_daemon *sendmail_reentry(const struct facts *facts);
+
 static inline const struct sendmail *sendmail_of(const struct facts *facts)
 {
 	return facts->mta_facts;
@@ -71,6 +79,9 @@ void sendmail_check_milter(const struct facts *, struct doctor_report *);
 void sendmail_check_socket(const struct facts *, struct doctor_report *);
 void sendmail_check_order(const struct facts *, struct doctor_report *);
 void sendmail_check_down(const struct facts *, struct doctor_report *);
+void sendmail_check_queue(const struct facts *, struct doctor_report *);
+void sendmail_check_spared(const struct facts *, struct doctor_report *);
+void sendmail_check_limits(const struct facts *, struct doctor_report *);
 void sendmail_check_rights(const struct facts *, struct doctor_report *);
 void sendmail_check_classes(const struct facts *, struct doctor_report *);
 void sendmail_check_relay(const struct facts *, struct doctor_report *);

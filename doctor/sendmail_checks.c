@@ -1,13 +1,12 @@
-/* What sendmail.cf must have: judged. */
+/* Sendmail's filters and listeners: judged. */
 #include <string.h>
 #include <strings.h>
 
 #include "doctor/sendmail.h"
 
-#define SNIPPET "as in contrib/sendmail/sendmail.mc"
-#define DOMAINS "RestanteDomain" /* the class of the snippet */
-#define SHOWN   3
-#define OTHERS  0007
+#define SNIPPET  "as in contrib/sendmail/sendmail.mc"
+#define OTHERS   0007
+#define WRITABLE 0022
 
 /* --- which filter, which listener ----------------------------------------------------------- */
 
@@ -71,6 +70,11 @@ static const struct sendmail_daemon *find(const struct facts *facts, listener_ki
 	return NULL;
 }
 
+const struct sendmail_daemon *sendmail_reentry(const struct facts *facts)
+{
+	return find(facts, is_reentry);
+}
+
 static const char *name_of(const struct sendmail_daemon *daemon)
 {
 	return daemon->name != NULL ? daemon->name : daemon->port != NULL ? daemon->port : "smtp";
@@ -104,6 +108,12 @@ void sendmail_check_milter(const struct facts *facts, struct doctor_report *repo
 			continue;
 		fronts++;
 		with += position(facts, &s->daemons[i]) != 0;
+	}
+	if (fronts == 0) {
+		report_error(report,
+			"sendmail.cf has no listener but those of Restante: no mail comes in" REMEDY
+			"DAEMON_OPTIONS(`Name=MTA, Port=smtp'), too");
+		return;
 	}
 	if (with == 0) {
 		report_error(report, "no listener of Sendmail has the milter: mail is neither "
@@ -165,141 +175,17 @@ void sendmail_check_rights(const struct facts *facts, struct doctor_report *repo
 	const struct sendmail *s = sendmail_of(facts);
 	const struct place_facts *folder = &facts->host.places[PLACE_SOCKET];
 
-	if (folder->path != NULL && folder->at.exists && s->socket.exists &&
-		(folder->at.st.st_mode & OTHERS) != 0 && (s->socket.st.st_mode & OTHERS) != 0)
+	if (folder->path != NULL && folder->at.exists && (folder->at.st.st_mode & WRITABLE) != 0)
+		report_error(report,
+			"others than its owner can write to the folder of %s: Sendmail "
+			"calls the socket unsafe" REMEDY "chmod go-w the folder",
+			facts->config->milter.socket);
+	else if (folder->path != NULL && folder->at.exists && s->socket.exists &&
+		 (folder->at.st.st_mode & OTHERS) != 0 && (s->socket.st.st_mode & OTHERS) != 0)
 		report_error(report,
 			"anybody on this machine may talk to the milter at %s" REMEDY
 			"milter.socket_mode = 0600: Sendmail runs as root",
 			facts->config->milter.socket);
-}
-
-/* --- domains -------------------------------------------------------------------------------- */
-
-void sendmail_check_classes(const struct facts *facts, struct doctor_report *report)
-{
-	static const char *const classes[] = { "w", "VirtHost" };
-	const struct federation *federation = facts->directory.federation;
-
-	for (size_t i = 0; i < federation->domain_count; i++)
-		for (size_t k = 0; k < sizeof(classes) / sizeof(classes[0]); k++)
-			if (sendmail_class_has(
-				    sendmail_of(facts), classes[k], federation->domains[i]))
-				report_error(report,
-					"the federated domain %s is in class {%s}: "
-					"Sendmail delivers its mail itself, past the milter" REMEDY
-					"take it out of local-host-names and of virtual "
-					"domains",
-					federation->domains[i], classes[k]);
-}
-
-void sendmail_check_relay(const struct facts *facts, struct doctor_report *report)
-{
-	const struct federation *federation = facts->directory.federation;
-
-	for (size_t i = 0; i < federation->domain_count; i++)
-		if (!sendmail_class_has(sendmail_of(facts), "R", federation->domains[i]))
-			report_error(report,
-				"the federated domain %s is not in class {R}: its mail is "
-				"refused" REMEDY "add it to the file of domains, " SNIPPET,
-				federation->domains[i]);
-}
-
-void sendmail_check_route(const struct facts *facts, struct doctor_report *report)
-{
-	const struct federation *federation = facts->directory.federation;
-	const struct sendmail *s = sendmail_of(facts);
-
-	if (!s->routed) {
-		report_error(report,
-			"no rule of sendmail.cf routes to the re-entry listener: bounces "
-			"and forwards "
-			"to federated addresses go astray" REMEDY "LOCAL_RULE_0, " SNIPPET);
-		return;
-	}
-	for (size_t i = 0; i < federation->domain_count; i++)
-		if (sendmail_class_has(s, "R", federation->domains[i]) &&
-			!sendmail_class_has(s, DOMAINS, federation->domains[i]))
-			report_error(report,
-				"mail that still bears an address of %s is not routed to "
-				"the re-entry "
-				"listener: it is not in class {" DOMAINS "}" REMEDY
-				"the rules and the file of domains, " SNIPPET,
-				federation->domains[i]);
-}
-
-void sendmail_check_stale(const struct facts *facts, struct doctor_report *report)
-{
-	const struct sendmail_class *class = sendmail_class_find(sendmail_of(facts), DOMAINS);
-
-	for (size_t i = 0; class != NULL && i < class->words.count; i++)
-		if (!federation_serves(facts->directory.federation, class->words.items[i]))
-			report_warning(report,
-				"Sendmail routes %s to the re-entry listener, and the "
-				"directory does not know that domain: its mail gets 451" REMEDY
-				"take it out of the file of domains, or add it as "
-				"associatedDomain",
-				class->words.items[i]);
-}
-
-/* The mailer that leads there: its port, and F=k. */
-void sendmail_check_loop(const struct facts *facts, struct doctor_report *report)
-{
-	const struct sendmail_mailer *mailer =
-		sendmail_mailer_find(sendmail_of(facts), SENDMAIL_REENTRY);
-	const struct sendmail_daemon *daemon = find(facts, is_reentry);
-	const char *port = mailer != NULL && mailer->arguments != NULL
-				   ? strrchr(mailer->arguments, ' ')
-				   : NULL;
-
-	if (mailer == NULL)
-		report_error(report,
-			"sendmail.cf has no mailer " SENDMAIL_REENTRY REMEDY "add it, " SNIPPET);
-	else if (mailer->flags == NULL || strchr(mailer->flags, 'k') == NULL)
-		report_error(report, "the mailer " SENDMAIL_REENTRY
-				     " lacks F=k: the first hop is \"mail loops back to me\", "
-				     "for good" REMEDY "its flags " SNIPPET);
-	else if (daemon != NULL && daemon->port != NULL &&
-		 (port == NULL || strcmp(port + 1, daemon->port) != 0))
-		report_error(report,
-			"the mailer " SENDMAIL_REENTRY
-			" leads to %s, the re-entry listener is at port %s" REMEDY
-			"the same port in both, " SNIPPET,
-			mailer->arguments != NULL ? mailer->arguments : "nothing", daemon->port);
-}
-
-static void report_keys(const struct strings *keys, const char *what, struct doctor_report *report)
-{
-	struct str shown = STR_INIT;
-
-	strings_show(keys, SHOWN, &shown);
-	if (keys->count > 0)
-		report_warning(report,
-			"%s has federated addresses (%s): the milter sees what they lead "
-			"to only on its way out" REMEDY
-			"let the directory have such addresses and lists",
-			what, str_cstr(&shown));
-	str_free(&shown);
-}
-
-void sendmail_check_aliases(const struct facts *facts, struct doctor_report *report)
-{
-	report_keys(&sendmail_of(facts)->overlaps, "the alias file", report);
-}
-
-void sendmail_check_virtual(const struct facts *facts, struct doctor_report *report)
-{
-	report_keys(&sendmail_of(facts)->table_overlaps, "virtusertable", report);
-}
-
-void sendmail_check_tables(const struct facts *facts, struct doctor_report *report)
-{
-	const struct strings *unread = &sendmail_of(facts)->unread;
-
-	for (size_t i = 0; i < unread->count; i++)
-		report_unseen(report,
-			"a file of Sendmail cannot be read: %s" REMEDY
-			"run this as root, or look at it yourself",
-			unread->items[i]);
 }
 
 /* --- the two listeners ---------------------------------------------------------------------- */

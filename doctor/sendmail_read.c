@@ -89,6 +89,14 @@ static void take_option(const char *line, struct sendmail *s)
 		strings_split(value, &s->aliases);
 	else if ((value = option_value(line, "MaxDaemonChildren")) != NULL)
 		s->max_children = atoll(value);
+	else if ((value = option_value(line, "MaxMessageSize")) != NULL)
+		s->message_size = atoll(value);
+	else if ((value = option_value(line, "MaxQueueRunSize")) != NULL)
+		s->queue_run = atoll(value);
+	else if ((value = option_value(line, "SuperSafe")) != NULL) {
+		mem_free(&s->super_safe);
+		s->super_safe = mem_strdup(value);
+	}
 }
 
 static struct sendmail_class *class_of(struct sendmail *s, const char *name, size_t len)
@@ -138,10 +146,20 @@ static void take_file(const char *line, struct sendmail *s)
 
 static void take_map(const char *line, struct sendmail *s)
 {
-	static const char name[] = "virtuser ";
+	static const char virtual[] = "virtuser ", access[] = "access ";
 
-	if (strncmp(line, name, sizeof(name) - 1) == 0)
-		strings_add(&s->tables, line + sizeof(name) - 1);
+	if (strncmp(line, virtual, sizeof(virtual) - 1) == 0)
+		strings_add(&s->tables, line + sizeof(virtual) - 1);
+	if (s->access == NULL && strncmp(line, access, sizeof(access) - 1) == 0)
+		s->access = mem_strdup(line + sizeof(access) - 1);
+}
+
+/* The rulesets that a feature brings. */
+static void take_ruleset(const char *line, struct sendmail *s)
+{
+	s->greet_pause = s->greet_pause || strcmp(line, "greet_pause") == 0;
+	s->rate_control = s->rate_control || strcmp(line, "RateControl") == 0;
+	s->connection_control = s->connection_control || strcmp(line, "ConnControl") == 0;
 }
 
 static void take_line(const char *line, struct sendmail *s)
@@ -153,6 +171,7 @@ static void take_line(const char *line, struct sendmail *s)
 	case 'C': take_words(line + 1, s); break;
 	case 'F': take_file(line + 1, s); break;
 	case 'K': take_map(line + 1, s); break;
+	case 'S': take_ruleset(line + 1, s); break;
 	case 'R': s->routed = s->routed || strstr(line, "$#" SENDMAIL_REENTRY) != NULL; break;
 	default: break;
 	}
@@ -269,6 +288,9 @@ void sendmail_free(struct sendmail **sendmail)
 	strings_free(&s->overlaps);
 	strings_free(&s->table_overlaps);
 	strings_free(&s->unread);
+	strings_free(&s->unspared);
+	mem_free(&s->super_safe);
+	mem_free(&s->access);
 	path_facts_free(&s->socket);
 	mem_free(sendmail);
 }

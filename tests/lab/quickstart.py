@@ -247,6 +247,7 @@ def main():
     try:
         refuse_second()
         lab = start(timeline, options)
+        wait_for(lab.milter.ready, 20, "the replica to be current")
         # the front door of the corpus has the milter that does nothing
         timeline.restante(lab, "doctor", *(["--skip", "mta.milter"] if options.corpus else []))
         show = Show(lab, timeline)

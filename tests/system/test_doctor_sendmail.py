@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from doctor import Doctor, edited
+from doctor import Doctor, edited, mode
 from lab.lab import Lab
 from lab.process import free_port
 
@@ -62,7 +62,7 @@ class Greeter(threading.Thread):
 
 @pytest.fixture(scope="module")
 def door():
-    with Lab(start=("slapd", "milter")) as lab:
+    with Lab(start=("slapd", "milter"), milter_options={"heartbeat": "30s"}) as lab:
         lab.greeter = Greeter()
         lab.greeter.start()
         lab.cf = os.path.join(lab.dir, "sendmail.cf")
@@ -101,6 +101,12 @@ def test_nothing_is_found_where_all_is_as_in_the_snippet(doctor):
     ("error", "mta.milter-order", "dkim,restante", "restante,dkim"),
     ("error", "mta.milter-down", "F=T, T=C", "T=C"),
     ("error", "mta.milter-down", "F=T, T=C", "F=R, T=C"),
+    ("error", "mta.milter", "O DaemonPortOptions=Name=MTA", "#O"),
+    ("error", "mta.queue-settings", "O InputMail", "O SuperSafe=Interactive\nO InputMail"),
+    ("error", "mta.queue-settings", "O InputMail", "O MaxQueueRunSize=1000\nO InputMail"),
+    ("warning", "mta.release-limits", "O InputMail", "O MaxMessageSize=1000000\nO InputMail"),
+    ("warning", "mta.client-limits", "\nXdkim", "\nSRateControl\nXdkim"),
+    ("warning", "mta.client-limits", "\nXdkim", "\nSgreet_pause\nXdkim"),
     ("error", "mta.domain-class", "front.lab\nCR", "front.lab example.net\nCR"),
     ("error", "mta.relay-domains", "\nFR/", "\nF{Other}/"),
     ("error", "mta.route", "$#restante-reentry", "$#esmtp"),
@@ -116,6 +122,22 @@ def test_nothing_is_found_where_all_is_as_in_the_snippet(doctor):
 def test_a_sendmail_cf_that_is_not_as_it_should(doctor, door, severity, check, old, new):
     with edited(door.cf, lambda text: text.replace(old, new, 1)):
         assert doctor.found() == {(severity, check)}
+
+
+def test_a_machine_that_is_spared(doctor, door):
+    access = os.path.join(door.dir, "access")
+    lines = "\nKaccess hash -T<TMPF> -o %s\nSRateControl\nSConnControl\nXdkim" % access
+    with edited(door.cf, lambda text: text.replace("\nXdkim", lines)):
+        assert doctor.found() == {("warning", "mta.client-limits")}
+        with open(access, "w") as out:
+            out.write("ClientRate:127.0.0.1\t0\nClientConn:127.0.0.1 0\n")
+        assert doctor.found() == set()
+
+
+def test_a_folder_that_others_write(doctor, door):
+    folder = os.path.dirname(door.milter.socket)
+    with mode(folder, 0o775):
+        assert doctor.found() == {("error", "mta.socket-rights")}
 
 
 def test_the_release_listener(doctor, door):
