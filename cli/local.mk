@@ -18,6 +18,7 @@ cli_libcli_a_SOURCES = \
 	cli/term.c cli/term.h \
 	cli/trace.c \
 	cli/trace_join.c cli/trace_join.h \
+	cli/trace_now.c cli/trace_now.h \
 	cli/trace_source.c cli/trace_source.h \
 	cli/verbs.c cli/verbs.h
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/trace_join.h"
+#include "cli/trace_now.h"
 #include "cli/trace_source.h"
 #include "lib/when.h"
 #include "lib/clock.h"
@@ -224,6 +225,27 @@ static void show_line(struct cli *cli, const struct trace_line *line)
 	str_free(&painted);
 }
 
+/* The lines cannot tell what did not happen yet. */
+static void show_now(struct cli *cli, const struct trace_message *message)
+{
+	struct json *held;
+
+	if (trace_now(cli, message, &held) != TRACE_HELD)
+		return;
+	const struct json *recipients = json_get(held, "recipients");
+	for (size_t i = 0; i < json_count(recipients); i++) {
+		const struct json *one = json_at(recipients, i);
+		const char *address = json_get_string(one, "address");
+		const char *waits = json_get_string(one, "waits");
+		struct str safe = STR_INIT;
+		term_safe(address ? address : "", &safe);
+		cli_say(cli, "still held for %s (%s): restante queue show %" PRIu64,
+			str_cstr(&safe), waits ? waits : "", message->number);
+		str_free(&safe);
+	}
+	json_free(&held);
+}
+
 static void show(struct cli *cli, const struct trace *trace, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -233,6 +255,7 @@ static void show(struct cli *cli, const struct trace *trace, size_t count)
 		show_heading(cli, message);
 		for (size_t k = 0; k < message->line_count; k++)
 			show_line(cli, &message->lines[k]);
+		show_now(cli, message);
 	}
 }
 
@@ -262,15 +285,19 @@ static struct json *line_json(const struct trace_line *line)
 	return o;
 }
 
-static struct json *message_json(const struct trace_message *message)
+static struct json *message_json(struct cli *cli, const struct trace_message *message)
 {
-	struct json *o = json_new_object(), *lines = json_new_array();
+	struct json *o = json_new_object(), *lines = json_new_array(), *held;
+	enum trace_now now = trace_now(cli, message, &held);
 
 	json_set(o, "ids", names_json(message, TRACE_ID));
 	json_set(o, "queue_ids", names_json(message, TRACE_QUEUE));
 	json_set(o, "onward", names_json(message, TRACE_ONWARD));
 	if (message->number != 0)
 		json_set_int(o, "number", (int64_t)message->number);
+	if (now != TRACE_UNKNOWN)
+		json_set_bool(o, "held", now == TRACE_HELD);
+	json_free(&held);
 	for (size_t i = 0; i < message->line_count; i++)
 		json_add(lines, line_json(&message->lines[i]));
 	json_set(o, "lines", lines);
@@ -284,7 +311,7 @@ static void give(
 	struct json *sources = json_new_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_add(messages, message_json(trace_message(trace, i)));
+		json_add(messages, message_json(cli, trace_message(trace, i)));
 	for (size_t i = 0; i < trace_sources_count(r->sources); i++)
 		json_add_string(sources, trace_sources_name(r->sources, i));
 	json_set(o, "messages", messages);
@@ -344,8 +371,9 @@ static int run(struct cli *cli, struct trace_request *r)
 			r->unread.len ? "; not read: " : "", str_cstr(&r->unread));
 	} else {
 		warn(cli, r, trace);
-		show(cli, trace, count);
-		if (cli->json)
+		if (!cli->json)
+			show(cli, trace, count);
+		else
 			give(cli, r, trace, count);
 	}
 	trace_free(&trace);

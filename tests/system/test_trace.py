@@ -62,6 +62,7 @@ class Life:
             smtp.data(content)
             smtp.quit()
         self.held = [messages(lab, msgid) for msgid in self.msgids]
+        self.shown = trace(lab, self.boxes[1])
         for box in self.boxes:
             unhold(lab, box)
         for box in self.boxes:
@@ -80,7 +81,7 @@ def test_what_is_held_shows_how_it_came(life):
         assert len(found) == 1
         in_order(texts(found[0]), CAME, r"milter: message id=.* held=1 .*number=\d+")
         assert not any("delivered" in text for text in texts(found[0]))
-        assert found[0]["number"] > 0 and len(found[0]["queue_ids"]) == 1
+        assert found[0]["held"] is True and found[0]["number"] > 0 and len(found[0]["queue_ids"]) == 1
         assert any("message_id=" + msgid in text for text in texts(found[0]))
 
 
@@ -91,7 +92,7 @@ def test_the_whole_life_in_order(lab, life):
         assert len(found) == 1
         lines = texts(found[0])
         queue_id, onward, one = found[0]["queue_ids"][0], found[0]["onward"][0], found[0]["ids"]
-        assert len(one) == 1
+        assert len(one) == 1 and found[0]["held"] is False
         in_order(lines, queue_id + ": .*(%s)" % CAME, "milter: message id=%s queue_id=%s " % (one[0], queue_id),
                  "release: delivered id=%s .*rcpt=%s .*(queued as %s|%s Message accepted)" % (
                      one[0], box, onward, onward), onward + ": .*" + SENT)
@@ -121,6 +122,8 @@ def test_every_name_of_it_finds_it(lab, life):
 
 
 def test_for_people(lab, life):
+    last = life.shown.splitlines()[-1]
+    assert last.startswith("still held for %s (held): restante queue show " % life.boxes[1])
     text = trace(lab, life.msgids[0])
     head, *lines = text.splitlines()
     assert re.match(r"message id=\S+ queue_id=\S+ number=\d+ onward=\S+$", head)
