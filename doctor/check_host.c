@@ -22,23 +22,22 @@ static const char *milter_name(const struct facts *facts)
 static bool report_reach(const struct facts *facts, const char *what, const struct place_facts *at,
 	const char *right, struct doctor_report *report)
 {
-	switch (at->at.reach) {
-	case REACH_YES: return false;
-	case REACH_MISSING:
+	const char *who = milter_name(facts), *where = at->at.culprit;
+
+	if (at->at.reach == REACH_YES)
+		return false;
+	if (strcmp(where, at->path) == 0)
+		where = "it";
+	if (at->at.reach == REACH_MISSING)
 		report_error(report, "%s %s: %s is not there" REMEDY "make it, or correct %s", what,
-			at->path, at->at.culprit, facts->config_path);
-		return true;
-	case REACH_DENIED:
+			at->path, where, facts->config_path);
+	else if (at->at.reach == REACH_DENIED)
 		report_error(report,
-			"%s %s: %s may not %s %s" REMEDY "set its owner, group or mode for %s",
-			what, at->path, milter_name(facts), right, at->at.culprit,
-			milter_name(facts));
-		return true;
-	case REACH_UNSEEN:
+			"%s %s: %s may not %s %s" REMEDY "set owner, group or mode for %s", what,
+			at->path, who, right, where, who);
+	else
 		report_unseen(report, "%s %s: you may not look at %s" REMEDY "run this as root",
-			what, at->path, at->at.culprit);
-		return true;
-	}
+			what, at->path, where);
 	return true;
 }
 
@@ -47,8 +46,7 @@ static bool report_reach(const struct facts *facts, const char *what, const stru
 static void check_parses(const struct facts *facts, struct doctor_report *report)
 {
 	if (facts->config == NULL)
-		report_error(report, "%s" REMEDY "correct it; nothing else was looked at",
-			facts->config_error);
+		report_error(report, "%s" REMEDY "nothing else was looked at", facts->config_error);
 }
 
 static void check_readable(const struct facts *facts, struct doctor_report *report)
