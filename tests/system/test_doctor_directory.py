@@ -10,7 +10,8 @@ import pytest
 
 from doctor import Doctor, mode
 from lab.lab import Lab
-from lab.slapd import BASE, FEDERATION, IDENTITIES
+from lab.process import run
+from lab.slapd import BASE, FEDERATION, IDENTITIES, SCHEMA_DIR, localise
 
 FRONT1 = IDENTITIES["front1"]
 HERE = ["config", "host", "directory", "clock", "federation", "rights", "systems"]
@@ -304,6 +305,27 @@ def test_a_database_without_syncprov(doctor):
         own = {"password_file": lab.slapd.password_file("front1"), "uri": lab.slapd.uri}
         with doctor.set(ldap=own, cli={"password_file": lab.slapd.password_file("operator")}):
             assert doctor.found(*HERE) == {("error", "directory.sync")}
+
+
+def test_the_example_for_cn_config(doctor):
+    """The same directory, configured by slapd-config.ldif.example."""
+    with Lab(start=()) as lab:
+        lab.make(("slapd",))
+        shipped = os.path.join(lab.source, "ldap-schema")
+        with open(os.path.join(shipped, "slapd-config.ldif.example")) as example:
+            text = localise(example.read(), lab.slapd.dir, SCHEMA_DIR + "/restante.ldif",
+                            os.path.join(shipped, "restante.ldif"))
+        config = os.path.join(lab.slapd.dir, "slapd.d")
+        os.mkdir(config)
+        run(["/usr/sbin/slapadd", "-n", "0", "-F", config], stdin=text.encode())
+        command = lab.slapd.command()
+        command[command.index("-f"):command.index("-f") + 2] = ["-F", config]
+        lab.slapd.command = lambda: command
+        lab.slapd.start()
+        lab.slapd.replace(FRONT1, who="front1", restanteHeartbeat=now())
+        own = {"password_file": lab.slapd.password_file("front1"), "uri": lab.slapd.uri}
+        with doctor.set(ldap=own, cli={"password_file": lab.slapd.password_file("operator")}):
+            assert doctor.found(*HERE) == set()
 
 
 # --- the federation ------------------------------------------------------------------------------
