@@ -40,6 +40,19 @@ static bool may_run(struct release *release, const struct box *box, int64_t now_
 	return !release->broken && relay_is_open(&release_lane(release, box)->relay, now_us);
 }
 
+/* When to look at one again that waits; INT64_MAX = something else tells. Trouble of a listener
+ * that nobody waits for is no reason to look. */
+static int64_t due_of(const struct release *release, const struct box *box)
+{
+	const struct relay *relay = &release_lane(release, box)->relay;
+
+	if (box->state == BOX_RUNNABLE || box->state == BOX_RUNNING)
+		return INT64_MAX;
+	if (box->state != BOX_PARKED)
+		return box->due_us;
+	return relay->trouble && !relay->probing && !release->broken ? relay->next_us : INT64_MAX;
+}
+
 /* What one mailbox is due for; the lock is held. */
 static void look_at(struct release *release, struct box *box, int64_t now_us)
 {
@@ -48,9 +61,8 @@ static void look_at(struct release *release, struct box *box, int64_t now_us)
 	if (may_run(release, box, now_us)) {
 		box_run(&release->table, box);
 		seat_ring(release, box);
-	} else if (box->state != BOX_RUNNABLE && box->state != BOX_RUNNING &&
-		   box->due_us < release->earliest_us) {
-		release->earliest_us = box->due_us;
+	} else if (due_of(release, box) < release->earliest_us) {
+		release->earliest_us = due_of(release, box);
 	}
 }
 
@@ -61,12 +73,6 @@ static void look_at_all(struct release *release, int64_t now_us)
 		box = box_next(&release->table, box))
 		look_at(release, box, now_us);
 	release->vanish_wake = false;
-	for (struct lane *lane = release->lanes; lane != NULL; lane = lane->next) {
-		const struct relay *relay = &lane->relay;
-		if (release->table.states[BOX_PARKED] > 0 && relay->trouble && !relay->probing &&
-			relay->next_us < release->earliest_us)
-			release->earliest_us = relay->next_us;
-	}
 }
 
 /* --- the thread --------------------------------------------------------------------------- */

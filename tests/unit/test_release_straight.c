@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "lib/json.h"
+#include "queue/release_core.h"
 #include "tests/unit/release_scene.h"
 
 static struct server *backend;
@@ -159,6 +160,59 @@ static void test_moved_away_while_it_was_tried(void **state)
 	wake("bert");
 	WAIT_FOR(server_count(scene.server) == 1);
 	end();
+}
+
+static struct lane *lane_at(const char *listener)
+{
+	struct lane *lane = scene.release->lanes;
+
+	while (lane != NULL && strcmp(lane->listener, listener) != 0)
+		lane = lane->next;
+	return lane;
+}
+
+static bool is_tried_again(const char *listener)
+{
+	pthread_mutex_lock(&scene.release->lock);
+	const struct lane *lane = lane_at(listener);
+	bool due = lane != NULL && lane->relay.trouble && clock_mono_us() > lane->relay.next_us;
+	pthread_mutex_unlock(&scene.release->lock);
+	return due;
+}
+
+static bool keeper_rests(void)
+{
+	pthread_mutex_lock(&scene.release->lock);
+	bool rests = scene.release->earliest_us > clock_mono_us() + 60 * CLOCK_SECOND;
+	pthread_mutex_unlock(&scene.release->lock);
+	return rests;
+}
+
+/* Trouble that nobody waits for any more: nobody looks for its end again and again. */
+static void test_trouble_that_is_left_behind(void **state)
+{
+	struct server *other = server_start(false, NULL, down);
+	const char *left;
+
+	(void)state;
+	begin(false, down);
+	left = scene.other;
+	scene.options.retry_min_us = scene.options.retry_max_us = CLOCK_SECOND;
+	add("bert", "1");
+	go();
+	WAIT_FOR(backend_in_trouble());
+	scene.other = server_listener(other);
+	scene.options.retry_min_us = scene.options.retry_max_us = 3600 * CLOCK_SECOND;
+	release_configure(scene.release, &scene.options);
+	wake("bert");
+	WAIT_FOR(server_connections(other) > 0);
+	WAIT_FOR(is_tried_again(left));
+	WAIT_FOR(keeper_rests());
+	server_rules(other, NULL);
+	release_retry_now(scene.release, NULL);
+	WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+	end();
+	server_stop(&other);
 }
 
 static void test_a_wrong_entry_waits(void **state)
@@ -359,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_the_mta_in_trouble),
 		cmocka_unit_test(test_moved_away_from_trouble),
 		cmocka_unit_test(test_moved_away_while_it_was_tried),
+		cmocka_unit_test(test_trouble_that_is_left_behind),
 		cmocka_unit_test(test_a_wrong_entry_waits),
 		cmocka_unit_test(test_expiry_on_another_way),
 		cmocka_unit_test(test_connections),
