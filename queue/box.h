@@ -42,11 +42,12 @@ struct box_line {
 struct box {
 	uint8_t mailbox[ROUTE_UUID_BYTES];
 	enum box_state state;
-	int64_t due_us;  /* monotonic; INT64_MAX = not by time */
-	bool woken;      /* start over when it runs next */
-	bool stored;     /* while running: there is new mail */
-	unsigned claims; /* administrators who want no worker to have it */
-	bool hurry;      /* while running: an administrator wants everything tried now */
+	int64_t due_us;          /* monotonic; INT64_MAX = not by time */
+	bool woken;              /* start over when it runs next */
+	bool stored;             /* while running: there is new mail */
+	_Atomic unsigned claims; /* administrators who want no worker to have it; changed under the
+				    lock, the worker looks at it */
+	bool hurry;              /* while running: an administrator wants everything tried now */
 	/* of the worker while running: */
 	struct lane *lane;         /* where its mail goes, as far as is known; NULL = the MTA */
 	struct box_line *line;     /* that of its lane; NULL = the table's */

@@ -236,7 +236,7 @@ static enum step get_ready(struct job *job, struct lane *lane)
 {
 	struct worker *worker = job->worker;
 
-	if (!pace_wait(worker, lane))
+	if (!pace_wait(worker, job->box, lane))
 		return STEP_MORE;
 	return is_ready(worker, lane) ? STEP_NEXT : connect_session(worker, job->box, lane);
 }

@@ -29,6 +29,7 @@ bool release_claim(struct release *release, const uint8_t *mailbox, int64_t wait
 	pthread_mutex_lock(&release->lock);
 	struct box *box = find_box(release, mailbox);
 	box->claims++;
+	pthread_cond_broadcast(&release->quiet);
 	while (box->state == BOX_RUNNING && !release->stop && clock_mono_us() < deadline)
 		clock_cond_wait_until(&release->quiet, &release->lock, deadline);
 	bool claimed = box->state != BOX_RUNNING;

@@ -123,7 +123,7 @@ bool pace_take(struct worker *worker, struct lane *lane)
 	return taken;
 }
 
-bool pace_wait(struct worker *worker, struct lane *lane)
+bool pace_wait(struct worker *worker, const struct box *box, struct lane *lane)
 {
 	struct release *release = worker->release;
 	int64_t pause = pause_us(worker, lane);
@@ -131,8 +131,9 @@ bool pace_wait(struct worker *worker, struct lane *lane)
 	if (pause == 0)
 		return true;
 	pthread_mutex_lock(&release->lock);
-	while (!release->stop && !take(lane, pause))
+	bool taken = false;
+	while (!release->stop && box->claims == 0 && !(taken = take(lane, pause)))
 		clock_cond_wait_until(&release->quiet, &release->lock, lane->free_us);
 	pthread_mutex_unlock(&release->lock);
-	return !release->stop;
+	return taken;
 }

@@ -19,7 +19,7 @@ void seat_count(struct worker *worker);
 
 /* The right to send one message there now: taken, or false where it must be waited for. */
 bool pace_take(struct worker *worker, struct lane *lane);
-/* Waits for it. False: the release stops. */
-bool pace_wait(struct worker *worker, struct lane *lane);
+/* Waits for it. False: the release stops, or an administrator wants the mailbox. */
+bool pace_wait(struct worker *worker, const struct box *box, struct lane *lane);
 
 #endif

@@ -209,6 +209,12 @@ static void warn_vanished(struct worker *worker, struct box *box)
 		worker->job.reason ? worker->job.reason : "");
 }
 
+/* The turn ends between two messages, since all of it may take minutes. */
+static bool is_wanted_back(const struct worker *worker, const struct box *box)
+{
+	return worker->release->stop || box->claims > 0;
+}
+
 /* Those that stepped aside come first once they are due. */
 static enum step retry_delays(struct worker *worker, struct box *box)
 {
@@ -216,7 +222,7 @@ static enum step retry_delays(struct worker *worker, struct box *box)
 	size_t count = box_delays_due(box, clock_mono_us(), ids, RELEASE_SLICE);
 	enum step step = STEP_NEXT;
 
-	for (size_t i = 0; i < count && step == STEP_NEXT && !worker->release->stop; i++)
+	for (size_t i = 0; i < count && step == STEP_NEXT && !is_wanted_back(worker, box); i++)
 		step = job_run(worker, box, ids[i]);
 	return step;
 }
@@ -231,7 +237,7 @@ static enum step run_slice(struct worker *worker, struct box *box)
 	size_t count =
 		holdq_ids(worker->release->queue, box->mailbox, box->cursor, ids, RELEASE_SLICE);
 	for (size_t i = 0; i < count; i++) {
-		if (worker->release->stop)
+		if (is_wanted_back(worker, box))
 			return STEP_MORE;
 		if (box_delay_find(box, ids[i]) == NULL)
 			step = job_run(worker, box, ids[i]);

@@ -58,6 +58,31 @@ static void test_claimed_between_two_messages(void **state)
 	tear_down();
 }
 
+/* However slowly its mail goes: neither the other messages of the turn are waited for, nor the
+ * moment at which the next may go. */
+static void test_claimed_where_the_rate_is_low(void **state)
+{
+	const struct release_system slow = { .name = "b", .rate = 1 };
+
+	(void)state;
+	begin(NULL);
+	scene.straight = "b";
+	scene.other = server_listener(scene.server);
+	scene.options.systems = &slow;
+	scene.options.system_count = 1;
+	for (int i = 0; i < 15; i++)
+		add("bea", "1");
+	add_marks("bert", 15);
+	for (int i = 0; i < 15; i++)
+		add("bob", "1");
+	go();
+	WAIT_FOR(fake_count(scene.queue, "bert") == 14);
+	assert_true(release_claim(scene.release, bert, 5 * CLOCK_SECOND));
+	assert_in_range(fake_count(scene.queue, "bert"), 10, 14);
+	release_let_go(scene.release, bert);
+	tear_down();
+}
+
 static const struct server_rule silent[] = {
 	{ ".", NULL, 0, 0, SERVER_SILENT },
 	{ NULL, NULL, 0, 0, NULL },
@@ -189,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_claimed_mail_rests),
 		cmocka_unit_test(test_claimed_between_two_messages),
+		cmocka_unit_test(test_claimed_where_the_rate_is_low),
 		cmocka_unit_test(test_too_late),
 		cmocka_unit_test(test_returned),
 		cmocka_unit_test(test_redirected),
