@@ -126,14 +126,14 @@ def test_where_it_cannot_go(lab, to, code, said):
 
 def test_to_any_address(lab):
     """At once, although its mailbox is held."""
-    address, msgid, number = held(lab)
-    there = fresh(lab)
+    writer, there = fresh(lab), fresh(lab)
+    address, msgid, number = held(lab, sender=writer)
     answer = lab.milter.cli_json("queue", "redirect", number, physical(there), "--yes")
     assert (answer["redirected"], answer["to"]) == (1, physical(there))
     assert arrived(lab, "S1", user_of(there)) == [msgid]
     settled(lab)
     text, = contents(lab, "S1", user_of(there))
-    assert b"Subject: lab" in text
+    assert b"Subject: lab" in text and b"Return-Path: <%s>" % writer.encode() in text
     assert lab.message_ids("S1", user_of(address)) == []
 
 
