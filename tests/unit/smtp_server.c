@@ -466,7 +466,10 @@ int server_most(struct server *server)
 	return most;
 }
 
-const char *server_heard(const struct server *server)
+const char *server_heard(struct server *server)
 {
-	return str_cstr(&server->heard);
+	pthread_mutex_lock(&server->lock);
+	const char *heard = str_cstr(&server->heard);
+	pthread_mutex_unlock(&server->lock);
+	return heard;
 }

@@ -42,6 +42,6 @@ int server_connections(struct server *server);                /* made so far */
 int server_most(struct server *server);                       /* at once */
 int server_commands(struct server *server, const char *verb); /* seen so far */
 /* AUTH and what followed it, line by line; while nobody is talking. */
-const char *server_heard(const struct server *server);
+const char *server_heard(struct server *server);
 
 #endif
