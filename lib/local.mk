@@ -7,6 +7,7 @@ lib_librestante_a_SOURCES = \
 	lib/config.h lib/config_internal.h lib/config_table.h \
 	lib/control_client.c lib/control_reply.c lib/control_server.c lib/control_socket.c \
 	lib/control.h lib/control_internal.h \
+	lib/csv.c lib/csv.h \
 	lib/descriptors.c lib/descriptors.h \
 	lib/digest.c lib/digest.h \
 	lib/federation.c lib/federation.h \

@@ -7,12 +7,13 @@ fuzz_programs = tests/fuzz/fuzz_address tests/fuzz/fuzz_xtext tests/fuzz/fuzz_re
 	tests/fuzz/fuzz_dot tests/fuzz/fuzz_cookie tests/fuzz/fuzz_sync tests/fuzz/fuzz_params \
 	tests/fuzz/fuzz_record tests/fuzz/fuzz_held tests/fuzz/fuzz_mtaqueue tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_control tests/fuzz/fuzz_config tests/fuzz/fuzz_notice tests/fuzz/fuzz_term \
-	tests/fuzz/fuzz_logline
+	tests/fuzz/fuzz_logline tests/fuzz/fuzz_csv
 replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/replay_reply \
 	tests/fuzz/replay_dot tests/fuzz/replay_cookie tests/fuzz/replay_sync tests/fuzz/replay_params \
 	tests/fuzz/replay_record tests/fuzz/replay_held tests/fuzz/replay_mtaqueue \
 	tests/fuzz/replay_json tests/fuzz/replay_control tests/fuzz/replay_config \
-	tests/fuzz/replay_notice tests/fuzz/replay_term tests/fuzz/replay_logline
+	tests/fuzz/replay_notice tests/fuzz/replay_term tests/fuzz/replay_logline \
+	tests/fuzz/replay_csv
 
 EXTRA_PROGRAMS += $(fuzz_programs)
 check_PROGRAMS += $(replay_programs)
@@ -131,6 +132,13 @@ tests_fuzz_fuzz_logline_LDADD = cli/libcli.a $(LIB_LIBS)
 tests_fuzz_replay_logline_SOURCES = tests/fuzz/fuzz_logline.c $(replay_sources)
 tests_fuzz_replay_logline_CPPFLAGS = $(replay_cppflags)
 tests_fuzz_replay_logline_LDADD = cli/libcli.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_csv_SOURCES = tests/fuzz/fuzz_csv.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_csv_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_csv_LDADD = $(LIB_LIBS)
+tests_fuzz_replay_csv_SOURCES = tests/fuzz/fuzz_csv.c $(replay_sources)
+tests_fuzz_replay_csv_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_csv_LDADD = $(LIB_LIBS)
 
 FUZZ_CC = clang-14
 FUZZ_SECONDS = 60

@@ -43,3 +43,6 @@ tests_unit_test_metrics_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_metrics_http
 tests_unit_test_metrics_http_SOURCES = tests/unit/test_metrics_http.c tests/unit/unit.h
 tests_unit_test_metrics_http_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_csv
+tests_unit_test_csv_SOURCES = tests/unit/test_csv.c tests/unit/unit.h
+tests_unit_test_csv_LDADD = $(TEST_LIBS)
