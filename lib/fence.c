@@ -123,7 +123,11 @@ int64_t fence_raise_interval_us(unsigned raised)
 struct fence {
 	struct ldap_session *session;
 	const char *base;
-	const char *physical;
+	struct fence_mailbox *mailboxes;
+	size_t count;
+	fence_passed_callback passed;
+	fence_progress_callback told;
+	void *context;
 	struct str dn;
 	struct fence_progress progress;
 	unsigned raised; /* how often */
@@ -198,24 +202,73 @@ static void note_instants(struct fence_progress *progress)
 		progress->drained_us = progress->elapsed_us;
 }
 
-static enum ldap_result look(struct fence *fence, fence_progress_callback callback, void *context)
+/* What one mailbox waits for; the worst of all is what the progress shows. */
+static void judge(const struct federation_nodes *nodes, struct fence *fence,
+	struct fence_mailbox *mailbox, struct fence_progress *worst)
+{
+	struct fence_progress own = { 0 };
+	bool first = worst->known == 0;
+
+	fence_look(nodes, fence->progress.epoch, mailbox->physical, &own);
+	mailbox->why = own.why;
+	mailbox->passed = own.why == FENCE_WAITS_NOTHING;
+	snprintf(mailbox->waiting, sizeof(mailbox->waiting), "%s",
+		own.waiting != NULL ? own.waiting : "");
+	if (first || lags_more(own.why, worst->why))
+		*worst = own;
+}
+
+static void take_progress(struct fence *fence, const struct fence_progress *worst)
+{
+	struct fence_progress *progress = &fence->progress;
+
+	progress->known = worst->known;
+	progress->nodes = worst->nodes;
+	progress->acked = worst->acked;
+	progress->drained = worst->drained;
+	progress->why = worst->why;
+	progress->waiting = NULL;
+	if (worst->waiting != NULL) {
+		snprintf(waiting_name, sizeof(waiting_name), "%s", worst->waiting);
+		progress->waiting = waiting_name;
+	}
+	progress->elapsed_us = clock_mono_us() - fence->began_us;
+	note_instants(progress);
+}
+
+/* Those that passed at this look, once it is over: the callback may use the session. */
+static void tell_passed(struct fence *fence, const bool *before)
+{
+	for (size_t i = 0; i < fence->count; i++) {
+		if (before[i] || !fence->mailboxes[i].passed)
+			continue;
+		fence->progress.passed++;
+		if (fence->passed != NULL)
+			fence->passed(fence->context, i);
+	}
+}
+
+static enum ldap_result look(struct fence *fence)
 {
 	struct federation_nodes nodes;
-	struct fence_progress *progress = &fence->progress;
+	struct fence_progress worst = { 0 };
 	enum ldap_result result = federation_read_nodes(fence->session, fence->base, &nodes);
 
 	if (result != LDAP_DONE)
 		return result;
-	fence_look(&nodes, progress->epoch, fence->physical, progress);
-	progress->elapsed_us = clock_mono_us() - fence->began_us;
-	note_instants(progress);
-	if (progress->waiting != NULL) {
-		snprintf(waiting_name, sizeof(waiting_name), "%s", progress->waiting);
-		progress->waiting = waiting_name;
+	bool *before = mem_zalloc(fence->count * sizeof(*before));
+	for (size_t i = 0; i < fence->count; i++) {
+		before[i] = fence->mailboxes[i].passed;
+		/* one that has passed is judged no more: only the last shows that all have */
+		if (!before[i])
+			judge(&nodes, fence, &fence->mailboxes[i], &worst);
 	}
+	take_progress(fence, &worst);
 	federation_nodes_free(&nodes);
-	if (callback != NULL)
-		callback(context, progress);
+	if (fence->told != NULL)
+		fence->told(fence->context, &fence->progress);
+	tell_passed(fence, before);
+	mem_free(&before);
 	return LDAP_DONE;
 }
 
@@ -241,11 +294,10 @@ static void pause_until_next_look(struct fence *fence)
 		fence->look_us = LOOK_SLOWEST_US;
 }
 
-static enum ldap_result wait_for_nodes(
-	struct fence *fence, fence_progress_callback callback, void *context)
+static enum ldap_result wait_for_nodes(struct fence *fence)
 {
 	for (;;) {
-		enum ldap_result result = look(fence, callback, context);
+		enum ldap_result result = look(fence);
 
 		if (result != LDAP_DONE || fence->progress.why == FENCE_WAITS_NOTHING ||
 			fence->progress.why == FENCE_WAITS_NODES)
@@ -289,14 +341,19 @@ static const char *explain(const struct fence *fence, enum ldap_result result)
 	return fault;
 }
 
-enum fence_outcome fence_pass(struct ldap_session *session, const char *base, const char *physical,
-	int64_t timeout_us, fence_progress_callback progress, void *context,
+enum fence_outcome fence_pass_all(struct ldap_session *session, const char *base,
+	struct fence_mailbox *mailboxes, size_t count, int64_t timeout_us,
+	fence_passed_callback passed, fence_progress_callback progress, void *context,
 	struct fence_progress *result_r, const char **error_r)
 {
 	int64_t now = clock_mono_us();
 	struct fence fence = { .session = session,
 		.base = base,
-		.physical = physical,
+		.mailboxes = mailboxes,
+		.count = count,
+		.passed = passed,
+		.told = progress,
+		.context = context,
 		.dn = STR_INIT,
 		.progress = { .acked_us = -1, .drained_us = -1 },
 		.began_us = now,
@@ -307,11 +364,21 @@ enum fence_outcome fence_pass(struct ldap_session *session, const char *base, co
 	federation_dn(base, &fence.dn);
 	enum ldap_result result = raise_epoch(&fence);
 	if (result == LDAP_DONE)
-		result = wait_for_nodes(&fence, progress, context);
+		result = wait_for_nodes(&fence);
 	fence.progress.elapsed_us = clock_mono_us() - fence.began_us;
 	*result_r = fence.progress;
 	if (result != LDAP_DONE)
 		*error_r = explain(&fence, result);
 	str_free(&fence.dn);
 	return result == LDAP_DONE ? outcome_of(fence.progress.why) : FENCE_ERROR;
+}
+
+enum fence_outcome fence_pass(struct ldap_session *session, const char *base, const char *physical,
+	int64_t timeout_us, fence_progress_callback progress, void *context,
+	struct fence_progress *result_r, const char **error_r)
+{
+	struct fence_mailbox one = { .physical = physical };
+
+	return fence_pass_all(
+		session, base, &one, 1, timeout_us, NULL, progress, context, result_r, error_r);
 }

@@ -32,6 +32,7 @@ struct fence_progress {
 	unsigned nodes; /* nodes that are not disabled */
 	unsigned acked;
 	unsigned drained;    /* nodes without mail for the physical address */
+	unsigned passed;     /* mailboxes */
 	const char *waiting; /* name of one node that is waited for, NULL when none */
 	enum fence_wait why;
 	int64_t elapsed_us;
@@ -47,6 +48,26 @@ typedef void (*fence_progress_callback)(void *context, const struct fence_progre
  */
 enum fence_outcome fence_pass(struct ldap_session *session, const char *base, const char *physical,
 	int64_t timeout_us, fence_progress_callback progress, void *context,
+	struct fence_progress *result_r, const char **error_r);
+
+/* One of many mailboxes that share a fence, for one epoch serves all holds written before it. */
+struct fence_mailbox {
+	const char *physical; /* as for fence_pass */
+	/* what became of it: */
+	bool passed;
+	enum fence_wait why; /* while it has not passed: what it waits for, and for whom */
+	char waiting[64];
+};
+/* mailboxes[index] has just passed; may use the session, but pass no fence with it. */
+typedef void (*fence_passed_callback)(void *context, size_t index);
+
+/*
+ * The same for all of them, each as soon as it can. passed may be NULL. FENCE_PASSED: every one
+ * did; else some may have. count is not 0.
+ */
+enum fence_outcome fence_pass_all(struct ldap_session *session, const char *base,
+	struct fence_mailbox *mailboxes, size_t count, int64_t timeout_us,
+	fence_passed_callback passed, fence_progress_callback progress, void *context,
 	struct fence_progress *result_r, const char **error_r);
 
 /*
