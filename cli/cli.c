@@ -64,10 +64,14 @@ static void complain(struct cli *cli, int code, const char *text)
 int cli_fail(struct cli *cli, enum cli_exit code, const char *format, ...)
 {
 	char text[2048];
+	size_t len = 0;
 	va_list list;
 
+	if (cli->place != NULL)
+		len = (size_t)snprintf(text, sizeof(text) / 2, "%s: ", cli->place);
+	len = len < sizeof(text) / 2 ? len : sizeof(text) / 2 - 1;
 	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
+	vsnprintf(text + len, sizeof(text) - len, format, list);
 	va_end(list);
 	complain(cli, code, text);
 	return code;

@@ -39,6 +39,7 @@ struct cli {
 	 * document. */
 	struct json *list;
 	const char *subject; /* the address that such a complaint is about */
+	const char *place;   /* "FILE:LINE" that complaints begin with, NULL = none */
 };
 
 struct verb {

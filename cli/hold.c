@@ -1,6 +1,8 @@
+#include "cli/moves.h"
 #include "cli/verbs.h"
 
 #include "lib/mailbox.h"
+#include "lib/mem.h"
 
 /* One address of `hold` or `unhold`: from one state to the other, by one modify. */
 struct turn {
@@ -53,42 +55,129 @@ static int turn_found(
 	return CLI_DONE;
 }
 
-static int turn_one(struct cli *cli, const char *address, const struct turn *turn)
+static int find(struct cli *cli, const char *address, struct mailbox **mailbox_r)
 {
-	struct mailbox *mailbox;
 	const char *error;
 	int code = cli_address(cli, address);
 
+	*mailbox_r = NULL;
 	if (code != CLI_DONE)
 		return code;
 	enum ldap_result result =
-		mailbox_find(cli->session, cli->config->ldap.base, address, &mailbox, &error);
-	if (result != LDAP_DONE)
-		return cli_fail_ldap(cli, result, address, error);
-	code = turn_found(cli, address, mailbox, turn);
+		mailbox_find(cli->session, cli->config->ldap.base, address, mailbox_r, &error);
+	return result == LDAP_DONE ? CLI_DONE : cli_fail_ldap(cli, result, address, error);
+}
+
+static int turn_one(struct cli *cli, const char *address, const struct turn *turn)
+{
+	struct mailbox *mailbox;
+	int code = find(cli, address, &mailbox);
+
+	if (code == CLI_DONE)
+		code = turn_found(cli, address, mailbox, turn);
 	mailbox_free(&mailbox);
 	return code;
 }
 
+/* --- of a command line ---------------------------------------------------------------------- */
+
+static int turn_listed(struct cli *cli, int count, char **addresses, const struct turn *turn)
+{
+	int worst = CLI_DONE;
+
+	for (int i = 0; i < count && worst != CLI_DIRECTORY; i++) {
+		cli->subject = addresses[i];
+		int code = turn_one(cli, addresses[i], turn);
+		worst = code != CLI_DONE ? code : worst;
+	}
+	return worst;
+}
+
+/* --- of a file ------------------------------------------------------------------------------ */
+
+static int find_all(
+	struct cli *cli, const struct moves *moves, struct mailbox **found, const struct turn *turn)
+{
+	int worst = CLI_DONE;
+
+	for (size_t i = 0; i < moves->count && worst != CLI_DIRECTORY; i++) {
+		const struct move *move = &moves->list[i];
+
+		cli->place = move->place;
+		cli->subject = move->address;
+		int code = find(cli, move->address, &found[i]);
+		if (code == CLI_DONE && found[i]->state != turn->from &&
+			found[i]->state != turn->to)
+			code = refuse_state(cli, move->address, found[i]);
+		worst = code != CLI_DONE ? code : worst;
+	}
+	cli->place = NULL;
+	return worst;
+}
+
+static int turn_all(
+	struct cli *cli, const struct moves *moves, struct mailbox **found, const struct turn *turn)
+{
+	int worst = CLI_DONE;
+
+	for (size_t i = 0; i < moves->count && worst != CLI_DIRECTORY; i++) {
+		cli->place = moves->list[i].place;
+		cli->subject = moves->list[i].address;
+		int code = turn_found(cli, moves->list[i].address, found[i], turn);
+		worst = code != CLI_DONE ? code : worst;
+	}
+	cli->place = NULL;
+	return worst;
+}
+
+/* Nothing is changed unless all of it can be. */
+static int turn_file(struct cli *cli, const char *path, const struct turn *turn)
+{
+	struct moves moves;
+	int code = moves_read(cli, path, true, &moves);
+
+	if (code != CLI_DONE) {
+		moves_free(&moves);
+		return code;
+	}
+	struct mailbox **found = mem_zalloc(moves.count * sizeof(*found));
+	code = find_all(cli, &moves, found, turn);
+	cli->subject = path;
+	if (code != CLI_DONE)
+		cli_fail(cli, (enum cli_exit)code, "%s: nothing was changed", path);
+	else
+		code = turn_all(cli, &moves, found, turn);
+	for (size_t i = 0; i < moves.count; i++)
+		mailbox_free(&found[i]);
+	mem_free(&found);
+	moves_free(&moves);
+	return code;
+}
+
+/* --- the command line ----------------------------------------------------------------------- */
+
 static int run(struct cli *cli, int argc, char **argv, const struct turn *turn)
 {
-	int letter = cli_getopt(cli, argc, argv, "", NULL), worst = CLI_DONE;
+	static const struct option options[] = { { "file", required_argument, NULL, 'F' },
+		{ NULL, 0, NULL, 0 } };
+	const char *path = NULL;
+	int letter, code;
 
+	while ((letter = cli_getopt(cli, argc, argv, "", options)) == 'F')
+		path = optarg;
 	if (letter != -1)
 		return letter == 'h' ? CLI_DONE : CLI_USAGE;
-	if (optind == argc)
-		return cli_usage(cli, "no address given");
-	int code = cli_need_directory(cli);
+	if ((path != NULL) == (optind < argc))
+		return cli_usage(
+			cli, path != NULL ? "addresses or --file, not both" : "no address given");
+	code = cli_need_directory(cli);
 	if (code != CLI_DONE)
 		return code;
 	cli->list = json_new_array();
-	for (int i = optind; i < argc && worst != CLI_DIRECTORY; i++) {
-		cli->subject = argv[i];
-		code = turn_one(cli, argv[i], turn);
-		worst = code != CLI_DONE ? code : worst;
-	}
+	code = path != NULL ? turn_file(cli, path, turn)
+			    : turn_listed(cli, argc - optind, argv + optind, turn);
 	cli_give(cli, cli->list);
-	return worst;
+	return code;
 }
 
 int verb_hold(struct cli *cli, int argc, char **argv)

@@ -5,6 +5,7 @@ cli_libcli_a_SOURCES = \
 	cli/doctor.c \
 	cli/hold.c \
 	cli/logline.c cli/logline.h \
+	cli/moves.c cli/moves.h \
 	cli/node.c \
 	cli/node_show.c cli/node_show.h \
 	cli/queue.c cli/queue_ask.h \
@@ -12,7 +13,7 @@ cli_libcli_a_SOURCES = \
 	cli/queue_show.c cli/queue_show.h \
 	cli/route.c \
 	cli/status.c \
-	cli/swap.c cli/swap.h \
+	cli/swap.c cli/swap_check.c cli/swap.h \
 	cli/swap_show.c \
 	cli/table.c \
 	cli/term.c cli/term.h \
@@ -20,7 +21,8 @@ cli_libcli_a_SOURCES = \
 	cli/trace_join.c cli/trace_join.h \
 	cli/trace_now.c cli/trace_now.h \
 	cli/trace_source.c cli/trace_source.h \
-	cli/verbs.c cli/verbs.h
+	cli/verbs.c cli/verbs.h \
+	cli/wave.c cli/wave.h
 
 bin_PROGRAMS += restante
 restante_SOURCES = cli/main.c

@@ -139,14 +139,16 @@ void swap_end_progress(struct swap_view *view)
 
 /* --- the result ----------------------------------------------------------------------------- */
 
-static int64_t duration(const struct swap *swap)
+int64_t swap_duration(const struct swap *swap)
 {
+	if (swap->hold_csn == NULL)
+		return -1;
 	int64_t held = when_csn_us(swap->hold_csn), swapped = when_csn_us(swap->mailbox->csn);
 
 	return held >= 0 && swapped >= held ? swapped - held : -1;
 }
 
-static void give(struct cli *cli, const struct swap *swap)
+struct json *swap_json(const struct swap *swap)
 {
 	struct json *object = json_new_object();
 
@@ -160,16 +162,20 @@ static void give(struct cli *cli, const struct swap *swap)
 	json_set_string(object, "hold_csn", swap->hold_csn);
 	json_set_string(object, "swap_csn", swap->mailbox->csn);
 	json_set_bool(object, "fenced", swap->fenced);
+	if (swap->there)
+		json_set_bool(object, "already", true);
 	if (swap->fenced) {
 		json_set_int(object, "epoch", (int64_t)swap->fence.epoch);
 		json_set_int(object, "rounds", swap->rounds);
 		json_set_int(object, "nodes", swap->fence.nodes);
 		json_set_real(object, "acked_ms", (double)swap->fence.acked_us / 1000);
-		json_set_real(object, "drained_ms", (double)swap->fence.drained_us / 1000);
+		/* one of many may pass before all have */
+		if (swap->fence.drained_us >= 0)
+			json_set_real(object, "drained_ms", (double)swap->fence.drained_us / 1000);
 	}
-	if (duration(swap) >= 0)
-		json_set_real(object, "milliseconds", (double)duration(swap) / 1000);
-	cli_give(cli, object);
+	if (swap_duration(swap) >= 0)
+		json_set_real(object, "milliseconds", (double)swap_duration(swap) / 1000);
+	return object;
 }
 
 void swap_show_result(struct cli *cli, const struct swap *swap)
@@ -191,8 +197,8 @@ void swap_show_result(struct cli *cli, const struct swap *swap)
 	else
 		cli_say(cli, "  fence    not waited for (--force)");
 	cli_say(cli, "  swapped  %s", swap->mailbox->csn);
-	if (duration(swap) >= 0)
+	if (swap_duration(swap) >= 0)
 		cli_say(cli, "  took     %s from hold to swap; held mail is released now",
-			clock_human(took, sizeof(took), duration(swap)));
-	give(cli, swap);
+			clock_human(took, sizeof(took), swap_duration(swap)));
+	cli_give(cli, swap_json(swap));
 }

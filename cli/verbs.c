@@ -8,10 +8,14 @@
 const struct verb cli_verbs[] = {
 	{ "route", "ADDRESS...", "say what would happen to mail for the address now, and why", "",
 		verb_route },
-	{ "hold", "ADDRESS...", "hold the mail of the mailbox from now on", "", verb_hold },
-	{ "unhold", "ADDRESS...", "end the hold; held mail goes where the mailbox lives now", "",
+	{ "hold", "ADDRESS... | --file FILE", "hold the mail of the mailbox from now on",
+		"      --file FILE      the mailboxes of a file (restante(1)), all or none\n",
+		verb_hold },
+	{ "unhold", "ADDRESS... | --file FILE",
+		"end the hold; held mail goes where the mailbox lives now",
+		"      --file FILE      the mailboxes of a file (restante(1)), all or none\n",
 		verb_unhold },
-	{ "swap", "ADDRESS --system NAME --to PHYSICAL [options]",
+	{ "swap", "ADDRESS --system NAME --to PHYSICAL [options] | --file FILE",
 		"give the held mailbox its new place, once no front door can send to the old one",
 		"      --system NAME    the system it lives on from now on\n"
 		"      --to PHYSICAL    its physical address there\n"
@@ -19,7 +23,8 @@ const struct verb cli_verbs[] = {
 		"      --wait           hold it, pass the fence and drain, then swap\n"
 		"      --timeout TIME   how long to wait for the front doors (5s, 10m)\n"
 		"      --force          do not wait for the front doors\n"
-		"      --yes            do not ask\n",
+		"      --yes            do not ask\n"
+		"      --file FILE      many at once: address,system,to[,id] in each line\n",
 		verb_swap },
 	{ "queue list", "[ADDRESS]", "list held messages",
 		"      --limit N        at most N messages (1000; 0 = all)\n", verb_queue_list },
