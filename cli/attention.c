@@ -176,6 +176,10 @@ void attention_milter(const struct json *milter, struct json *lines)
 			"this front door was disabled by force: it serves and releases nothing "
 			"until "
 			"its held mail is dealt with and its two databases are emptied");
+	if (json_get_bool(milter, "old_replica", false))
+		json_add_string(lines,
+			"the replica is older than what this front door acknowledged: federated "
+			"recipients get 451 until it is level with the directory");
 	if (json_get_bool(milter, "stopping", false))
 		json_add_string(lines, "restante-milter is stopping");
 	if (json_get_bool(release, "listener_trouble", false))

@@ -34,8 +34,9 @@ struct consumer {
 	struct provider *tried;
 	bool resumes; /* the search that was sent to it has a cookie */
 	pthread_t thread;
-	atomic_bool stop;   /* for good */
-	atomic_bool hangup; /* this connection: also set by a stop */
+	atomic_bool stop;      /* for good */
+	atomic_bool hangup;    /* this connection: also set by a stop */
+	atomic_bool elsewhere; /* another provider is wanted than `tried` */
 	struct pulse pulse;
 	/* guarded by lock */
 	pthread_mutex_t lock;
@@ -186,20 +187,33 @@ static enum attempt try_provider(
 	return attempt;
 }
 
+/* The order begins with the first one, or behind the one that is to be left. */
+static size_t first_to_try(struct consumer *consumer)
+{
+	if (!atomic_exchange(&consumer->elsewhere, false) || consumer->tried == NULL)
+		return 0;
+	log_warning("directory",
+		"provider shows no changes any more, it is left for the next one provider=%s",
+		consumer->tried->uri);
+	return (size_t)(consumer->tried - consumer->providers) + 1;
+}
+
 /* Each in turn; one that is behind only where no other is to be had. */
 static bool try_providers(struct consumer *consumer)
 {
 	struct provider *behind = NULL;
+	size_t first = first_to_try(consumer);
 
-	for (size_t i = 0; i < consumer->provider_count && !atomic_load(&consumer->hangup); i++)
-		switch (try_provider(consumer, &consumer->providers[i], false)) {
+	for (size_t i = 0; i < consumer->provider_count && !atomic_load(&consumer->hangup); i++) {
+		struct provider *provider =
+			&consumer->providers[(first + i) % consumer->provider_count];
+
+		switch (try_provider(consumer, provider, false)) {
 		case ATTEMPT_SERVED: return true;
-		case ATTEMPT_BEHIND:
-			if (behind == NULL)
-				behind = &consumer->providers[i];
-			break;
+		case ATTEMPT_BEHIND: behind = behind == NULL ? provider : behind; break;
 		case ATTEMPT_FAILED: break;
 		}
+	}
 	return behind != NULL && !atomic_load(&consumer->hangup) &&
 	       try_provider(consumer, behind, true) == ATTEMPT_SERVED;
 }
@@ -325,6 +339,12 @@ void consumer_stop(struct consumer **consumer)
 
 void consumer_reconnect(struct consumer *consumer)
 {
+	hang_up(consumer);
+}
+
+void consumer_elsewhere(struct consumer *consumer)
+{
+	atomic_store(&consumer->elsewhere, true);
 	hang_up(consumer);
 }
 

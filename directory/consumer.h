@@ -18,6 +18,11 @@ struct consumer *consumer_start(struct replica *replica, const struct ldap_optio
 void consumer_stop(struct consumer **consumer);
 /* Drop the connection and resume at once (after a reload, or when an acknowledgement is late). */
 void consumer_reconnect(struct consumer *consumer);
+/*
+ * What the provider that is followed does not tell, another one may (a copy whose own replication
+ * stands still, a connection that is dead and does not end): the next in the order is tried first.
+ */
+void consumer_elsewhere(struct consumer *consumer);
 /* For `restante status`: provider, connected since, phase, last error, changes per kind. */
 void consumer_status(struct consumer *consumer, struct json *object);
 

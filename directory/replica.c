@@ -230,6 +230,17 @@ void replica_vector(struct replica *replica, struct csn_vector *vector_r)
 	pthread_rwlock_unlock(&replica->lock);
 }
 
+bool replica_includes(struct replica *replica, const char *csn)
+{
+	bool includes;
+
+	pthread_rwlock_rdlock(&replica->lock);
+	includes = vector_covers(&replica->meta.vector, csn) ||
+		   vector_newer(&replica->meta.vector, csn);
+	pthread_rwlock_unlock(&replica->lock);
+	return includes;
+}
+
 bool replica_loaded(struct replica *replica)
 {
 	bool loaded;

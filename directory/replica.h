@@ -77,6 +77,10 @@ struct replica_view {
 };
 void replica_view(struct replica *replica, struct replica_view *view_r);
 
+/* Whether it has all that was written up to that change (a CSN): also where the changes since came
+ * from another server id. */
+bool replica_includes(struct replica *replica, const char *csn);
+
 /* Everything committed so far is on disk when it returns 0. */
 int replica_sync(struct replica *replica, const char **error_r);
 

@@ -152,6 +152,7 @@ static void add_process(struct front *f, struct json *o)
 	json_set_int(o, "uptime_us", clock_wall_us() - f->started_us);
 	json_set_bool(o, "stopping", atomic_load(&f->stopping));
 	json_set_bool(o, "cut_off", atomic_load(&f->cut_off));
+	json_set_bool(o, "old_replica", atomic_load(&f->old));
 	json_set_int(o, "connections", atomic_load(&f->connections));
 	json_set_int(o, "transactions", atomic_load(&f->transactions));
 	json_set_int(o, "decisions", decisions_count(f->decisions, &oldest_us));

@@ -63,6 +63,7 @@ struct front {
 	atomic_bool stopping;     /* new transactions are refused */
 	atomic_bool closed;       /* the databases are about to be closed: touch them no more */
 	atomic_bool cut_off;      /* disabled by force: serve nothing until wiped */
+	atomic_bool old;          /* the replica is from before what was acknowledged: same */
 	atomic_bool recorded;     /* that this front door serves is on disk (milter/nodemark.h) */
 	atomic_bool leaving;      /* `disabling`, and durably so: what is held is released */
 	atomic_bool broken;

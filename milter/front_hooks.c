@@ -61,7 +61,7 @@ static void lookup(
 		facts.node_enabled = true;
 	else if (!atomic_load(&front->recorded))
 		facts.node_enabled = false;
-	if (atomic_load(&front->cut_off))
+	if (atomic_load(&front->cut_off) || atomic_load(&front->old))
 		facts.node_enabled = false;
 	route_decide(&facts, route_r);
 }

@@ -17,7 +17,7 @@ milter_libfront_a_SOURCES = \
 	milter/mailq.c milter/mailq.h \
 	milter/meter.h \
 	milter/mtaqueue.c milter/mtaqueue.h \
-	milter/node.c milter/node_state.c milter/node.h milter/node_core.h \
+	milter/node.c milter/node_state.c milter/node_watch.c milter/node.h milter/node_core.h \
 	milter/node_entry.c milter/node_entry.h \
 	milter/nodemark.c milter/nodemark.h \
 	milter/notify.c milter/notify.h \
@@ -28,6 +28,7 @@ milter_libfront_a_SOURCES = \
 	milter/rcpt.c \
 	milter/reply.c milter/reply.h \
 	milter/settings.c milter/settings.h \
+	milter/silence.c milter/silence.h \
 	milter/socket.c milter/socket.h \
 	milter/twin.c milter/twin.h \
 	milter/watchdog.c milter/watchdog.h

@@ -59,6 +59,8 @@ static void begin_epoch(struct node *n, const struct replica_view *view)
 		front_broken(n->front, "replica", error);
 		return;
 	}
+	if (!node_record_level(n, view->epoch_csn))
+		return;
 	n->pending = view->epoch;
 	n->pending_mark = decisions_mark(n->front->decisions);
 	decisions_watch(n->front->decisions, n->pending_mark, wake_callback, n);
@@ -142,6 +144,7 @@ static void written(struct node *n, const struct node_changes *c)
 	for (size_t i = 0; i < c->count; i++)
 		if (strcmp(c->list[i].attribute, "restanteHeartbeat") == 0)
 			snprintf(n->heartbeat, sizeof n->heartbeat, "%s", c->values[i][0]);
+	silence_wrote(&n->silence, clock_mono_us());
 	n->heartbeat_at = clock_mono_us() + n->front->config->milter.heartbeat;
 	pthread_mutex_lock(&n->lock);
 	n->shown.heartbeat_us = now;
@@ -182,22 +185,6 @@ static bool must_wait(const struct node *n, int64_t *retry_at_r)
 	return *retry_at_r > clock_mono_us();
 }
 
-/* In any three heartbeats of ours there is one of the other's. */
-static void look_for_twin(struct node *n, const struct replica_view *view)
-{
-	int64_t hold_us = 3 * n->front->config->milter.heartbeat;
-	bool there = twin_there(&n->twin, view->node_heartbeat, clock_mono_us(), hold_us);
-
-	if (there && !n->twin_said)
-		log_error("node",
-			"somebody else writes this front door's entry: two of them run as node=%s; "
-			"nothing is acknowledged until one is stopped, or has an entry of its own",
-			n->front->config->milter.node);
-	if (!there && n->twin_said)
-		log_info("node", "nobody else writes this front door's entry any more");
-	n->twin_said = there;
-}
-
 /* One look at everything; until when there is nothing to do unless it is woken. */
 static int64_t step(struct node *n)
 {
@@ -206,7 +193,9 @@ static int64_t step(struct node *n)
 	replica_view(n->front->replica, &view);
 	front_follow(n->front, &view);
 	node_follow_state(n, &view);
-	look_for_twin(n, &view);
+	node_watch_level(n);
+	node_watch_twin(n, &view);
+	int64_t silent_at = node_watch_silence(n, &view);
 	begin_epoch(n, &view);
 	end_epoch(n);
 	resume_drain(n, &view);
@@ -219,11 +208,11 @@ static int64_t step(struct node *n)
 		write_entry(n, view.node_dn);
 	if (!must_wait(n, &retry_at) && leave)
 		node_leave(n, view.node_dn);
-	if (must_wait(n, &retry_at))
-		return retry_at;
+	int64_t next = must_wait(n, &retry_at) ? retry_at : n->heartbeat_at;
+	next = silent_at < next ? silent_at : next;
 	/* What empties the queue does not wake this thread. */
 	int64_t soon = clock_mono_us() + CLOCK_SECOND;
-	return view.node == NODE_DISABLING && soon < n->heartbeat_at ? soon : n->heartbeat_at;
+	return view.node == NODE_DISABLING && soon < next ? soon : next;
 }
 
 static bool wait_until(struct node *n, int64_t deadline_us)
@@ -271,7 +260,9 @@ struct node *node_start(struct front *front)
 	pthread_mutex_init(&n->lock, NULL);
 	clock_cond_init(&n->wake);
 	n->entry = node_entry_new(front->config);
+	silence_begin(&n->silence, clock_mono_us());
 	node_read_mark(n);
+	node_watch_level(n);
 	n->drain = drain_start(front->replica, front->lateness, &hooks);
 	if (n->drain == NULL || pthread_create(&n->thread, NULL, run, n) != 0)
 		return NULL;

@@ -1,6 +1,6 @@
 /*
- * Private to the node agent: what milter/node.c and node_state.c share. Called by the agent's
- * thread alone, or before it runs.
+ * Private to the node agent: what milter/node.c, node_state.c and node_watch.c share. Called by the
+ * agent's thread alone, or before it runs.
  */
 #ifndef RESTANTE_MILTER_NODE_CORE_H
 #define RESTANTE_MILTER_NODE_CORE_H
@@ -14,6 +14,7 @@
 #include "milter/node.h"
 #include "milter/node_entry.h"
 #include "milter/nodemark.h"
+#include "milter/silence.h"
 #include "milter/twin.h"
 
 struct node {
@@ -34,9 +35,11 @@ struct node {
 	int64_t heartbeat_at; /* next one */
 	char heartbeat[32];   /* last one written */
 	enum nodemark mark;
-	enum node_state state; /* last one that was said in the log */
-	bool state_said, refusal_said, twin_said;
+	char level[NODEMARK_LEVEL]; /* recorded with it: what the replica had at the last epoch */
+	enum node_state state;      /* last one that was said in the log */
+	bool state_said, refusal_said, twin_said, silence_said, level_failed;
 	struct twin twin;
+	struct silence silence;
 	uint64_t acked;                 /* written last */
 	uint64_t pending, pending_mark; /* epoch that waits for decisions; 0 = none */
 	uint64_t ready;                 /* may be written, or was: acked */
@@ -51,9 +54,21 @@ struct node {
 void node_read_mark(struct node *n);
 /* Says the state, records what has to outlive this process, and begins or ends the leaving. */
 void node_follow_state(struct node *n, const struct replica_view *view);
+/* Records that the replica has that change: before an epoch is acknowledged. False: not yet. */
+bool node_record_level(struct node *n, const char *csn);
 /* A node that is `disabling` holds nothing any more, and its MTA's queue has nothing either. */
 bool node_may_leave(struct node *n, const struct replica_view *view);
 /* Writes `disabled`. */
 void node_leave(struct node *n, const char *dn);
+
+/* --- node_watch.c --- */
+
+/* Somebody else writes the same entry: nothing is acknowledged meanwhile. */
+void node_watch_twin(struct node *n, const struct replica_view *view);
+/* A replica from before what was acknowledged serves nothing until it is level again. */
+void node_watch_level(struct node *n);
+/* The directory's changes do not come any more: raises the alarm, looks for another provider. Until
+ * when there is nothing to see. */
+int64_t node_watch_silence(struct node *n, const struct replica_view *view);
 
 #endif

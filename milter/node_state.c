@@ -1,6 +1,7 @@
 /* What the entry says that this front door is: enabled, leaving, or cut off by force. */
 #include "milter/node_core.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/log.h"
@@ -26,13 +27,29 @@ static void set_mark(struct node *n, enum nodemark mark)
 
 	if (n->mark == mark)
 		return;
-	if (nodemark_write(n->front->config->milter.queue_dir, mark, &error) < 0)
+	if (nodemark_write(n->front->config->milter.queue_dir, mark, n->level, &error) < 0)
 		log_error("node", "cannot record durably that this front door is %s: %s",
 			nodemark_name(mark), str_cstr(&error));
 	else
 		n->mark = mark;
 	tell_mark(n);
 	str_free(&error);
+}
+
+bool node_record_level(struct node *n, const char *csn)
+{
+	struct str error = STR_INIT;
+	bool there = strcmp(n->level, csn) == 0 ||
+		     nodemark_write(n->front->config->milter.queue_dir, n->mark, csn, &error) == 0;
+
+	if (there)
+		snprintf(n->level, sizeof n->level, "%s", csn);
+	else if (!n->level_failed)
+		log_error("node", "nothing is acknowledged: cannot record what the replica has: %s",
+			str_cstr(&error));
+	n->level_failed = !there;
+	str_free(&error);
+	return there;
 }
 
 static void say_state(struct node *n, enum node_state state)
@@ -99,7 +116,7 @@ void node_read_mark(struct node *n)
 {
 	struct str error = STR_INIT;
 
-	n->mark = nodemark_read(n->front->config->milter.queue_dir, &error);
+	n->mark = nodemark_read(n->front->config->milter.queue_dir, n->level, &error);
 	if (error.len)
 		log_error("node", "%s", error.data);
 	if (n->mark == NODEMARK_CUT_OFF)

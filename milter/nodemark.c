@@ -6,9 +6,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "directory/cookie.h"
+
 #define FILE_NAME "node-service"
+/* Always as long, and within one sector: it can be written over, also on a full disk. */
+#define BLOCK 128
 
 static const char *const names[] = { "none", "serving", "left", "cut-off" };
 
@@ -22,19 +27,36 @@ static void path_of(char *path, size_t size, const char *queue_dir, const char *
 	snprintf(path, size, "%s/" FILE_NAME "%s", queue_dir, suffix);
 }
 
-static enum nodemark parse(const char *path, char *text, struct str *error_r)
+/* The first line of what is left. */
+static char *cut_line(char **rest)
 {
-	text[strcspn(text, "\n")] = '\0';
-	for (int m = NODEMARK_SERVING; m <= NODEMARK_CUT_OFF; m++)
-		if (strcmp(text, names[m]) == 0)
+	char *line = *rest;
+
+	*rest += strcspn(line, "\n");
+	if (**rest != '\0')
+		*(*rest)++ = '\0';
+	return line;
+}
+
+static enum nodemark parse(const char *path, char *text, char *level_r, struct str *error_r)
+{
+	const char *name = cut_line(&text), *level = cut_line(&text);
+	bool sound = *level == '\0' || csn_valid(level, strlen(level));
+
+	for (int m = NODEMARK_NONE; sound && m <= NODEMARK_CUT_OFF; m++)
+		if (strcmp(name, names[m]) == 0) {
+			snprintf(level_r, NODEMARK_LEVEL, "%s", level);
 			return (enum nodemark)m;
+		}
 	str_printf(error_r, "%s: not understood", path);
 	return NODEMARK_CUT_OFF;
 }
 
-enum nodemark nodemark_read(const char *queue_dir, struct str *error_r)
+enum nodemark nodemark_read(const char *queue_dir, char *level_r, struct str *error_r)
 {
-	char path[4096], text[32] = "";
+	char path[4096], text[BLOCK + 1] = "";
+
+	level_r[0] = '\0';
 
 	path_of(path, sizeof path, queue_dir, "");
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -45,18 +67,26 @@ enum nodemark nodemark_read(const char *queue_dir, struct str *error_r)
 		str_printf(error_r, "%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	return n < 0 ? NODEMARK_CUT_OFF : parse(path, text, error_r);
+	return n < 0 ? NODEMARK_CUT_OFF : parse(path, text, level_r, error_r);
 }
 
-static bool write_synced(const char *path, const char *text)
+static bool write_block(int fd, const char *block)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
 	if (fd < 0)
 		return false;
-	size_t len = strlen(text);
-	bool done = write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
+	bool done = pwrite(fd, block, BLOCK, 0) == BLOCK && fsync(fd) == 0;
 	return close(fd) == 0 && done;
+}
+
+static bool write_over(const char *path, const char *block)
+{
+	struct stat st;
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || (fstat(fd, &st) == 0 && st.st_size == BLOCK))
+		return write_block(fd, block);
+	close(fd);
+	return false;
 }
 
 static bool sync_folder(const char *path)
@@ -70,14 +100,20 @@ static bool sync_folder(const char *path)
 	return done;
 }
 
-int nodemark_write(const char *queue_dir, enum nodemark mark, struct str *error_r)
+int nodemark_write(
+	const char *queue_dir, enum nodemark mark, const char *level, struct str *error_r)
 {
-	char path[4096], fresh[4096], text[32];
+	char path[4096], fresh[4096], block[BLOCK];
 
 	path_of(path, sizeof path, queue_dir, "");
 	path_of(fresh, sizeof fresh, queue_dir, ".new");
-	snprintf(text, sizeof text, "%s\n", names[mark]);
-	if (write_synced(fresh, text) && rename(fresh, path) == 0 && sync_folder(queue_dir))
+	memset(block, '\n', sizeof block);
+	int len = snprintf(block, sizeof block, "%s\n%s", names[mark], level);
+	block[len] = '\n';
+	if (write_over(path, block))
+		return 0;
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (write_block(fd, block) && rename(fresh, path) == 0 && sync_folder(queue_dir))
 		return 0;
 	str_printf(error_r, "%s: %s", path, strerror(errno));
 	return -1;

@@ -20,9 +20,13 @@ static bool is_ours(const struct twin *twin, const char *heartbeat)
 
 bool twin_there(struct twin *twin, const char *shown, int64_t now_us, int64_t hold_us)
 {
-	if (*shown != '\0' && is_ours(twin, shown))
+	bool news = *shown != '\0' && strcmp(shown, twin->shown) != 0;
+
+	if (news && is_ours(twin, shown))
 		twin->came_back = true;
-	else if (*shown != '\0' && twin->came_back)
+	else if (news && twin->came_back)
 		twin->until_us = now_us + hold_us;
+	if (news)
+		snprintf(twin->shown, sizeof twin->shown, "%s", shown);
 	return now_us < twin->until_us;
 }

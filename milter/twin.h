@@ -15,6 +15,7 @@
 struct twin {
 	char ours[TWIN_MEMORY][32];
 	unsigned next;
+	char shown[32];   /* last: it says nothing new while no write gets through */
 	bool came_back;   /* one of ours has */
 	int64_t until_us; /* monotonic: it is assumed that the other is there */
 };

@@ -89,29 +89,39 @@ static void strange_escapes_stay_as_they_are(void **state)
 
 static void the_mark_is_remembered(void **state)
 {
+	static const char *const levels[] = { "", "20261122055519.411540Z#000000#001#000000" };
 	struct str error = STR_INIT;
+	char level[NODEMARK_LEVEL] = "x";
 
-	assert_int_equal(nodemark_read(*state, &error), NODEMARK_NONE);
-	for (int m = NODEMARK_SERVING; m <= NODEMARK_CUT_OFF; m++) {
-		assert_int_equal(nodemark_write(*state, (enum nodemark)m, &error), 0);
-		assert_int_equal(nodemark_read(*state, &error), m);
-	}
+	assert_int_equal(nodemark_read(*state, level, &error), NODEMARK_NONE);
+	assert_string_equal(level, "");
+	for (int m = NODEMARK_SERVING; m <= NODEMARK_CUT_OFF; m++)
+		for (size_t i = 0; i < COUNT(levels); i++) {
+			assert_int_equal(
+				nodemark_write(*state, (enum nodemark)m, levels[i], &error), 0);
+			assert_int_equal(nodemark_read(*state, level, &error), m);
+			assert_string_equal(level, levels[i]);
+		}
 	assert_int_equal(error.len, 0);
 	str_free(&error);
 }
 
 static void a_mark_that_is_not_understood_serves_nothing(void **state)
 {
+	static const char *const texts[] = { "serv", "serving\n20261122" };
 	struct str error = STR_INIT;
-	char path[256];
+	char path[256], level[NODEMARK_LEVEL];
 
 	snprintf(path, sizeof path, "%s/node-service", (char *)*state);
-	int fd = open(path, O_WRONLY | O_CREAT, 0600);
-	assert_int_equal(write(fd, "serv", 4), 4);
-	close(fd);
-	assert_int_equal(nodemark_read(*state, &error), NODEMARK_CUT_OFF);
-	assert_true(error.len > 0);
-	assert_int_equal(nodemark_write("/nonexistent", NODEMARK_SERVING, &error), -1);
+	for (size_t i = 0; i < 2; i++) {
+		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+		assert_int_equal(write(fd, texts[i], strlen(texts[i])), (int)strlen(texts[i]));
+		close(fd);
+		str_reset(&error);
+		assert_int_equal(nodemark_read(*state, level, &error), NODEMARK_CUT_OFF);
+		assert_true(error.len > 0);
+	}
+	assert_int_equal(nodemark_write("/nonexistent", NODEMARK_SERVING, "", &error), -1);
 	str_free(&error);
 }
 
@@ -208,6 +218,8 @@ static void somebody_else_with_our_name(void **state)
 		snprintf(text, sizeof text, "%d", i);
 		twin_wrote(&twin, text);
 	}
+	/* no write got through: ours is there still, though long ago */
+	assert_false(twin_there(&twin, "2", 115, 10));
 	assert_false(twin_there(&twin, "3", 120, 10));
 	assert_false(twin_there(&twin, "", 120, 10));
 	assert_true(twin_there(&twin, "2", 120, 10));
