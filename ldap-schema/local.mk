@@ -3,4 +3,4 @@ schemadir = $(pkgdatadir)/ldap-schema
 dist_schema_DATA = ldap-schema/restante.schema ldap-schema/restante.ldif
 ldapexampledir = $(docdir)/ldap-schema
 dist_ldapexample_DATA = ldap-schema/slapd.conf.example ldap-schema/slapd-config.ldif.example \
-	ldap-schema/sample.ldif
+	ldap-schema/slapd-replica.conf.example ldap-schema/sample.ldif
