@@ -7,24 +7,16 @@ import signal
 import tempfile
 
 from .dovecot import Dovecot
+from .frontdoor import MTAS, FrontDoor, chosen_mta
 from .mail import Imap
 from .milter import Milter, NullMilter
 from .postfix import Postfix
 from .process import LabError
-from .sendmail import Sendmail
+from .provider import Provider
 from .slapd import Slapd
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PARTS = ("slapd", "s1", "s2", "milter", "mta")
-MTAS = {"postfix": Postfix, "sendmail": Sendmail}
-
-
-def chosen_mta():
-    """What RESTANTE_MTA says: the front door of labs that do not care."""
-    name = os.environ.get("RESTANTE_MTA") or "postfix"
-    if name not in MTAS:
-        raise LabError("RESTANTE_MTA=%s: there are %s" % (name, " and ".join(MTAS)))
-    return name
 
 
 class Lab:
@@ -37,15 +29,21 @@ class Lab:
     lab.postfix is for what only Postfix can do. Without "milter" the MTA runs with no milter at
     all; "null" is the milter that does nothing. postfix_more, sendmail_more: further lines of
     main.cf and of sendmail.mc.
+
+    front_doors: so many, or their MTAs: ("postfix", "sendmail"). lab.doors has them; lab.mta and
+    lab.milter are those of the first. providers: so many directory servers; lab.slapd is the first
+    and takes the writes, lab.providers has all. wired: each front door reaches them by wires of its
+    own, that can be cut (door.wires).
     """
 
     def __init__(self, start=PARTS, directory=None, build=None, keep=False, milter_options=None,
-                 postfix_more="", postfix_prefix=None, wait_milter=True, sendmail_more=""):
+                 postfix_more="", postfix_prefix=None, wait_milter=True, sendmail_more="",
+                 front_doors=1, providers=1, wired=False, slapd_debug=None):
         self.source = SOURCE
         self.build = build or os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
         self.keep = keep
         self.postfix_prefix = postfix_prefix or os.environ.get("RESTANTE_POSTFIX_PREFIX", "")
-        self.slapd_debug = os.environ.get("RESTANTE_SLAPD_DEBUG", "0")
+        self.slapd_debug = slapd_debug or os.environ.get("RESTANTE_SLAPD_DEBUG", "0")
         # a short path: names of unix sockets end at 107 bytes
         self.dir = directory or tempfile.mkdtemp(prefix="restante-lab-", dir="/tmp")
         # servers run under accounts of their own and must be able to pass
@@ -53,7 +51,9 @@ class Lab:
         os.chmod(self.dir, 0o755)
         self.servers = []
         self.slapd = self.mta = self.milter = self.null_milter = None
-        self.backends = {}
+        self.backends, self.doors, self.providers = {}, [], []
+        self.wired = wired
+        self._front_doors, self._provider_count = front_doors, providers
         self._closed = False
         atexit.register(self.close)
         self._milter_options = milter_options or {}
@@ -61,7 +61,7 @@ class Lab:
         try:
             self.make(start)
             for server in self.servers:
-                if server is self.milter and not wait_milter:
+                if isinstance(server, Milter) and not wait_milter:
                     server.start(wait=False)
                 else:
                     server.start()
@@ -75,24 +75,50 @@ class Lab:
         if unknown:
             raise LabError("the lab has no " + ", ".join(sorted(unknown)))
         if "slapd" in start:
-            self.slapd = self._add(Slapd(self))
+            self._make_directory()
         for system in ("S1", "S2", "S3"):
             if system.lower() in start:
                 self.backends[system] = self._add(Dovecot(self, system))
-        milter = ""
-        if "milter" in start:
-            milter = "unix:restante/milter.sock"
-        elif "null" in start:
-            milter = "unix:restante/null.sock"
-        if {"mta", *MTAS} & set(start):
-            name = next((name for name in MTAS if name in start), None) or chosen_mta()
-            self.mta = MTAS[name](self, milter=milter, more=self._mta_more[name])
-        if "milter" in start:
-            self.milter = self._add(Milter(self, self._milter_options))
+        self._make_doors(start)
         if "null" in start:
             self.null_milter = self._add(NullMilter(self))
-        if self.mta:
-            self.servers.append(self.mta)
+        for door in self.doors:
+            if door.mta:
+                self._add(door.mta)
+
+    def _kinds(self, start=()):
+        """Which MTA each front door has."""
+        if not isinstance(self._front_doors, int):
+            return tuple(self._front_doors)
+        named = next((name for name in MTAS if name in start), None)
+        return (named or chosen_mta(),) * self._front_doors
+
+    def _make_directory(self):
+        nodes = ["front%d" % (number + 1) for number in range(1, len(self._kinds()))]
+        self.slapd = self._add(Slapd(self, nodes))
+        self.providers = [self.slapd]
+        for number in range(2, self._provider_count + 1):
+            self.providers.append(self._add(Provider(self, number)))
+
+    def _make_doors(self, start):
+        socket = ""
+        if "milter" in start:
+            socket = "unix:restante/milter.sock"
+        elif "null" in start:
+            socket = "unix:restante/null.sock"
+        self.doors = []
+        for number, kind in enumerate(self._kinds(start), 1):
+            door = FrontDoor(self, number, kind)
+            self.doors.append(door)
+            if {"mta", *MTAS} & set(start):
+                door.make_mta(milter=socket, more=self._mta_more[kind])
+            if number == 1:
+                self.mta = door.mta
+            if "milter" in start:
+                self._add(door.make_milter(self._milter_options if number == 1 else
+                                           dict(self._milter_options)))
+            if number == 1:
+                self.milter = door.milter
 
     def _add(self, server):
         self.servers.append(server)
@@ -106,10 +132,14 @@ class Lab:
         self.servers = []
         self.close()
 
+    def _close_wires(self):
+        for end in self.doors + self.providers[1:]:
+            end.close()
+
     def keep_logs(self, name):
         """Copies the logs so far to a directory of this name below RESTANTE_LAB_LOGS, if set."""
         target = os.environ.get("RESTANTE_LAB_LOGS")
-        if target:
+        if target and os.path.isdir(os.path.join(self.dir, "log")):
             shutil.copytree(os.path.join(self.dir, "log"), os.path.join(target, name),
                             dirs_exist_ok=True)
 
@@ -150,6 +180,7 @@ class Lab:
         self._closed = True
         atexit.unregister(self.close)
         trouble = [] if self.keep else stop_all(self.servers)
+        self._close_wires()
         if not self.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
         if trouble:

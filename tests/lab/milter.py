@@ -5,7 +5,7 @@ import os
 import socket
 
 from .process import LabError, Server, run
-from .slapd import BASE, IDENTITIES
+from .slapd import BASE, IDENTITIES, identity
 
 
 def conf_value(value):
@@ -23,19 +23,25 @@ def conf_section(name, values):
 
 class Milter(Server):
     """options, directory, logging: keys of milter {}, of ldap {} and of log {} that differ from what
-    the lab sets; systems: those of system NAME {}, by its name."""
+    the lab sets; systems: those of system NAME {}, by its name. door: the front door it belongs to;
+    without one, that of the lab's own MTA."""
 
     name = "milter"
     stop_timeout = 40.0
 
-    def __init__(self, lab, options):
+    def __init__(self, lab, options, door=None):
+        self.door = door
+        self.node = door.node if door else "front1"
+        self.mta = door.mta if door else lab.mta
+        if door:
+            self.name = "milter" + door.suffix
         super().__init__(lab)
         self.options, self.directory, self.logging, self.systems = options, {}, {}, {}
         self.conf = os.path.join(self.dir, "restante.conf")
         self.control = os.path.join(self.dir, "control.sock")
         self.replica = os.path.join(self.dir, "replica")
         self.queue = os.path.join(self.dir, "queue")
-        self.socket = os.path.join(lab.mta.queue if lab.mta else self.dir,
+        self.socket = os.path.join(self.mta.queue if self.mta else self.dir,
                                    "restante/milter.sock")
         self.binary = os.path.join(lab.build, "restante-milter")
         self.cli_binary = os.path.join(lab.build, "restante")
@@ -44,21 +50,23 @@ class Milter(Server):
         self.configure()
 
     def settings(self):
-        slapd, mta = self.lab.slapd, self.lab.mta
+        slapd, mta = self.lab.slapd, self.mta
         sections = {}
         if slapd:
+            reads, writes = self.door.uris() if self.door else ([slapd.uri], slapd.uri)
             sections["ldap"] = {
-                "uri": slapd.uri, "write_uri": slapd.uri, "base": BASE, "bind": "simple",
-                "bind_dn": IDENTITIES["front1"], "password_file": slapd.password_file("front1"),
+                "uri": " ".join(reads), "write_uri": writes, "base": BASE, "bind": "simple",
+                "bind_dn": identity(self.node), "password_file": slapd.password_file(self.node),
                 "timeout": "5s", **self.directory}
         sections["log"] = {"target": "stderr", "level": "debug", **self.logging}
         sections["milter"] = {
-            "node": "front1", "hostname": "front.lab", "socket": "unix:" + self.socket,
-            "user": "", "group": "", "control_socket": self.control,
-            "replica_dir": self.replica, "queue_dir": self.queue, "replica_cache": "16M",
-            "queue_cache": "16M", "postmaster": "info@s1.lab", "heartbeat": "1s",
-            "late_commit": "500ms", "queue_free": "1M", "release_retry_min": "200ms",
-            "release_retry_max": "2s", "stop_timeout": "10s"}
+            "node": self.node, "hostname": self.mta.hostname if self.mta else "front.lab",
+            "socket": "unix:" + self.socket, "user": "", "group": "",
+            "control_socket": self.control, "replica_dir": self.replica,
+            "queue_dir": self.queue, "replica_cache": "16M", "queue_cache": "16M",
+            "postmaster": "info@s1.lab", "heartbeat": "1s", "late_commit": "500ms",
+            "queue_free": "1M", "release_retry_min": "200ms", "release_retry_max": "2s",
+            "stop_timeout": "10s"}
         if mta:
             sections["milter"]["queue_list"] = mta.queue_list_command()
             sections["milter"]["release_listener"] = "smtp:127.0.0.1:%d" % mta.release_port

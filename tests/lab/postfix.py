@@ -30,7 +30,7 @@ setgid_group = {group}
 maillog_file = {log}
 maillog_file_prefixes = {root}
 {environment}
-myhostname = front.lab
+myhostname = {hostname}
 mydomain = lab
 myorigin = $myhostname
 mydestination =
@@ -95,8 +95,9 @@ class Postfix(Server):
     by_reentry = r"restante-reentry/smtpd"  # a line of the log has it
     stop_timeout = 30.0
 
-    def __init__(self, lab, name="postfix", milter="unix:restante/milter.sock", more=""):
-        self.name = name
+    def __init__(self, lab, name="postfix", milter="unix:restante/milter.sock", more="",
+                 hostname="front.lab"):
+        self.name, self.hostname = name, hostname
         super().__init__(lab)
         self.port = free_port()
         self.release_port = free_port()
@@ -166,7 +167,7 @@ class Postfix(Server):
             environment = ("import_environment = MAIL_CONFIG MAIL_LOGTAG TZ LANG=C "
                            "POSTLOG_SERVICE POSTLOG_HOSTNAME LD_LIBRARY_PATH=" + libraries)
         main = MAIN.format(
-            conf=self.conf, queue=self.queue, data=os.path.join(self.dir, "data"),
+            hostname=self.hostname, conf=self.conf, queue=self.queue, data=os.path.join(self.dir, "data"),
             daemons=self._path("/usr/lib/postfix/sbin"), commands=self._path("/usr/sbin"),
             shlib=libraries, owner=self.owner.pw_name, group=self.group.gr_name, log=self.log,
             root=self.lab.dir, environment=environment,

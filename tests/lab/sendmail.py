@@ -17,7 +17,7 @@ MC = """\
 divert(0)dnl
 include(`{cf}/m4/cf.m4')dnl
 OSTYPE(`linux')dnl
-define(`confDOMAIN_NAME', `front.lab')dnl
+define(`confDOMAIN_NAME', `{hostname}')dnl
 define(`QUEUE_DIR', `{queue}')dnl
 define(`confPID_FILE', `{dir}/sendmail.pid')dnl
 define(`STATUS_FILE', `')dnl
@@ -80,8 +80,8 @@ class Sendmail(Server):
     stop_timeout = 30.0
 
     def __init__(self, lab, name="sendmail", milter="unix:restante/milter.sock", more="",
-                 with_restante=True):
-        self.name, self.with_restante = name, with_restante
+                 with_restante=True, hostname="front.lab"):
+        self.name, self.with_restante, self.hostname = name, with_restante, hostname
         super().__init__(lab)
         self.prefix = os.environ.get("RESTANTE_SENDMAIL_PREFIX") or os.path.join(
             lab.build, "sendmail-private")
@@ -143,6 +143,7 @@ class Sendmail(Server):
         return MC.format(
             cf=os.path.join(self.prefix, "usr/share/sendmail/cf"), dir=self.dir,
             queue=self.spool, log_level=self.log_level, port=self.port, listeners=listeners,
+            hostname=self.hostname,
             filters="" if self.milter else ", InputMailFilters=" if self.with_restante else "", snippet=self._snippet(),
             more="".join(FEATURES[name].format(dir=self.dir) for name in sorted(self.tables)) +
             self.more.format(dir=self.dir),

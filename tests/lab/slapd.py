@@ -17,8 +17,17 @@ IDENTITIES = {
     "control": "cn=control,ou=services," + FEDERATION,
     "dirsync": "cn=dirsync,ou=services," + FEDERATION,
     "transfer": "cn=transfer,ou=services," + FEDERATION,
+    "replicator": "cn=replicator,ou=services," + FEDERATION,
     "operator": "cn=operator,ou=services," + FEDERATION,
 }
+NODE = """
+dn: {dn}
+objectClass: restanteNode
+objectClass: simpleSecurityObject
+cn: {name}
+restanteNodeState: enabled
+userPassword: change-me-{name}
+"""
 
 # certificates of a server at 127.0.0.1: (authority, its names, days)
 SERVERS = {
@@ -33,6 +42,11 @@ TLSCertificateFile "{certificate}"
 TLSCertificateKeyFile "{key}"
 TLSVerifyClient try
 """
+
+
+def identity(who):
+    """The DN of one of IDENTITIES, or of a further front door."""
+    return IDENTITIES.get(who) or "cn=%s,ou=nodes,%s" % (who, FEDERATION)
 
 
 def make_certificates(directory):
@@ -84,33 +98,44 @@ def ldif_value(name, value):
 
 
 class Slapd(Server):
+    """nodes: names of front doors that have an entry, besides front1 of the sample tree."""
+
     name = "slapd"
 
-    def __init__(self, lab):
+    def __init__(self, lab, nodes=()):
         super().__init__(lab)
         self.port = free_port()
         self.uri = "ldap://127.0.0.1:%d" % self.port
         self.tls_port = self.certificate = self.certificates = None
         self.ldapi = "ldapi://" + os.path.join(self.dir, "ldapi").replace("/", "%2F")
-        self.passwords = {name: secrets.token_hex(12) for name in IDENTITIES}
+        self.nodes = list(nodes)
+        self.passwords = {name: secrets.token_hex(12) for name in [*IDENTITIES, *self.nodes]}
         self.conf = os.path.join(self.dir, "slapd.conf")
         self._prepare()
 
     def _prepare(self):
         for sub in ("", "db"):
             os.makedirs(os.path.join(self.dir, sub), exist_ok=True)
-        source = os.path.join(self.lab.source, "ldap-schema")
-        with open(os.path.join(source, "slapd.conf.example")) as example:
-            text = localise(example.read(), self.dir, SCHEMA_DIR + "/restante.schema",
-                            os.path.join(source, "restante.schema"))
         with open(self.conf, "w") as conf:
-            conf.write(text)
-        for name in IDENTITIES:
+            conf.write(self._configuration())
+        self._fill()
+
+    def _shipped(self, name):
+        with open(os.path.join(self.lab.source, "ldap-schema", name)) as shipped:
+            return shipped.read()
+
+    def _configuration(self):
+        return localise(self._shipped("slapd.conf.example"), self.dir,
+                        SCHEMA_DIR + "/restante.schema",
+                        os.path.join(self.lab.source, "ldap-schema/restante.schema"))
+
+    def _fill(self):
+        for name in self.passwords:
             path = self.password_file(name)
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
                 out.write(self.passwords[name] + "\n")
-        with open(os.path.join(source, "sample.ldif")) as sample:
-            self.load(sample.read())
+        nodes = "".join(NODE.format(dn=identity(name), name=name) for name in self.nodes)
+        self.load(self._shipped("sample.ldif") + nodes)
 
     def password_file(self, name):
         return os.path.join(self.dir, name + ".password")
@@ -138,6 +163,15 @@ class Slapd(Server):
             ldif = ldif.replace("change-me-" + name, password)
         run(["/usr/sbin/slapadd", "-q", "-f", self.conf], stdin=ldif.encode(), timeout=600)
 
+    def dump(self):
+        """slapcat."""
+        return run(["/usr/sbin/slapcat", "-f", self.conf]).stdout.decode()
+
+    def restore(self, dump):
+        """A dump in place of everything there is: only while slapd is down."""
+        run(["find", os.path.join(self.dir, "db"), "-type", "f", "-delete"])
+        run(["/usr/sbin/slapadd", "-q", "-f", self.conf], stdin=dump.encode(), timeout=600)
+
     def command(self):
         # -d: stays in the foreground and logs here
         uris = [self.uri, self.ldapi]
@@ -157,7 +191,7 @@ class Slapd(Server):
             return ["-x", "-H", self.uri]
         if who == "root":
             return ["-Q", "-Y", "EXTERNAL", "-H", self.ldapi]
-        return ["-x", "-H", self.uri, "-D", IDENTITIES[who], "-y", self.bare_password(who)]
+        return ["-x", "-H", self.uri, "-D", identity(who), "-y", self.bare_password(who)]
 
     def bare_password(self, who):
         """A file for -y: ldap-utils take the whole file, a line end included."""
@@ -193,6 +227,10 @@ class Slapd(Server):
         """Attributes of one entry, {} where it is not there or not to be seen."""
         found = self.search(attributes=attributes, base=dn, scope="base", who=who)
         return found[0][1] if found else {}
+
+    def context(self):
+        """Its contextCSN values: what it has of whose changes."""
+        return sorted(self.read(BASE, ["contextCSN"], "root").get("contextcsn", []))
 
     def mailbox_dn(self, uid):
         return "uid=%s,%s" % (uid, PEOPLE)
