@@ -19,11 +19,13 @@ class Record:
     def __init__(self, msgid, target):
         self.msgid, self.target = msgid, target
         self.attempts = []      # when each transaction began
+        self.ports = []         # and where
         self.troubles = []      # (when, why) an earlier one counts for nothing
         self.acknowledged = None
 
-    def attempt(self):
+    def attempt(self, port=None):
         self.attempts.append(time.monotonic())
+        self.ports.append(port)
 
     def trouble(self, error):
         self.troubles.append((time.monotonic(), str(error)))
@@ -48,6 +50,8 @@ HOLD_ECHO = 1.0
 
 class Home:
     """Where the mail of some access addresses belongs, over time."""
+
+    echo = HOLD_ECHO
 
     def __init__(self, system, user):
         self.stays = [Stay((system, user), 0.0)]
@@ -85,7 +89,7 @@ class Home:
                 continue
             if began <= stay.until and ended >= stay.since:
                 return True
-            if any(since < stay.until and began <= until + HOLD_ECHO and ended >= since
+            if any(since < stay.until and began <= until + self.echo and ended >= since
                    for since, until in self.holds):
                 return True
         return False

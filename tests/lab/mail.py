@@ -96,11 +96,12 @@ TROUBLE = (OSError, smtplib.SMTPException, Refused, socket.timeout)
 
 class Injector:
     """Sends continuously from several threads. A message counts only once its 250 was read; one
-    that failed is sent again, the same, as any client would do, until it is acknowledged."""
+    that failed is sent again, the same, as any client would do, until it is acknowledged.
+    elsewhere: ports of further front doors; a client in trouble goes on to the next one."""
 
     def __init__(self, port, targets, ledger, rate=50.0, threads=4, size=600, per_connection=5,
-                 limit=None):
-        self.port, self.targets, self.ledger = port, list(targets), ledger
+                 limit=None, elsewhere=()):
+        self.ports, self.targets, self.ledger = [port, *elsewhere], list(targets), ledger
         self.rate, self.size, self.per_connection = rate, size, per_connection
         self.limit = limit
         self.retries = 0
@@ -139,7 +140,7 @@ class Injector:
         return self.targets[number % len(self.targets)]
 
     def _work(self):
-        connection, used = None, 0
+        connection, used, at = None, 0, 0
         while True:
             target = self._take()
             if target is None:
@@ -151,15 +152,17 @@ class Injector:
                     if connection is None or used >= self.per_connection:
                         if connection is not None:
                             connection.quit()
-                        connection, used = Smtp(self.port), 0
+                        connection = None
+                        connection, used = Smtp(self.ports[at]), 0
                     used += 1
-                    record.attempt()
+                    record.attempt(self.ports[at])
                     connection.send("sender@outside.test", [target], content)
                     record.acknowledge()
                     break
                 except TROUBLE as error:
                     record.trouble(error)
                     self.retries += 1
+                    at = (at + 1) % len(self.ports)
                     if connection is not None:
                         connection.connection.close()
                         connection = None
