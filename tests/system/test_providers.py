@@ -12,7 +12,7 @@ from nodes import node, number, raise_epoch, wait_acked
 @pytest.fixture(name="lab", scope="module")
 def _lab():
     """Two front doors; the first reads from the server that takes the writes, the second from a copy."""
-    with Lab(front_doors=2, providers=3, milter_options={"heartbeat": "200ms"}) as servers:
+    with Lab(front_doors=2, providers=3, milter_options={"heartbeat": "500ms"}) as servers:
         yield servers
 
 
