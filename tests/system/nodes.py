@@ -1,8 +1,6 @@
 """What the entry of a front door says, and the epochs that it acknowledges. front1's, unless another
 DN is given."""
 
-import re
-
 from helpers import wait_verdict
 from lab.process import wait_for
 from lab.slapd import FEDERATION, IDENTITIES
@@ -55,7 +53,6 @@ def released(door, sent, mark):
     """Those of the messages that the release listener got, in this order. What the MTA does with its
     queue then is its own. mark: the length of its log before."""
     def listed():
-        log = door.mta.log_text()[mark:]
-        return [m for m in re.findall(r"cleanup\[\d+\]: \w+: message-id=(<\S+>)", log) if m in sent]
+        return [m for m in door.mta.released(door.mta.log_text()[mark:]) if m in sent]
     wait_for(lambda: len(listed()) >= len(sent), 20, "the mail log to name them all")
     return listed()
