@@ -12,11 +12,15 @@ void leaving_init(struct leaving *leaving, enum notice_kind kind, size_t most)
 	leaving->numbers = mem_zalloc(most * sizeof *leaving->numbers);
 	leaving->told = mem_zalloc(most * sizeof *leaving->told);
 	leaving->statuses = mem_zalloc(most * sizeof *leaving->statuses);
+	leaving->said = mem_zalloc(most * sizeof *leaving->said);
 	leaving->count = leaving->told_count = 0;
 }
 
 void leaving_clear(struct leaving *leaving)
 {
+	for (size_t i = 0; i < leaving->told_count; i++)
+		mem_free(&leaving->said[i]);
+	mem_free(&leaving->said);
 	mem_free(&leaving->numbers);
 	mem_free(&leaving->told);
 	mem_free(&leaving->statuses);
@@ -29,25 +33,38 @@ static bool is_told(const struct leaving *leaving, const struct job *job, const 
 	return notice_wanted(leaving->kind, job->message->envelope.sender, params);
 }
 
-bool leaving_add(struct leaving *leaving, const struct job *job,
-	const struct holdq_held_recipient *held, const struct reply *reply, const char *status)
+static char *veiled(const struct smtp_recipient *target, const char *address)
 {
+	struct str text = STR_INIT;
+
+	notice_veil(target->answer.reply.text, target->address, address, &text);
+	return str_steal(&text);
+}
+
+bool leaving_add(struct leaving *leaving, const struct job *job,
+	const struct holdq_held_recipient *held, const struct smtp_recipient *target,
+	const char *status)
+{
+	const struct reply *reply = &target->answer.reply;
+
 	leaving->numbers[leaving->count++] = held->number;
 	if (!is_told(leaving, job, held->params))
 		return false;
 	char *mine = leaving->statuses[leaving->told_count];
 	if (status != NULL)
-		snprintf(mine, sizeof *leaving->statuses, "%s", status);
+		snprintf(mine, REPLY_STATUS, "%s", status);
 	else
-		reply_status(reply, mine, sizeof *leaving->statuses);
-	leaving->told[leaving->told_count++] = (struct notice_recipient){
+		reply_status(reply, mine, REPLY_STATUS);
+	leaving->said[leaving->told_count] = veiled(target, held->address);
+	leaving->told[leaving->told_count] = (struct notice_recipient){
 		.address = held->address,
 		.params = held->params,
 		.status = mine,
-		.diagnostic = reply->text,
+		.diagnostic = leaving->said[leaving->told_count],
 		.own = reply->own,
 		.attempt_us = clock_wall_us(),
 	};
+	leaving->told_count++;
 	return true;
 }
 

@@ -59,6 +59,12 @@ struct notice {
 
 /* Never to <>; else as NOTIFY says, which defaults to failures and delays. */
 bool notice_wanted(enum notice_kind kind, const char *sender, const char *params);
+/*
+ * A reply for the sender, appended: where it names the physical address it names the one that the
+ * client gave. (RFC 3461 section 9.2 would have it word by word; but where a mailbox lives is the
+ * federation's business.)
+ */
+void notice_veil(const char *reply, const char *physical, const char *address, struct str *out);
 void notice_write(const struct notice *notice, struct str *out);
 /* Parameters for the MAIL command of a notice. */
 const char *notice_mail_params(const struct notice *notice);

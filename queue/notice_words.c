@@ -1,4 +1,5 @@
 #include <string.h>
+#include <strings.h>
 
 #include "lib/orcpt.h"
 #include "lib/utf8.h"
@@ -32,6 +33,24 @@ void notice_address(struct str *out, const char *address, bool utf8)
 		notice_clean(out, address, len);
 	else
 		orcpt_encode(address, out);
+}
+
+void notice_veil(const char *reply, const char *physical, const char *address, struct str *out)
+{
+	size_t len = strlen(physical);
+	bool plain = utf8_ascii(address, strlen(address));
+
+	while (*reply != '\0') {
+		if (len == 0 || strncasecmp(reply, physical, len) != 0) {
+			str_append_c(out, *reply++);
+			continue;
+		}
+		if (plain)
+			notice_ascii(out, address, strlen(address));
+		else
+			orcpt_encode(address, out);
+		reply += len;
+	}
 }
 
 void notice_diagnostic(struct str *out, const char *text)

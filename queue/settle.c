@@ -63,7 +63,7 @@ static void recipient_done(struct settling *s, const struct holdq_held_recipient
 {
 	struct release *release = s->job->worker->release;
 
-	leaving_add(&s->done, s->job, held, &target->answer.reply, NULL);
+	leaving_add(&s->done, s->job, held, target, NULL);
 	atomic_fetch_add(&release->delivered, 1);
 	if (!s->job->is_notice)
 		metric_observe(&release->held_times, &metric_waiting,
@@ -72,7 +72,7 @@ static void recipient_done(struct settling *s, const struct holdq_held_recipient
 }
 
 static void recipient_failed(struct settling *s, const struct holdq_held_recipient *held,
-	const struct answer *answer, bool expired)
+	const struct smtp_recipient *target, bool expired)
 {
 	static const char *const words[2][2] = {
 		{ "refused, dropped: nobody is to be told", "refused, returned to sender" },
@@ -80,13 +80,13 @@ static void recipient_failed(struct settling *s, const struct holdq_held_recipie
 	};
 	struct release *release = s->job->worker->release;
 
-	bool told = leaving_add(&s->failed, s->job, held, &answer->reply, expired ? "4.4.7" : NULL);
+	bool told = leaving_add(&s->failed, s->job, held, target, expired ? "4.4.7" : NULL);
 	atomic_fetch_add(expired ? &release->expired : &release->bounced, 1);
 	if (s->job->is_notice)
-		log_recipient(
-			s, LOG_LEVEL_ERROR, "a notice cannot be delivered, dropped", held, answer);
+		log_recipient(s, LOG_LEVEL_ERROR, "a notice cannot be delivered, dropped", held,
+			&target->answer);
 	else
-		log_recipient(s, LOG_LEVEL_WARNING, words[expired][told], held, answer);
+		log_recipient(s, LOG_LEVEL_WARNING, words[expired][told], held, &target->answer);
 }
 
 /* Trouble of the listener since this message was last refused, or since its release began. */
@@ -117,9 +117,10 @@ static int64_t trouble_clock_now(const struct settling *s)
 }
 
 /* The record as it will be after this refusal. */
-static void note_refusal(
-	const struct settling *s, struct holdq_held_recipient *held, const struct reply *reply)
+static void note_refusal(const struct settling *s, struct holdq_held_recipient *held,
+	const struct smtp_recipient *target)
 {
+	struct str said = STR_INIT;
 	int64_t arrived = s->job->message->envelope.arrived_us;
 
 	held->trouble_us += trouble_since(s, held, trouble_clock_now(s));
@@ -128,7 +129,8 @@ static void note_refusal(
 			s->job->box->began_us > arrived ? s->job->box->began_us : arrived;
 	held->attempts++;
 	mem_free(&held->last_reply);
-	held->last_reply = mem_strdup(reply->text);
+	notice_veil(target->answer.reply.text, target->address, held->address, &said);
+	held->last_reply = str_steal(&said); /* a delay notice may tell it */
 }
 
 static bool is_expired(const struct settling *s, const struct holdq_held_recipient *held)
@@ -166,11 +168,11 @@ static void write_record(struct release *release, uint64_t id, struct holdq_held
 }
 
 static void recipient_delayed(struct settling *s, struct holdq_held_recipient *held,
-	const struct answer *answer, const struct outcome *outcome)
+	const struct smtp_recipient *target, const struct outcome *outcome)
 {
-	note_refusal(s, held, &answer->reply);
+	note_refusal(s, held, target);
 	if (is_expired(s, held)) {
-		recipient_failed(s, held, answer, true);
+		recipient_failed(s, held, target, true);
 		return;
 	}
 	/* Those go to different places: one does not wait for another. */
@@ -180,7 +182,7 @@ static void recipient_delayed(struct settling *s, struct holdq_held_recipient *h
 	else
 		s->delay_message = true;
 	atomic_fetch_add(&s->job->worker->release->deferred, 1);
-	log_recipient(s, LOG_LEVEL_WARNING, "refused for now", held, answer);
+	log_recipient(s, LOG_LEVEL_WARNING, "refused for now", held, &target->answer);
 	write_record(s->job->worker->release, s->job->message->id, held);
 }
 
@@ -213,8 +215,8 @@ static void settle_one(struct settling *s, const struct job_recipient *recipient
 	s->sound |= answer->stage != STAGE_LOST && answer->stage != STAGE_UNCLEAR;
 	switch (outcome.action) {
 	case OUTCOME_DONE: recipient_done(s, recipient->held, target); break;
-	case OUTCOME_BOUNCE: recipient_failed(s, recipient->held, answer, false); break;
-	default: recipient_delayed(s, recipient->held, answer, &outcome); break;
+	case OUTCOME_BOUNCE: recipient_failed(s, recipient->held, target, false); break;
+	default: recipient_delayed(s, recipient->held, target, &outcome); break;
 	}
 }
 

@@ -7,11 +7,15 @@ import itertools
 import pytest
 
 from helpers import refusal, send, settled, sunk, to_sink, unhold, user_of, wait_verdict
+from lab.lab import chosen_mta
 from lab.mail import message_id
 from lab.process import wait_for
 from lab.sink import Sink
 from report import Report, is_report
 
+HAS_UTF8 = chosen_mta() == "postfix"  # Debian's Sendmail has no SMTPUTF8
+needs_utf8 = pytest.mark.postfix
+SMTPUTF8 = " SMTPUTF8" if HAS_UTF8 else ""
 WRITER = "writer@sink.lab"
 EVERYTHING = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 1000000")
 NO_DSN = ("PIPELINING", "8BITMIME", "SMTPUTF8")
@@ -68,7 +72,8 @@ NOTIFY = ["", "NOTIFY=NEVER"] + ["NOTIFY=" + ",".join(some) for n in (1, 2, 3)
                                      ("SUCCESS", "FAILURE", "DELAY"), n)]
 ORCPT = ["", "ORCPT=rfc822;First+2BOne@example.org", "ORCPT=x400;C+3DDE"]
 MAIL = list(itertools.product(["", "RET=FULL", "RET=HDRS"], ["", "ENVID=Id+2B7+3D"],
-                              ["", "BODY=7BIT", "BODY=8BITMIME", "SMTPUTF8 BODY=8BITMIME"]))
+                              ["", "BODY=7BIT", "BODY=8BITMIME"] +
+                              ["SMTPUTF8 BODY=8BITMIME"] * HAS_UTF8))
 
 
 def given_params(user):
@@ -86,8 +91,9 @@ def heard(lab, msgid, count):
                         for m in got for a, p in m.recipients}
 
 
+@pytest.mark.brief
 def test_every_combination_of_parameters_is_kept(wide):
-    """RFC 3461 section 5.2.1, as Postfix itself passes them on: rewritten, and held and released."""
+    """RFC 3461 section 5.2.1: rewritten, and held and released. ORCPT may be added (d)."""
     passed = {}
     for state in (None, "holding"):
         address, _ = to_sink(wide, state)
@@ -102,10 +108,10 @@ def test_every_combination_of_parameters_is_kept(wide):
         for mail, msgid in zip(MAIL, sent):
             got_mail, got_rcpt = heard(wide, msgid, len(recipients))
             for n, (written, params) in enumerate(recipients):
-                wanted = set(params.split())
-                if "ORCPT" not in params:
-                    wanted.add("ORCPT=rfc822;" + written.replace("+", "+2B"))
-                assert got_rcpt[str(n)] == wanted
+                added = {"ORCPT=rfc822;" + written.replace("+", "+2B")}
+                assert set(params.split()) == got_rcpt[str(n)] - added
+                if "ORCPT" not in params and (state or chosen_mta() == "postfix"):
+                    assert added <= got_rcpt[str(n)]
             assert set(" ".join(mail[:2]).split()) <= got_mail
             got_rcpt = {n: {p for p in params if user_of(address) not in p}
                         for n, params in got_rcpt.items()}
@@ -122,10 +128,10 @@ def test_parameters_go_to_who_announces_them(wide, features):
         address, physical = to_sink(wide, "holding")
         _, content = message()
         send(wide, [(address, "NOTIFY=FAILURE ORCPT=rfc822;o@x")], sender=WRITER, content=content,
-             mail_params="RET=HDRS ENVID=e BODY=8BITMIME SMTPUTF8")
+             mail_params="RET=HDRS ENVID=e BODY=8BITMIME" + SMTPUTF8)
         unhold(wide, address)
         got = sink.wait(1)[0]
-        wanted = {"RET=HDRS", "ENVID=e", "BODY=8BITMIME", "SMTPUTF8"}
+        wanted = {"RET=HDRS", "ENVID=e", "BODY=8BITMIME"} | set(SMTPUTF8.split())
         mail = {p for p in got.mail_params.split() if not p.startswith("SIZE=")}
         rcpt = "NOTIFY=FAILURE ORCPT=rfc822;o@x"
         assert mail == (wanted if features is EVERYTHING else set())
@@ -147,6 +153,7 @@ def asked_for(recipients, word, default):
                   if word in params or (default and "NOTIFY" not in params))
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp"])
 def test_success_is_told_to_who_asked(wide, lmtp):
     """RFC 3461 sections 5.2.2 (b), 5.2.3 (a), 5.2.8; RFC 3464 section 2.3.3."""
@@ -168,6 +175,7 @@ def test_success_is_told_to_who_asked(wide, lmtp):
         assert report.to == WRITER
 
 
+@pytest.mark.brief
 def test_failure_is_told_to_who_asked(wide):
     """RFC 3461 section 5.2.6; all recipients in one notice, what was sent in its third part."""
     with listener(wide) as sink:
@@ -190,6 +198,7 @@ def test_failure_is_told_to_who_asked(wide):
         assert sink.messages == [report.received]
 
 
+@pytest.mark.brief
 def test_delay_is_told_to_who_asked(wide):
     """RFC 3461 section 5.2.5, once; it goes out although the mailbox is held."""
     with listener(wide, delay_notice="300ms") as sink:
@@ -247,6 +256,7 @@ def test_a_notice_is_never_answered(wide, what):
         assert what != "refused" or mark in wide.milter.log_text()
 
 
+@pytest.mark.brief
 def test_the_mta_reports_what_it_delivers(wide):
     """It announces DSN, so success is its word to say: once, as asked."""
     address, _ = to_sink(wide, "holding")
@@ -269,6 +279,7 @@ def test_the_mta_reports_what_it_delivers(wide):
 
 # --- internationalized mail -----------------------------------------------------------------------
 
+@needs_utf8
 def test_an_internationalized_message_that_is_refused(wide):
     """RFC 6533 sections 4.1, 4.2; by its sender's address the way back takes 8-bit headers."""
     name = "grüße@example.org"
@@ -295,6 +306,7 @@ def test_an_internationalized_message_that_is_refused(wide):
         assert "<%s>" % name in report.text
 
 
+@needs_utf8
 def test_an_internationalized_message_to_who_does_not_take_it(wide):
     """RFC 6531 section 3.5; RFC 6533 section 4.5: of the way back nothing is known."""
     name = "grüße2@example.org"
@@ -314,6 +326,7 @@ def test_an_internationalized_message_to_who_does_not_take_it(wide):
         assert (report.returned.type, report.returned.content) == ("message/global", content)
 
 
+@needs_utf8
 def test_an_original_recipient_for_who_has_no_smtputf8(wide):
     """RFC 6533 section 3 (1): in ASCII. The message itself needs no SMTPUTF8."""
     name = "grüße3@example.org"
@@ -359,7 +372,7 @@ def test_what_is_returned_unsent(wide, kind):
 def test_what_is_sent_all_the_same(wide):
     """Declared as 8-bit but not so; as large as may be; as many hops as may be."""
     with listener(wide, ("PIPELINING", "SIZE 2000"), hop_limit=5) as sink:
-        for params, parts in (("BODY=8BITMIME", {}), ("SMTPUTF8", {}),
+        for params, parts in (("BODY=8BITMIME", {}), (SMTPUTF8, {}),
                               ("", dict(body="line\r\n" * 200)),
                               ("", dict(more="Received: by x\r\n" * 5))):
             address, _ = to_sink(wide, "holding")
@@ -371,12 +384,13 @@ def test_what_is_sent_all_the_same(wide):
         assert len(sink.messages) == 4
 
 
-def test_a_limit_that_is_the_mtas(wide):
+def test_what_the_mta_does_not_take(wide):
     """RFC 3030: BINARYMIME is not offered, and refused at MAIL; so is what is too large."""
     address, _ = to_sink(wide, "holding")
     step, code, _ = refusal(wide, address, mail_params="BODY=BINARYMIME")
     assert step == "MAIL" and 500 <= code < 600
-    assert refusal(wide, address, mail_params="SIZE=999999999")[:2] == ("MAIL", 552)
+    if chosen_mta() == "postfix":  # the lab's Sendmail has no limit
+        assert refusal(wide, address, mail_params="SIZE=999999999")[:2] == ("MAIL", 552)
 
 
 def test_a_large_message_is_returned_by_its_header(wide):
@@ -396,6 +410,7 @@ def test_a_large_message_is_returned_by_its_header(wide):
             assert report.returned.content == (content if whole else head)
 
 
+@needs_utf8
 def test_notices_through_the_mta(wide):
     """By the release listener of Postfix and its queue they reach the sender as they were made."""
     address, _ = to_sink(wide, "holding")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers import arrived, fresh, hold, send, swap, user_of
+from helpers import arrived, contents, fresh, hold, send, settled, swap, user_of
 from lab.lab import Lab
 from lab.process import wait_for
 from lab.sink import Sink
@@ -131,6 +131,25 @@ def test_a_refusal_there_is_told_to_the_sender(lab, straight):
         assert b"550 5.1.1 no such user" in notice and msgid.encode() in notice
         assert b"Remote-MTA: dns; [127.0.0.1]" in notice
         assert sink.messages == []
+
+
+def test_success_is_told_once_it_is_in_the_mailbox(lab, straight):
+    """By LMTP it is delivered (RFC 3461 section 5.2.3); where to, is nobody else's business."""
+    straight(lmtp(lab), "lmtp")
+    writer, address = fresh(lab), fresh(lab)
+    hold(lab, address)
+    msgid = send(lab, [(address, "NOTIFY=SUCCESS ORCPT=rfc822;first@example.org")], sender=writer,
+                 mail_params="ENVID=e+2B1")
+    swap(lab, address)
+    assert arrived(lab, "S2", user_of(address)) == [msgid]
+    arrived(lab, "S1", user_of(writer))
+    settled(lab)
+    notice, = contents(lab, "S1", user_of(writer))
+    for field in ("Action: delivered", "Original-Envelope-Id: e+1",
+                  "Original-Recipient: rfc822; first@example.org",
+                  "Final-Recipient: rfc822; " + address, "In-Reply-To: " + msgid):
+        assert b"\r\n" + field.encode() + b"\r\n" in notice
+    assert (user_of(address) + "@s2.lab").encode() not in notice
 
 
 def test_a_certificate_that_cannot_be_checked_is_trouble(lab, straight):

@@ -267,6 +267,27 @@ static void test_who_says_so(void **state)
 	}
 }
 
+static void test_veil(void **state)
+{
+	static const char *const cases[][4] = {
+		{ "550 5.1.1 <Anna@S2.lab>: who is anna@s2.lab", "anna@s2.lab", "a@x",
+			"550 5.1.1 <a@x>: who is a@x" },
+		{ "550 no", "anna@s2.lab", "a@x", "550 no" },
+		{ "550 anna@s2", "anna@s2.lab", "a@x", "550 anna@s2" },
+		{ "550 anna@s2.lab", "anna@s2.lab", "\xc3\xbc+@x", "550 \\x{FC}\\x{2B}@x" },
+		{ "550 anna@s2.lab", "anna@s2.lab", "a\r\n@x", "550 a??@x" },
+		{ "550 x", "", "a@x", "550 x" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct str out = STR_INIT;
+		notice_veil(cases[i][0], cases[i][1], cases[i][2], &out);
+		assert_string_equal(str_cstr(&out), cases[i][3]);
+		str_free(&out);
+	}
+}
+
 static size_t times(const char *text, const char *part)
 {
 	size_t n = 0;
@@ -365,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_whole_text),
 		cmocka_unit_test(test_what_is_returned),
 		cmocka_unit_test(test_who_says_so),
+		cmocka_unit_test(test_veil),
 		cmocka_unit_test(test_several_recipients),
 		cmocka_unit_test(test_what_it_answers),
 		cmocka_unit_test(test_boundary),

@@ -98,7 +98,7 @@ static void test_success_is_left_to_who_has_dsn(void **state)
 static void test_several_at_once(void **state)
 {
 	const struct server_rule rules[] = {
-		{ "RCPT", "a@s", 0, 0, "550 5.1.1 no a" },
+		{ "RCPT", "a@s", 0, 0, "550 5.1.1 <a@s>: no a" },
 		{ "RCPT", "b@s", 0, 0, "552 5.2.2 b is full" },
 		{ NULL, NULL, 0, 0, NULL },
 	};
@@ -114,6 +114,8 @@ static void test_several_at_once(void **state)
 			 "Action: failed\r\nStatus: 5.1.1\r\n");
 	expect_in_notice("Final-Recipient: rfc822; b@x\r\nAction: failed\r\nStatus: 5.2.2\r\n");
 	expect_in_notice("Diagnostic-Code: smtp; 552 5.2.2 b is full\r\nLast-Attempt-Date: ");
+	expect_in_notice("550 5.1.1 <a@x>: no a\r\n");
+	expect_not_in_notice("a@s");
 	expect_not_in_notice("c@x");
 	tear_down();
 }
