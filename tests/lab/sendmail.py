@@ -99,8 +99,8 @@ class Sendmail(Server):
         self.spool = os.path.join(self.dir, "mqueue")
         self.binary = os.path.join(self.prefix, "usr/libexec/sendmail/sendmail")
         if not os.path.exists(self.binary):
-            raise LabError("%s is not there: ./check --long or ./quickstart --mta sendmail "
-                           "fetches it" % self.binary)
+            raise LabError("%s is not there: ./check or ./quickstart --mta sendmail fetches "
+                           "it" % self.binary)
         os.makedirs(self.spool, exist_ok=True)
         os.chmod(self.spool, 0o750)
         os.makedirs(os.path.join(self.dir, "restante"), exist_ok=True)

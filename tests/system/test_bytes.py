@@ -21,7 +21,8 @@ def lines(count):
 
 
 def body_of(size):
-    return (lines(size // 50 + 1))[:size - 2] + b"\r\n"
+    cut = lines(size // 50 + 1)[:size - 2]
+    return (cut[:-1] + b"x" if cut.endswith(b"\r") else cut) + b"\r\n"
 
 
 CONTENTS = {
@@ -101,8 +102,22 @@ def held_and_straight(lab, give, content):
     return both
 
 
+# What Debian's version does about SMTP smuggling; and one header, with folds, has to fit into 64 KB
+# towards a milter. There is nothing to be held.
+SENDMAIL_REFUSES = ("bare CR", "bare LF", "a header line of 70 KB", "a header of 130 KB")
+
+
+def is_refused(lab, kind):
+    return lab.mta.product == "Sendmail" and kind in SENDMAIL_REFUSES
+
+
 @pytest.mark.parametrize("kind", sorted(CONTENTS))
 def test_content_is_the_same_after_hold_and_release(wide, kind):
+    if is_refused(wide, kind):
+        for port, recipient in ((wide.mta.port, to_sink(wide)[0]), (wide.null_port, "x@sink.lab")):
+            with pytest.raises(Refused, match="dot: 4.*(not allowed|try again later)"):
+                by_data(wide, port, recipient, CONTENTS[kind])
+        return
     released, straight = held_and_straight(wide, by_data, CONTENTS[kind])
     assert released == straight
 
@@ -129,7 +144,8 @@ def test_no_end_of_data_is_smuggled_out(wide):
 
 def test_an_active_mailbox_gets_it_unchanged(wide):
     """What is only rewritten never was in our hands."""
-    for kind in ("5 MB", "NULs", "a header of 130 KB", "a space before the colon"):
+    kinds = ("5 MB", "NULs", "a header of 130 KB", "a space before the colon")
+    for kind in [kind for kind in kinds if not is_refused(wide, kind)]:
         address, physical = to_sink(wide)
         by_data(wide, wide.mta.port, address, CONTENTS[kind])
         by_data(wide, wide.null_port, "ref-" + physical, CONTENTS[kind])

@@ -336,6 +336,7 @@ def test_what_was_held_for_a_vanished_mailbox_is_not_for_the_catch_all():
         assert arrived(lab, "S2", "again") == [held]
 
 
+@pytest.mark.postfix
 def test_a_subaddress_that_is_too_long_keeps_nobody_waiting(lab):
     """Anybody can send such a message: it stays held, the mailbox is released."""
     physical = "u" * 60 + "@s2.lab"

@@ -111,6 +111,26 @@ def test_answers_that_the_release_saw_are_read_from_its_log():
     assert notes("x\n" + line + line.replace("delivered", "refused")) == {"4A1B": 1795332703.25}
 
 
+SENDMAIL_LOG = (
+    "Nov 22 06:00:00 front sendmail[1]: Q0: from=<s@x>, size=6, class=0, nrcpts=0, msgid={0}, "
+    "proto=ESMTP, daemon=MTA, relay=x [127.0.0.1]\n"
+    "Nov 22 06:00:01 front sendmail[2]: Q1: from=<s@x>, size=6, class=0, nrcpts=1, "
+    "bodytype=8BITMIME, msgid={0}, proto=ESMTP, daemon=restante-release, relay=x [127.0.0.1]\n"
+    "Nov 22 06:00:02 front sendmail[3]: Q1: to=<a@s1.lab>, delay=00:00:01, xdelay=00:00:00, "
+    "mailer=to-0, pri=30, relay=[127.0.0.1] [127.0.0.1], dsn=4.4.1, stat=Deferred: refused\n"
+    "Nov 22 06:00:03 front sendmail[4]: Q1: to=<a@s1.lab>, delay=00:00:01, xdelay=00:00:00, "
+    "mailer=to-0, pri=30, relay=[127.0.0.1] [127.0.0.1], dsn=2.0.0, stat=Sent\n").format(MSGID)
+
+
+def test_the_log_of_sendmail_tells_the_same():
+    held, released = passages(SENDMAIL_LOG)[MSGID]
+    assert (held.queue_id, held.released, held.delivered) == ("Q0", False, False)
+    assert (released.queue_id, released.released, released.delivered) == ("Q1", True, True)
+    line = ("2026-11-22T07:31:43.250Z restante-milter[7] info: release: delivered id=a mailbox=b "
+            "rcpt=c to=d held=0.1s reply=\"250 2.0.0 Q1 Message accepted for delivery\"\n")
+    assert notes(line) == {"Q1": 1795332703.25}
+
+
 def test_what_was_never_held_cannot_be_twice():
     assert reason(record([1, 2], 3), 2, log(STRAIGHT, STRAIGHT)) is None
     assert reason(record([1], 2), 3, log(HELD, RELEASED)) is None

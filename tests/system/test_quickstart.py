@@ -113,6 +113,7 @@ def test_keep_and_stop():
     assert status == 0 and "no lab" in said[-1]
 
 
+@pytest.mark.postfix
 def test_a_lab_that_cannot_start_says_why(tmp_path):
     process = subprocess.run([sys.executable, SHOW], stdout=subprocess.PIPE, text=True, check=False,
                              env=dict(os.environ, RESTANTE_BUILD=str(tmp_path)), timeout=60)
