@@ -44,6 +44,17 @@ struct hostent *gethostbyname2(const char *host, int family)
 	return next(strcmp(host, "front.lab") == 0 ? "localhost" : host, family);
 }
 
+/* libldap asks for the machine's address before anything else. */
+int getaddrinfo(const char *restrict host, const char *restrict service,
+	const struct addrinfo *restrict hints, struct addrinfo **restrict found_r)
+{
+	int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	const char *known = host && strcmp(host, "front.lab") == 0 ? "localhost" : host;
+
+	*(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
+	return next(known, service, hints, found_r);
+}
+
 struct hostent *gethostbyname(const char *host)
 {
 	return gethostbyname2(host, AF_INET);
