@@ -154,7 +154,7 @@ class Peer(Server):
         self.name = "peer-" + mode
         super().__init__(lab)
         self._mode = mode
-        self.socket = os.path.join(lab.postfix.queue, f"restante/{self.name}.sock")
+        self.socket = os.path.join(lab.mta.queue, f"restante/{self.name}.sock")
 
     def command(self):
         return [os.path.join(self.lab.build, "tests/bench/peer_milter"), "-m", self._mode,
