@@ -153,3 +153,17 @@ def test_who_may_list_the_queue(lab, stuck):
     assert may.returncode == 0 and b"u" * 60 in may.stdout, may
     may_not = listing_as(lab, "news")
     assert may_not.returncode != 0 or not re.search(rb"Total requests: \d", may_not.stdout), may_not
+
+
+def test_doctor_reads_the_sendmail_cf_that_m4_made(lab):
+    with open(lab.mta.conf) as conf:
+        made = conf.read()
+    assert b"nothing found" in lab.milter.cli("doctor").stdout
+    try:
+        with open(lab.mta.conf, "w") as conf:
+            conf.write(re.sub(r"(?m)^(Xrestante,.*) F=T,", r"\1 F=,", made))
+        done = lab.milter.cli("doctor", check=False)
+        assert done.returncode == 2 and b"mta.milter-down" in done.stdout, done.stdout
+    finally:
+        with open(lab.mta.conf, "w") as conf:
+            conf.write(made)
