@@ -50,7 +50,7 @@ struct box {
 	bool hurry;              /* while running: an administrator wants everything tried now */
 	/* of the worker while running: */
 	struct lane *lane;         /* where its mail goes, as far as is known; NULL = the MTA */
-	struct box_line *line;     /* that of its lane; NULL = the table's */
+	struct box_line *line;     /* where it waits; NULL = the table's: nobody has looked it up */
 	uint64_t cursor;           /* messages up to here were looked at in this pass */
 	_Atomic uint64_t vanished; /* of them, recipients that are nobody's; others look at it */
 	int64_t pass_us;           /* what the pass cost so far */

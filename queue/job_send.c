@@ -51,7 +51,7 @@ static void change_lane(struct job *job)
 	for (size_t i = 0; i < box->delay_count; i++)
 		box->delays[i].mark_us += ahead;
 	box->lane = job->lane == release->mta ? NULL : job->lane;
-	box->line = box->lane ? &box->lane->line : NULL;
+	box->line = box->lane ? &box->lane->line : &release->mta_line;
 	pthread_mutex_unlock(&release->lock);
 }
 
@@ -250,10 +250,22 @@ static enum step closed_at_once(struct worker *worker)
 	return STEP_PARK;
 }
 
+/* Whether it is held, and if not, which line it belongs to. */
+static enum step find_line(struct job *job)
+{
+	if (decide_and_send(job, NULL, false) == SENT)
+		return STEP_NEXT;
+	change_lane(job);
+	return STEP_MORE;
+}
+
 /* The look-up comes right before MAIL, so a session is made first and the look-up done again. */
 enum step job_send(struct job *job)
 {
 	struct worker *worker = job->worker;
+
+	if (job->box->line == NULL)
+		return find_line(job);
 	struct lane *lane = lane_of(job);
 	bool may = permitted(worker, lane);
 

@@ -14,6 +14,7 @@
 #include "queue/smtp.h"
 
 #define RELEASE_WORKERS_MAX 64
+#define RELEASE_THREADS_MAX (RELEASE_WORKERS_MAX + 1)
 #define RELEASE_VALUE       600 /* bytes of a value in the log */
 #define RELEASE_SLICE       32  /* messages of one mailbox before another one's turn */
 
@@ -126,9 +127,12 @@ struct release {
 	atomic_bool stop;
 	bool broken;            /* the store is: nothing more is sent */
 	pthread_mutex_t record; /* read, change and write back of a recipient's record */
-	struct worker *workers[RELEASE_WORKERS_MAX];
+	struct worker *workers[RELEASE_THREADS_MAX];
 	unsigned worker_count, running; /* threads made, threads not gone yet */
-	unsigned busy, mta_busy;        /* all; those with a mailbox for the MTA */
+	struct box_line mta_line;       /* mailboxes for the MTA; in the table's own are those that
+					   nobody has looked up yet */
+	unsigned busy, mta_busy, sorting; /* all; those with a mailbox of that line; of the table's
+					   */
 	pthread_t keeper;
 	bool keeper_made;
 	uint64_t told_after; /* of the keeper: delay notices are done up to this message */

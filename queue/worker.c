@@ -325,19 +325,14 @@ static void idle(struct worker *worker, bool wanted)
 	}
 }
 
-/* lane NULL: of the MTA. */
-static struct box *take_from(struct worker *worker, struct lane *lane)
+static struct box *take(
+	struct worker *worker, struct box_line *line, unsigned *busy, struct lane *lane)
 {
-	struct release *release = worker->release;
-	unsigned *busy = lane ? &lane->busy : &release->mta_busy;
-	struct box_line *line = lane ? &lane->line : NULL;
+	struct box_table *table = &worker->release->table;
+	struct box *box = box_take(table, line);
 
-	if (*busy >= seat_most(release, lane ? lane : release->mta) ||
-		(lane != NULL && !seat_free(worker, lane)))
-		return NULL;
-	struct box *box = box_take(&release->table, line);
-	for (; box != NULL && box->claims > 0; box = box_take(&release->table, line))
-		box_set(&release->table, box, BOX_RESTING, INT64_MAX);
+	for (; box != NULL && box->claims > 0; box = box_take(table, line))
+		box_set(table, box, BOX_RESTING, INT64_MAX);
 	if (box == NULL)
 		return NULL;
 	++*busy;
@@ -346,7 +341,19 @@ static struct box *take_from(struct worker *worker, struct lane *lane)
 	return box;
 }
 
-/* First where the session leads, which spares a new one. */
+/* lane NULL: of the MTA. */
+static struct box *take_from(struct worker *worker, struct lane *lane)
+{
+	struct release *release = worker->release;
+	unsigned *busy = lane ? &lane->busy : &release->mta_busy;
+
+	if (*busy >= seat_most(release, lane ? lane : release->mta) ||
+		(lane != NULL && !seat_free(worker, lane)))
+		return NULL;
+	return take(worker, lane ? &lane->line : &release->mta_line, busy, lane);
+}
+
+/* First where the session leads, which spares a new one; last those that only move to a line. */
 static struct box *next_box(struct worker *worker)
 {
 	struct release *release = worker->release;
@@ -358,7 +365,7 @@ static struct box *next_box(struct worker *worker)
 		box = take_from(worker, NULL);
 	for (struct lane *lane = release->lanes; lane != NULL && box == NULL; lane = lane->next)
 		box = take_from(worker, lane);
-	return box;
+	return box ? box : take(worker, NULL, &release->sorting, NULL);
 }
 
 void *worker_main(void *context)

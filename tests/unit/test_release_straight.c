@@ -106,6 +106,34 @@ static void test_one_that_never_answers(void **state)
 	end();
 }
 
+/* Where mail goes is told by one who does not wait for the MTA. */
+static void test_an_mta_that_never_answers(void **state)
+{
+	static const struct server_rule silent[] = {
+		{ "RCPT", NULL, 0, 0, SERVER_SILENT },
+		{ NULL, NULL, 0, 0, NULL },
+	};
+	char name[16];
+
+	(void)state;
+	begin(false, NULL);
+	server_rules(scene.server, silent);
+	scene.options.timeout_us = 3600 * CLOCK_SECOND;
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "a%d", i);
+		add(name, "1");
+	}
+	go();
+	WAIT_FOR(server_connections(scene.server) == (int)scene.options.workers);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "b%d", i);
+		add(name, "1");
+	}
+	WAIT_FOR(server_count(backend) == 20);
+	assert_int_equal(server_connections(scene.server), scene.options.workers);
+	end();
+}
+
 static void test_the_mta_in_trouble(void **state)
 {
 	(void)state;
@@ -410,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_each_to_its_own),
 		cmocka_unit_test(test_trouble_of_one_is_not_that_of_all),
 		cmocka_unit_test(test_one_that_never_answers),
+		cmocka_unit_test(test_an_mta_that_never_answers),
 		cmocka_unit_test(test_the_mta_in_trouble),
 		cmocka_unit_test(test_moved_away_from_trouble),
 		cmocka_unit_test(test_moved_away_while_it_was_tried),
