@@ -4,11 +4,15 @@
  * of its own; the ratio is taken pair by pair. Then the same queue with 10,000 and with 100,000
  * messages held, again alternating.
  *
- *   bench_store [--rounds N] [--messages N] [--dir DIR] [--held] [--quick]
+ *   bench_store [--rounds N] [--messages N] [--dir DIR] [--held] [--few N --many N] [--quick]
+ *   bench_store --fill QUEUE --many N --mailboxes N
  *
- * --held: the last comparison alone.
- * messages: of 2 KB in a round; a quarter of them where they have 64 KB. DIR must be on the disk
- * that is to be measured (default: /var/tmp).
+ * --held: the last comparison alone. few, many: messages held in it (10,000 and 100,000), and the
+ * time of a start with the many.
+ * --fill: so many messages of 2 KB into the hold queue of front1 in that directory, for mailboxes
+ * with the entryUUID 00000000-0000-4000-8000-000000000000 and counting, held as h0@example.org,
+ * h1@... messages: of 2 KB in a round; a quarter of them where they have 64 KB. DIR must be on the
+ * disk that is to be measured (default: /var/tmp).
  */
 #define _GNU_SOURCE
 #include <ftw.h>
@@ -31,7 +35,8 @@
 #define SMALL       2048
 #define LARGE       65536
 
-static const char *base = "/var/tmp";
+static const char *base = "/var/tmp", *node = "bench";
+static unsigned mailboxes = 100;
 
 static void die(const char *what, const char *why)
 {
@@ -161,7 +166,7 @@ static void peer_close(struct round *round)
 
 static void queue_open(struct round *round)
 {
-	struct holdq_options options = { .dir = round->dir, .node = "bench", .cache_bytes = CACHE };
+	struct holdq_options options = { .dir = round->dir, .node = node, .cache_bytes = CACHE };
 	const char *error;
 
 	round->queue = holdq_open(&options, &error);
@@ -186,9 +191,13 @@ static void queue_store(struct round *round, unsigned n)
 
 	for (size_t i = 0; i < sizeof(digest); i++)
 		digest[i] = (uint8_t)rand_r(&seed);
-	snprintf(address, sizeof(address), "user%u@example.org", n % 100);
+	unsigned whose = n % mailboxes;
+	snprintf(address, sizeof(address), "h%u@example.org", whose);
 	recipient.address = address;
-	recipient.mailbox[15] = (uint8_t)(n % 100);
+	recipient.mailbox[6] = 0x40;
+	recipient.mailbox[8] = 0x80;
+	for (int i = 0; i < 4; i++)
+		recipient.mailbox[15 - i] = (uint8_t)(whose >> (8 * i));
 	if (holdq_draft_append(draft, round->data, round->bytes) != HOLDQ_OK ||
 		holdq_commit(draft, &envelope, &recipient, 1, digest, &id, &held) != HOLDQ_OK)
 		die("hold queue", holdq_reason());
@@ -361,25 +370,43 @@ static void store_more(struct round *round, unsigned n)
 
 static const struct side more_side = { queue_open, store_more, queue_close };
 
+#define STARTS 5
+
 static void time_start(struct round *round, unsigned held)
 {
-	queue_close(round);
-	int64_t began = clock_mono_us();
-	queue_open(round);
-	fprintf(stderr, "start with %u messages held: %.3f s\n", held,
-		(double)(clock_mono_us() - began) / 1e6);
+	double took[STARTS];
+
+	for (unsigned i = 0; i < STARTS; i++) {
+		queue_close(round);
+		int64_t began = clock_mono_us();
+		queue_open(round);
+		took[i] = (double)(clock_mono_us() - began) / 1e6;
+	}
+	struct figures figures = figures_of(took, STARTS);
+	printf("{\"row\":\"start-%u\",\"what\":\"start of the hold queue alone, %u messages "
+	       "held\",\"unit\":\"s\",\"median\":%.4f,\"low\":%.4f,\"high\":%.4f,\"rounds\":%u,"
+	       "\"goal\":\"<= 2\"}\n",
+		held, held, figures.median, figures.low, figures.high, STARTS);
+	fflush(stdout);
+}
+
+/* A row of what is held, its name and text made of the numbers. */
+static struct row *held_row(
+	const char *what, const char *text, unsigned rounds, unsigned few, unsigned many)
+{
+	struct row *row = mem_zalloc(sizeof(*row));
+
+	row->name = many == 100000 ? mem_printf("%s-held", what) : mem_printf("%s-%u", what, many);
+	row->what = mem_printf("%s: %u held / %u held", text, many, few);
+	row->goal = ">= 0.8";
+	row->rounds = rounds;
+	return row;
 }
 
 static void held_rates(unsigned rounds, unsigned messages, unsigned few, unsigned many)
 {
-	struct row store = { .name = "store-held",
-		.what = "store, 2 KB, 8 writers: 100,000 held / 10,000 held",
-		.goal = ">= 0.8",
-		.rounds = rounds };
-	struct row removal = { .name = "removal-held",
-		.what = "removal, 8 at a time: 100,000 held / 10,000 held",
-		.goal = ">= 0.8",
-		.rounds = rounds };
+	struct row *store = held_row("store", "store, 2 KB, 8 writers", rounds, few, many);
+	struct row *removal = held_row("removal", "removal, 8 at a time", rounds, few, many);
 	struct round small, large;
 
 	round_begin(&small, &more_side, SMALL, 8);
@@ -388,21 +415,39 @@ static void held_rates(unsigned rounds, unsigned messages, unsigned few, unsigne
 	run_writers(&large, many);
 	for (unsigned i = 0; i < rounds; i++) {
 		struct round *first = i % 2 ? &large : &small, *second = i % 2 ? &small : &large;
-		double *a = i % 2 ? store.ours : store.peer, *b = i % 2 ? store.peer : store.ours;
+		double *a = i % 2 ? store->ours : store->peer,
+		       *b = i % 2 ? store->peer : store->ours;
 		a[i] = run_writers(first, messages);
 		b[i] = run_writers(second, messages);
-		a = i % 2 ? removal.ours : removal.peer;
-		b = i % 2 ? removal.peer : removal.ours;
+		a = i % 2 ? removal->ours : removal->peer;
+		b = i % 2 ? removal->peer : removal->ours;
 		a[i] = remove_some(first, messages);
 		b[i] = remove_some(second, messages);
-		store.ratio[i] = store.ours[i] / store.peer[i];
-		removal.ratio[i] = removal.ours[i] / removal.peer[i];
+		store->ratio[i] = store->ours[i] / store->peer[i];
+		removal->ratio[i] = removal->ours[i] / removal->peer[i];
 	}
-	print_row(&store);
-	print_row(&removal);
+	print_row(store);
+	print_row(removal);
 	time_start(&large, many);
 	round_end(&small);
 	round_end(&large);
+}
+
+static void fill(const char *queue, unsigned many)
+{
+	struct round round = { .side = &more_side, .bytes = SMALL, .writers = 32 };
+
+	node = "front1";
+	snprintf(round.dir, sizeof(round.dir), "%s", queue);
+	round.data = mem_zalloc(SMALL);
+	for (size_t i = 0; i < SMALL; i++)
+		round.data[i] = (char)(i % 64 == 62   ? '\r'
+				       : i % 64 == 63 ? '\n'
+						      : 'a' + rand() % 26);
+	queue_open(&round);
+	run_writers(&round, many);
+	queue_close(&round);
+	free(round.data);
 }
 
 static unsigned number(const char *text, unsigned low, unsigned high)
@@ -423,9 +468,14 @@ int main(int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },
 		{ "held", no_argument, NULL, 'h' },
 		{ "quick", no_argument, NULL, 'q' },
+		{ "few", required_argument, NULL, 'F' },
+		{ "many", required_argument, NULL, 'M' },
+		{ "fill", required_argument, NULL, 'f' },
+		{ "mailboxes", required_argument, NULL, 'm' },
 		{ NULL, 0, NULL, 0 },
 	};
-	unsigned rounds = 15, messages = 4000, many = 100000;
+	unsigned rounds = 15, messages = 4000, few = 10000, many = 100000;
+	const char *queue = NULL;
 	bool held_only = false;
 	int option;
 
@@ -435,15 +485,23 @@ int main(int argc, char **argv)
 		case 'n': messages = number(optarg, 100, 1000000); break;
 		case 'd': base = optarg; break;
 		case 'h': held_only = true; break;
+		case 'F': few = number(optarg, 1, 10000000); break;
+		case 'M': many = number(optarg, 1, 10000000); break;
+		case 'f': queue = optarg; break;
+		case 'm': mailboxes = number(optarg, 1, 1000000); break;
 		case 'q':
 			messages = 400;
 			many = 20000;
 			break;
-		default: die("usage", "[--rounds N] [--messages N] [--dir DIR] [--held] [--quick]");
+		default: die("usage", "see the head of bench_store.c");
 		}
+	}
+	if (queue != NULL) {
+		fill(queue, many);
+		return 0;
 	}
 	if (!held_only)
 		all_pairs(rounds, messages);
-	held_rates(rounds, messages, 10000, many);
+	held_rates(rounds, messages, few, many);
 	return 0;
 }

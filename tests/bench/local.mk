@@ -25,5 +25,6 @@ bench: all $(bench_programs)
 .PHONY: bench
 
 EXTRA_DIST += tests/bench/run tests/bench/cpugroup.py tests/bench/figures.py tests/bench/load.py \
-	tests/bench/rounds.py tests/bench/rows_hold.py tests/bench/rows_path.py \
-	tests/bench/rows_sendmail.py tests/bench/rows_time.py tests/bench/testbed.py tests/bench/tree.py
+	tests/bench/rounds.py tests/bench/rows_held.py tests/bench/rows_hold.py tests/bench/rows_nodes.py \
+	tests/bench/rows_path.py tests/bench/rows_sendmail.py tests/bench/rows_time.py \
+	tests/bench/testbed.py tests/bench/tree.py

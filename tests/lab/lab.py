@@ -33,12 +33,12 @@ class Lab:
     front_doors: so many, or their MTAs: ("postfix", "sendmail"). lab.doors has them; lab.mta and
     lab.milter are those of the first. providers: so many directory servers; lab.slapd is the first
     and takes the writes, lab.providers has all. wired: each front door reaches them by wires of its
-    own, that can be cut (door.wires).
+    own, that can be cut (door.wires). milter_options, ldap_options: keys of milter {} and of ldap {}.
     """
 
     def __init__(self, start=PARTS, directory=None, build=None, keep=False, milter_options=None,
                  postfix_more="", postfix_prefix=None, wait_milter=True, sendmail_more="",
-                 front_doors=1, providers=1, wired=False, slapd_debug=None):
+                 front_doors=1, providers=1, wired=False, slapd_debug=None, ldap_options=None):
         self.source = SOURCE
         self.build = build or os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
         self.keep = keep
@@ -56,7 +56,7 @@ class Lab:
         self._front_doors, self._provider_count = front_doors, providers
         self._closed = False
         atexit.register(self.close)
-        self._milter_options = milter_options or {}
+        self._milter_options, self.ldap_options = milter_options or {}, ldap_options or {}
         self._mta_more = {"postfix": postfix_more, "sendmail": sendmail_more}
         try:
             self.make(start)

@@ -36,7 +36,8 @@ class Milter(Server):
         if door:
             self.name = "milter" + door.suffix
         super().__init__(lab)
-        self.options, self.directory, self.logging, self.systems = options, {}, {}, {}
+        self.options, self.directory = options, dict(lab.ldap_options)
+        self.logging, self.systems = {}, {}
         self.conf = os.path.join(self.dir, "restante.conf")
         self.control = os.path.join(self.dir, "control.sock")
         self.replica = os.path.join(self.dir, "replica")

@@ -18,7 +18,8 @@ from nodes import acked, everywhere, node, raise_epoch, released, wait_acked, wa
 
 @pytest.fixture(name="lab", scope="module")
 def _lab():
-    with Lab(front_doors=2, wired=True, milter_options={"heartbeat": "500ms"}) as both:
+    with Lab(front_doors=2, wired=True, milter_options={"heartbeat": "500ms"},
+             ldap_options={"timeout": "2s"}) as both:
         yield both
 
 
