@@ -27,3 +27,19 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = contrib/completion/restante
 zshcompletiondir = $(datadir)/zsh/site-functions
 dist_zshcompletion_DATA = contrib/completion/_restante
+
+# What /etc/restante/restante.conf may begin with.
+confexampledir = $(docdir)
+dist_confexample_DATA = contrib/restante.conf
+
+# Debian packages, from a release: DEB_BUILD_OPTIONS=nocheck leaves the unit tests out.
+EXTRA_DIST += contrib/make-deb contrib/debian/changelog contrib/debian/control \
+	contrib/debian/copyright contrib/debian/not-installed contrib/debian/restante-directory.install \
+	contrib/debian/restante.README.Debian contrib/debian/restante.install \
+	contrib/debian/restante.postinst contrib/debian/restante.postrm contrib/debian/restante.prerm \
+	contrib/debian/restante.triggers contrib/debian/rules contrib/debian/source/format
+deb: dist-gzip
+	@DEB_BUILD_OPTIONS='$(DEB_BUILD_OPTIONS)' $(srcdir)/contrib/make-deb \
+		$(abs_builddir)/$(distdir).tar.gz $(PACKAGE_VERSION) \
+		$(abs_srcdir)/contrib/debian $(abs_builddir)/deb
+.PHONY: deb

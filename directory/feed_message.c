@@ -167,6 +167,22 @@ static int take_delete(struct feed *feed, const uint8_t *uuid, const struct csn_
 	return 0;
 }
 
+/*
+ * What is present is told during a refresh only. Whatever this one adds to its list now may have
+ * been taken for gone when the list ended.
+ */
+static int take_present(struct feed *feed, const uint8_t *uuid)
+{
+	if (feed->refresh != NULL) {
+		refresh_present(feed->refresh, uuid);
+		return 0;
+	}
+	log_warning("directory", "the provider says what is present after the end of its refresh: "
+				 "all is read again");
+	feed->reload = true;
+	return feed_fail(feed, "the provider says what is present after the end of its refresh");
+}
+
 static int take_state(
 	struct feed *feed, LDAPMessage *message, const struct sync_state_control *state)
 {
@@ -176,10 +192,7 @@ static int take_state(
 	if (read_cookie(feed, state->cookie, &cookie) < 0)
 		return -1;
 	switch (state->state) {
-	case SYNC_PRESENT:
-		if (feed->refresh != NULL)
-			refresh_present(feed->refresh, state->uuid);
-		break;
+	case SYNC_PRESENT: result = take_present(feed, state->uuid); break;
 	case SYNC_ADD:
 	case SYNC_MODIFY: result = take_upsert(feed, message, state->uuid); break;
 	case SYNC_DELETE: result = take_delete(feed, state->uuid, &cookie); break;
@@ -227,10 +240,8 @@ static int take_id_set(struct feed *feed, struct sync_info *info, const struct c
 	int result = 0;
 
 	while (result == 0 && (uuid = sync_next_uuid(&info->uuids)) != NULL)
-		if (info->refresh_deletes)
-			result = take_delete(feed, uuid, cookie);
-		else if (feed->refresh != NULL)
-			refresh_present(feed->refresh, uuid);
+		result = info->refresh_deletes ? take_delete(feed, uuid, cookie)
+					       : take_present(feed, uuid);
 	return result;
 }
 

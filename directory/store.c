@@ -75,18 +75,30 @@ static int check_same(struct store *store, const char *key, const char *wanted, 
 		       : -1;
 }
 
+static int fail_other(
+	const struct store *store, const char *whose, const char *wanted, const char **error_r)
+{
+	struct str what = STR_INIT;
+	bool base = strcmp(whose, "base") == 0;
+
+	str_printf(&what,
+		"this replica is of another %s (%s, not %s); set %s back, or remove the directory "
+		"and start again: it is loaded anew",
+		base ? "base" : "front door", str_cstr(&store->value), wanted,
+		base ? "ldap.base" : "milter.node");
+	fail(error_r, store->dir, str_cstr(&what));
+	str_free(&what);
+	return -1;
+}
+
 /* Of one front door: it was never shown the entry of another, and would not be by its cookie. */
 static int check_whose(
 	struct store *store, const char *base, const char *node, bool loaded, const char **error_r)
 {
 	if (check_same(store, "base", base, loaded) < 0)
-		return fail(error_r, store->dir,
-			"this replica is of another base; set the base back, or remove the "
-			"directory and start again: it is loaded anew");
+		return fail_other(store, "base", base, error_r);
 	if (check_same(store, "node", node, loaded) < 0)
-		return fail(error_r, store->dir,
-			"this replica is of another front door; set milter.node back, or remove "
-			"the directory and start again: it is loaded anew");
+		return fail_other(store, "node", node, error_r);
 	return 0;
 }
 

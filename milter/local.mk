@@ -11,6 +11,7 @@ milter_libfront_a_SOURCES = \
 	milter/events.c milter/events.h \
 	milter/exposition.c milter/exposition.h \
 	milter/front.c milter/front_hooks.c milter/front_reload.c milter/front.h \
+	milter/held.c milter/held.h \
 	milter/lateness.c milter/lateness.h \
 	milter/libraries.c milter/libraries.h \
 	milter/listing.c milter/listing.h \

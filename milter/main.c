@@ -9,15 +9,19 @@
 #include "lib/config.h"
 #include "lib/descriptors.h"
 #include "milter/front.h"
+#include "milter/held.h"
 
 static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: restante-milter [-fthV] [-c FILE] [--pid-file FILE] [--ready-fd N] "
-		"[--dump-config]\n"
+		"[--dump-config] [--held]\n"
 		"  -c, --config FILE   settings (default %s)\n"
 		"  -t, --check         check the settings, then exit: 0 or 78\n"
 		"      --dump-config   print the settings, defaults included, then exit\n"
+		"      --held          print how many messages the hold queue of a daemon that is "
+		"down has\n"
+		"                      and its folder, then exit\n"
 		"  -f, --foreground    stay in the foreground, which is what it always does\n"
 		"      --pid-file FILE write the process id there\n"
 		"      --ready-fd N    write a line READY to that descriptor once mail is served\n"
@@ -40,12 +44,13 @@ static int dump(const char *path)
 	return FRONT_EXIT_OK;
 }
 
-enum { OPTION_DUMP = 256, OPTION_PID, OPTION_READY };
+enum { OPTION_DUMP = 256, OPTION_HELD, OPTION_PID, OPTION_READY };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check", no_argument, NULL, 't' },
 	{ "dump-config", no_argument, NULL, OPTION_DUMP },
+	{ "held", no_argument, NULL, OPTION_HELD },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "pid-file", required_argument, NULL, OPTION_PID },
 	{ "ready-fd", required_argument, NULL, OPTION_READY },
@@ -57,7 +62,7 @@ static const struct option options[] = {
 int main(int argc, char **argv)
 {
 	struct front_options front = { .config_path = CONFIG_DEFAULT_PATH, .ready_fd = -1 };
-	bool check = false, dump_config = false;
+	bool check = false, dump_config = false, held = false;
 	int option;
 
 	descriptors_guard();
@@ -67,6 +72,7 @@ int main(int argc, char **argv)
 		case 't': check = true; break;
 		case 'f': break;
 		case OPTION_DUMP: dump_config = true; break;
+		case OPTION_HELD: held = true; break;
 		case OPTION_PID: front.pid_file = optarg; break;
 		case OPTION_READY: front.ready_fd = atoi(optarg); break;
 		case 'V': printf("restante-milter %s\n", PACKAGE_VERSION); return 0;
@@ -80,5 +86,7 @@ int main(int argc, char **argv)
 	}
 	if (check)
 		return front_check(front.config_path);
+	if (held)
+		return held_print(front.config_path);
 	return dump_config ? dump(front.config_path) : front_run(&front);
 }

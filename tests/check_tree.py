@@ -145,6 +145,23 @@ def fuzz_targets():
             yield "docs/tests.md: there is no fuzz/fuzz_%s.c" % name
 
 
+# What a build needs: configure's own tools come with debhelper.
+DEBHELPER_HAS = {"gcc", "libc6-dev", "make", "autoconf", "automake"}
+PACKAGING_ADDS = {"debhelper-compat", "libcmocka-dev"}
+
+
+def debian_package():
+    """The packaging builds with what ./quickstart installs, and has the version of the tree."""
+    wanted = set(re.search(r'packages_build="([^"]*)"', read("tests/lab/packages.sh"))[1].split())
+    listed = re.search(r"(?m)^Build-Depends:((?:\n? .*)+)", read("contrib/debian/control"))[1]
+    there = {re.match(r"[^\s(<]+", item.strip())[0] for item in listed.split(",") if item.strip()}
+    for name in sorted((wanted - DEBHELPER_HAS) ^ (there - PACKAGING_ADDS)):
+        yield "contrib/debian/control and packages_build of tests/lab/packages.sh differ: " + name
+    version = re.search(r"AC_INIT\(\[restante\], \[([^\]]+)\]\)", read("configure.ac"))[1]
+    if not read("contrib/debian/changelog").startswith("restante (%s-" % version):
+        yield "contrib/debian/changelog does not begin with version " + version
+
+
 RULES = (arrows, seams, guard, length, loose_ends, stands_alone)
 
 
@@ -159,7 +176,7 @@ def main():
         failed += bool(complaints)
     for what, rule in (("files of a release", licence_and_names),
                        ("tests named in docs", named_tests),
-                       ("fuzz targets", fuzz_targets)):
+                       ("fuzz targets", fuzz_targets), ("Debian package", debian_package)):
         complaints = list(rule())
         print("%s %s" % ("FAIL" if complaints else "PASS", what))
         for complaint in complaints:

@@ -14,7 +14,7 @@ endif
 include tests/bench/local.mk
 include tests/fuzz/local.mk
 TESTS += $(check_PROGRAMS)
-EXTRA_DIST += tests/check.py tests/check_tree.py tests/tsan.supp
+EXTRA_DIST += tests/check.py tests/check_tree.py tests/tsan.supp tests/system/clock_jump.c
 
 # By kind, not by folder: a folder named in EXTRA_DIST would bring along what was built in it.
 dist-hook:

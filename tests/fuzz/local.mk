@@ -7,13 +7,14 @@ fuzz_programs = tests/fuzz/fuzz_address tests/fuzz/fuzz_xtext tests/fuzz/fuzz_re
 	tests/fuzz/fuzz_dot tests/fuzz/fuzz_cookie tests/fuzz/fuzz_sync tests/fuzz/fuzz_params \
 	tests/fuzz/fuzz_record tests/fuzz/fuzz_held tests/fuzz/fuzz_mtaqueue tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_control tests/fuzz/fuzz_config tests/fuzz/fuzz_notice tests/fuzz/fuzz_term \
-	tests/fuzz/fuzz_logline tests/fuzz/fuzz_csv
+	tests/fuzz/fuzz_logline tests/fuzz/fuzz_csv tests/fuzz/fuzz_endpoint tests/fuzz/fuzz_dn \
+	tests/fuzz/fuzz_when
 replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/replay_reply \
 	tests/fuzz/replay_dot tests/fuzz/replay_cookie tests/fuzz/replay_sync tests/fuzz/replay_params \
 	tests/fuzz/replay_record tests/fuzz/replay_held tests/fuzz/replay_mtaqueue \
 	tests/fuzz/replay_json tests/fuzz/replay_control tests/fuzz/replay_config \
 	tests/fuzz/replay_notice tests/fuzz/replay_term tests/fuzz/replay_logline \
-	tests/fuzz/replay_csv
+	tests/fuzz/replay_csv tests/fuzz/replay_endpoint tests/fuzz/replay_dn tests/fuzz/replay_when
 
 EXTRA_PROGRAMS += $(fuzz_programs)
 check_PROGRAMS += $(replay_programs)
@@ -140,14 +141,32 @@ tests_fuzz_replay_csv_SOURCES = tests/fuzz/fuzz_csv.c $(replay_sources)
 tests_fuzz_replay_csv_CPPFLAGS = $(replay_cppflags)
 tests_fuzz_replay_csv_LDADD = $(LIB_LIBS)
 
+tests_fuzz_fuzz_endpoint_SOURCES = tests/fuzz/fuzz_endpoint.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_endpoint_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_endpoint_LDADD = queue/libqueue.a $(LIB_LIBS)
+tests_fuzz_replay_endpoint_SOURCES = tests/fuzz/fuzz_endpoint.c $(replay_sources)
+tests_fuzz_replay_endpoint_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_endpoint_LDADD = queue/libqueue.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_dn_SOURCES = tests/fuzz/fuzz_dn.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_dn_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_dn_LDADD = directory/libdirectory.a $(LIB_LIBS)
+tests_fuzz_replay_dn_SOURCES = tests/fuzz/fuzz_dn.c $(replay_sources)
+tests_fuzz_replay_dn_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_dn_LDADD = directory/libdirectory.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_when_SOURCES = tests/fuzz/fuzz_when.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_when_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_when_LDADD = cli/libcli.a $(LIB_LIBS)
+tests_fuzz_replay_when_SOURCES = tests/fuzz/fuzz_when.c $(replay_sources)
+tests_fuzz_replay_when_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_when_LDADD = cli/libcli.a $(LIB_LIBS)
+
 FUZZ_CC = clang-14
 FUZZ_SECONDS = 60
 fuzz:
 	@FUZZ_CC='$(FUZZ_CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_ONLY='$(FUZZ_ONLY)' \
 		$(srcdir)/tests/fuzz/run '$(abs_top_srcdir)' fuzz $(fuzz_programs)
 .PHONY: fuzz
-
-clean-local:
-	rm -rf fuzz
 
 EXTRA_DIST += tests/fuzz/run

@@ -9,6 +9,8 @@ packages_sendmail="sendmail-bin sendmail-cf"
 packages_sendmail_libraries="m4 libdb5.3 libldap-2.5-0 libnsl2 libsasl2-2 libssl3 libwrap0"
 packages_check="postfix-ldap libcmocka-dev mandoc python3-yaml python3-pytest python3-dkim procps
 systemd zsh"
+# for ./check --long: the Debian package on a clean system
+packages_long="dpkg-dev debhelper lintian debootstrap iproute2"
 
 package_there() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

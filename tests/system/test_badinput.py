@@ -176,6 +176,15 @@ def test_the_queue_of_another_front_door_is_not_opened(stopped):
     assert "hold queue of node front1, not of front2" in line and "milter.node" in line
 
 
+def test_the_replica_of_another_front_door_is_not_opened(stopped):
+    """Copied, say, to spare the first load: it would acknowledge what this one never heard."""
+    shutil.rmtree(stopped.milter.queue)
+    status, line = start(stopped, changed(stopped, (r'node = "front1"', 'node = "front2"')))
+    assert status == UNAVAILABLE
+    assert stopped.milter.replica in line and "(front1, not front2)" in line
+    assert "set milter.node back" in line
+
+
 @pytest.mark.parametrize("kind", ["a file", "no right to write"])
 def test_a_queue_directory_that_is_none(stopped, kind):
     place = os.path.join(stopped.dir, "place-" + kind.split()[-1])

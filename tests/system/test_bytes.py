@@ -39,12 +39,14 @@ CONTENTS = {
         b"\tword%06d\r\n" % n for n in range(10000)) + HEAD + b"\r\nbody\r\n",
     "headers of 300 KB": b"".join(b"X-%05d: %s\r\n" % (n, b"v" * 90) for n in range(3000)) +
     HEAD + b"\r\n" + lines(2000),
+    "headers of 2 MB": b"".join(b"X-%05d: %s\r\n" % (n, b"v" * 900) for n in range(2300)) +
+    HEAD + b"\r\nbody\r\n",
     "NULs": HEAD + b"X-Nul: a\0b\r\n\r\nbo\0dy\r\n\0\0\r\n",
     "bare CR": HEAD + b"X-Cr: a\rb\r\n\r\nbo\rdy\r\n\r\r\nend\r\n",
     "bare LF": HEAD + b"X-Lf: a\nX-Next: b\r\n\r\nbo\ndy\n\nend\r\n",
     "all bytes": HEAD + b"\r\n" + bytes(b for b in range(256) if b not in b"\r\n") * 3 + b"\r\n",
     "long lines": HEAD + b"\r\n" + b"".join(
-        b"%d " % n + b"y" * n + b"\r\n" for n in (990, 996, 997, 998, 999, 1000, 2048, 70000)),
+        b"%d " % n + b"y" * n + b"\r\n" for n in (990, 996, 997, 998, 999, 1000, 2048, 70000, 100000)),
     "a space before the colon": b"Subject : a\r\nX-Tab\t: b\r\nTo: b@example.org\r\n\r\nb\r\n",
     "no header": b"\r\n" + lines(3),
     "a line that is no header": HEAD + b"this is no header\r\nX-After: it\r\n\r\nbody\r\n",

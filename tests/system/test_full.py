@@ -238,3 +238,29 @@ def test_a_full_disk_releases_what_it_holds(small):
         assert sorted(small.message_ids("S1", user_of(address))) == sorted(taken)
     finally:
         small.disk.free()
+
+
+def test_the_disk_fills_in_the_middle_of_a_release(small):
+    """Some are handed over, others are not yet; then kill -9 on the full disk as well. All arrive,
+    and twice only what was on its way at the kill (a removal may not be on disk yet)."""
+    addresses = [held_box(small) for _ in range(4)]
+    taken = {a: [send(small, a, content=None) for _ in range(25)] for a in addresses}
+    all_of_them = 4 * 25
+    try:
+        for address in addresses:
+            unhold(small, address)
+        wait_for(lambda: small.milter.held() < all_of_them - 5, 20, "the release to go on", 0.001)
+        small.disk.fill()
+        left = small.milter.held()
+        small.milter.kill()
+        small.milter.start()
+        settled(small, 60)
+    finally:
+        small.disk.free()
+    assert 0 < left < all_of_them
+    twice = 0
+    for address in addresses:
+        found = small.message_ids("S1", user_of(address))
+        assert set(found) == set(taken[address])
+        twice += len(found) - len(set(found))
+    assert twice <= small.milter.ask("status")["release"]["workers"] * 4

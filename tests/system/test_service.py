@@ -86,6 +86,32 @@ def test_a_configuration_that_is_wrong_is_said(door):
     service.process = None
 
 
+def test_held_is_counted_while_the_daemon_is_down():
+    """The package asks before it is removed. Nobody can tell is no zero."""
+    with Lab(start=("slapd", "milter", "postfix")) as lab:
+        def held(conf=lab.milter.conf):
+            done = run([lab.milter.binary, "--held", "-c", conf], check=False)
+            return done.returncode, done.stdout.decode(), done.stderr.decode()
+        hold(lab, "anna@example.org")
+        send(lab, "anna@example.org")
+        status, said, error = held()
+        assert (status, said) == (69, "") and "process %d" % lab.milter.pid in error
+        lab.milter.stop()
+        assert held() == (0, "1 %s\n" % lab.milter.queue, "")
+        assert held() == (0, "1 %s\n" % lab.milter.queue, "")
+        lab.milter.start()
+        assert lab.milter.held() == 1
+        lab.milter.stop()
+        os.rename(lab.milter.queue, lab.milter.queue + ".away")
+        assert held() == (0, "0 %s\n" % lab.milter.queue, "")
+        assert not os.path.exists(lab.milter.queue)
+        with open(lab.milter.queue, "w"):
+            pass
+        status, said, error = held()
+        assert (status, said) == (69, "") and lab.milter.queue in error
+        assert held(lab.dir)[:2] == (78, "")
+
+
 # --- the watchdog ---------------------------------------------------------------------------------
 
 INTERVAL = 2.0  # seconds; it pings twice as often

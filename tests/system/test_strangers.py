@@ -1,0 +1,256 @@
+"""Whoever connects to the milter's socket and speaks the protocol badly, or not at all: that
+connection ends, and nobody else notices."""
+
+import os
+import socket
+import struct
+
+import pytest
+
+from helpers import arrived, fresh, send, settled, unhold, user_of
+from lab.lab import Lab
+from lab.process import wait_for
+
+CHUNK = 65535  # of a body, in the milter protocol
+
+
+@pytest.fixture(scope="module", name="lab")
+def _lab():
+    with Lab() as whole:
+        yield whole
+
+
+class Mta:
+    """The MTA's end of the protocol, version 6, as far as a test wants to speak it."""
+
+    ACTIONS, STEPS = 0x1ff, 0x1fffff
+
+    def __init__(self, lab):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(30)
+        self.socket.connect(lab.milter.socket)
+        self.steps = 0
+
+    def packet(self, command, data=b""):
+        return struct.pack(">I", len(data) + 1) + command + data
+
+    def send(self, command, data=b""):
+        self.socket.sendall(self.packet(command, data))
+
+    def receive(self):
+        """(command, data), None at the end of the connection."""
+        head = self._exactly(4)
+        if head is None:
+            return None
+        body = self._exactly(struct.unpack(">I", head)[0])
+        return body and (body[:1], body[1:])
+
+    def _exactly(self, size):
+        data = b""
+        while len(data) < size:
+            try:
+                more = self.socket.recv(size - len(data))
+            except ConnectionError:
+                return None
+            if not more:
+                return None
+            data += more
+        return data
+
+    def ask(self, command, data=b""):
+        self.send(command, data)
+        return self.receive()
+
+    def negotiate(self):
+        answer = self.ask(b"O", struct.pack(">III", 6, self.ACTIONS, self.STEPS))
+        assert answer[0] == b"O"
+        self.steps = struct.unpack(">III", answer[1][:12])[2]
+        self.send(b"C", b"client.outside.test\0" + b"4" + struct.pack(">H", 25) + b"127.0.0.1\0")
+        if not self.steps & 0x1000:  # SMFIP_NR_CONN
+            assert self.receive()[0] == b"c"
+        return self
+
+    def envelope(self, recipient):
+        for command, path, quiet in ((b"M", "<s@outside.test>", 0x4000), (b"R", recipient, 0x8000)):
+            self.send(command, path.encode() + b"\0")
+            if not self.steps & quiet:  # SMFIP_NR_MAIL, SMFIP_NR_RCPT
+                assert self.receive()[0] == b"c"
+        return self
+
+    def header(self, name, value):
+        self.send(b"L", name + b"\0" + value + b"\0")
+        return self if self.steps & 0x80 else self.receive()  # SMFIP_NR_HDR
+
+    def finish(self, body=b"body\r\n"):
+        """The letter of the final answer, what comes before it left out."""
+        if not self.steps & 0x20:
+            self.send(b"T")
+            if not self.steps & 0x10000:
+                self.receive()
+        self.send(b"N")
+        if not self.steps & 0x40000:
+            self.receive()
+        for at in range(0, len(body), CHUNK):
+            self.send(b"B", body[at:at + CHUNK])
+            if not self.steps & 0x80000:
+                self.receive()
+        self.send(b"E")
+        while (answer := self.receive()) and answer[0] not in b"acdrty":
+            pass
+        return answer and answer[0]
+
+    def close(self):
+        self.socket.close()
+
+
+def works(lab, address):
+    """Another client's mail is held as ever."""
+    before = lab.milter.held()
+    send(lab, address)
+    assert lab.milter.held() == before + 1 and lab.milter.running()
+
+
+NONSENSE = {
+    "nothing": b"",
+    "half a length": b"\0\0",
+    "a length of zero": b"\0\0\0\0",
+    "a length of four gigabytes": b"\xff\xff\xff\xffM",
+    "a length and no more": b"\0\0\1\0M",
+    "HTTP": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "SMTP": b"EHLO somebody\r\n",
+    "an unknown command": b"\0\0\0\1!",
+    "no version": b"\0\0\0\1O",
+    "a version of long ago": struct.pack(">I", 13) + b"O" + struct.pack(">III", 1, 0, 0),
+    "nothing but NULs": b"\0" * 100000,
+    "random bytes": os.urandom(4096),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(NONSENSE))
+def test_nonsense_at_the_socket(lab, kind):
+    address = fresh(lab, "holding")
+    mta = Mta(lab)
+    mta.socket.sendall(NONSENSE[kind])
+    mta.socket.shutdown(socket.SHUT_WR)
+    while mta.receive():
+        pass
+    mta.close()
+    works(lab, address)
+    unhold(lab, address)
+    settled(lab)
+
+
+OUT_OF_ORDER = {
+    "a recipient before the sender": lambda m: m.send(b"R", b"<a@example.org>\0"),
+    "the end before everything": lambda m: m.send(b"E"),
+    "a body before the sender": lambda m: m.send(b"B", b"x" * CHUNK),
+    "a header before the sender": lambda m: m.send(b"L", b"X\0y\0"),
+    "a sender that does not end": lambda m: m.send(b"M", b"<s@outside.test>"),
+    "a recipient without anything": lambda m: (m.send(b"M", b"<s@x>\0"), m.send(b"R")),
+    "a header without a value": lambda m: (m.envelope("<nobody@else.test>"), m.send(b"L", b"X\0")),
+    "two senders": lambda m: (m.send(b"M", b"<s@x>\0"), m.send(b"M", b"<t@x>\0")),
+    "negotiated again": lambda m: m.send(b"O", struct.pack(">III", 6, 0, 0)),
+    "a macro of nothing": lambda m: m.send(b"D"),
+    "a macro that does not end": lambda m: m.send(b"D", b"Mi\0x"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(OUT_OF_ORDER))
+def test_out_of_order(lab, kind):
+    address = fresh(lab, "holding")
+    mta = Mta(lab).negotiate()
+    OUT_OF_ORDER[kind](mta)
+    mta.send(b"Q")
+    while mta.receive():
+        pass
+    mta.close()
+    works(lab, address)
+    unhold(lab, address)
+    settled(lab)
+
+
+def stored(lab, address):
+    """What `restante queue cat` shows of the only message held for it."""
+    message, = lab.milter.cli_json("queue", "list", address)
+    return lab.milter.cli("queue", "cat", str(message["id"])).stdout
+
+
+VALUES = {
+    "64 KB but its name": b" " + b"x" * 65000,
+    "bare CR": b" a\rb\r",
+    "bare LF": b" a\nb",
+    "folded by CR LF": b" a\r\n\tb",
+    "all bytes": b" " + bytes(range(1, 256)),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(VALUES))
+def test_a_header_as_an_mta_may_hand_it_over(lab, kind):
+    """It is stored line for line; a bare CR or LF begins no header and ends none."""
+    address = fresh(lab, "holding")
+    mta = Mta(lab).negotiate().envelope("<%s>" % address)
+    mta.header(b"X-First", VALUES[kind])
+    mta.header(b"X-Last", b" last")
+    assert mta.finish() in (b"a", b"c")
+    mta.close()
+    found = stored(lab, address)
+    assert found.startswith(b"X-First:") and found.endswith(b"X-Last: last\r\n\r\nbody\r\n"), found
+    assert b"\r\n\r\n" not in found[:-len(b"\r\n\r\nbody\r\n")]
+    unhold(lab, address)
+    settled(lab)
+    assert len(arrived(lab, "S1", user_of(address))) == 1
+
+
+@pytest.mark.parametrize("size", [CHUNK + 1, 2 << 20], ids=["64 KB", "2 MB"])
+def test_a_header_larger_than_the_protocol_has(lab, size):
+    """Such a packet ends the connection, and nothing of it is stored."""
+    address = fresh(lab, "holding")
+    mta = Mta(lab).negotiate().envelope("<%s>" % address)
+    try:
+        mta.header(b"X-Big", b" " + b"x" * size)
+        assert mta.finish() is None
+    except ConnectionError:
+        pass
+    mta.close()
+    wait_for(lambda: lab.milter.ask("status")["transactions"] == 0, 15, "its end")
+    assert lab.milter.held() == 0
+    works(lab, address)
+    unhold(lab, address)
+    settled(lab)
+
+
+def test_headers_of_two_megabytes(lab):
+    """In headers of any number and size, for as long as they come one by one."""
+    address = fresh(lab, "holding")
+    mta = Mta(lab).negotiate().envelope("<%s>" % address)
+    for number in range(32):
+        mta.header(b"X-%05d" % number, b" " + b"x" * 65000)
+    assert mta.finish() in (b"a", b"c")
+    mta.close()
+    found = stored(lab, address)
+    assert len(found) > 2 << 20 and found.count(b"\r\nX-") == 31
+    unhold(lab, address)
+    settled(lab)
+
+
+def test_gone_at_each_step(lab):
+    """Hundreds of connections that end anywhere leave nothing behind."""
+    address = fresh(lab, "holding")
+    before = lab.milter.ask("status")["connections"]
+    for number in range(200):
+        mta = Mta(lab)
+        for count, act in enumerate((
+                mta.negotiate, lambda m=mta: m.envelope("<%s>" % address),
+                lambda m=mta: m.header(b"X", b" y"), lambda m=mta: m.send(b"N"),
+                lambda m=mta: m.send(b"B", b"x" * CHUNK))):
+            if count >= number % 6:
+                break
+            act()
+        mta.close()
+    wait_for(lambda: lab.milter.ask("status")["connections"] <= before and
+             lab.milter.ask("status")["transactions"] == 0, 20, "their end")
+    assert lab.milter.held() == 0
+    works(lab, address)
+    unhold(lab, address)
+    settled(lab)
