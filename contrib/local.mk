@@ -37,7 +37,9 @@ EXTRA_DIST += contrib/make-deb contrib/debian/changelog contrib/debian/control \
 	contrib/debian/copyright contrib/debian/not-installed contrib/debian/restante-directory.install \
 	contrib/debian/restante.README.Debian contrib/debian/restante.install \
 	contrib/debian/restante.postinst contrib/debian/restante.postrm contrib/debian/restante.prerm \
-	contrib/debian/restante.triggers contrib/debian/rules contrib/debian/source/format
+	contrib/debian/restante.triggers contrib/debian/rules contrib/debian/source/format \
+	contrib/debian/source/lintian-overrides contrib/debian/restante.lintian-overrides \
+	contrib/debian/restante-directory.lintian-overrides
 deb: dist-gzip
 	@DEB_BUILD_OPTIONS='$(DEB_BUILD_OPTIONS)' $(srcdir)/contrib/make-deb \
 		$(abs_builddir)/$(distdir).tar.gz $(PACKAGE_VERSION) \
