@@ -218,19 +218,24 @@ static int load_totals(struct holdq *queue, const char **error_r)
 	return code;
 }
 
+static const uint8_t no_digest[DIGEST_BYTES];
+
+/* From one day to the next, whatever lies between. */
 static int load_days(struct holdq *queue, const char **error_r)
 {
-	uint32_t today = (uint32_t)(clock_wall_us() / (86400 * CLOCK_SECOND));
+	uint8_t key[DIGEST_KEY];
 	struct bdb_cursor *cursor;
 	struct bdb_item item;
 	enum bdb_result result = bdb_cursor_open(queue->digests, NULL, 0, &cursor);
+	uint64_t from = 0;
 
-	for (uint32_t day = today - REPEAT_DAYS; day <= today + 1 && result == BDB_OK; day++) {
-		uint8_t key[DIGEST_KEY];
-		key_digest(key, day, (const uint8_t[DIGEST_BYTES]){ 0 }, 0);
+	while (result == BDB_OK && from <= UINT32_MAX) {
+		key_digest(key, (uint32_t)from, no_digest, 0);
 		result = bdb_cursor_seek(cursor, key, sizeof(key), &item);
-		if (result == BDB_OK && key_u32(item.key, item.key_len, 0) == day)
-			queue->days[day % DAY_SLOTS] = day;
+		if (result != BDB_OK || item.key_len != sizeof(key))
+			break;
+		from = key_u32(item.key, item.key_len, 0);
+		holdq_note_day(queue, (uint32_t)from++);
 	}
 	bdb_cursor_close(&cursor);
 	return result == BDB_OK || result == BDB_NOTFOUND ? 0

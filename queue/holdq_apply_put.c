@@ -102,7 +102,7 @@ static void put_digest(struct batch *batch, const struct put *put)
 	if (put->repeat == NULL)
 		return;
 	key_digest(key, batch->today, put->repeat, put->id_r);
-	atomic_store(&batch->queue->days[batch->today % DAY_SLOTS], batch->today);
+	holdq_note_day(batch->queue, batch->today);
 	batch_ok(batch, bdb_put(batch->queue->digests, batch->txn, key, sizeof(key), NULL, 0, 0));
 }
 

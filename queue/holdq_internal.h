@@ -21,10 +21,9 @@
 
 #define REASON_SIZE 512
 #define CHECKPOINT_BYTES                                                                           \
-	(32U << 20)   /* of log, estimated; a start reads at most about that much                  \
-		       */
-#define REPEAT_DAYS 6 /* how far back a repeat is looked for */
-#define DAY_SLOTS   (REPEAT_DAYS + 2)
+	(32U << 20)  /* of log, estimated; a start reads at most about that much                   \
+		      */
+#define DAY_SLOTS 16 /* days of arrival in which a repeat is looked for: clients give up sooner */
 
 struct holdq_draft {
 	struct holdq *queue;
@@ -104,7 +103,8 @@ struct holdq {
 
 	uint64_t id_limit;                /* writer only: ids below this are noted as used */
 	_Atomic int64_t sync_due_us;      /* the writer's, monotonic: something lags; 0 = nothing */
-	_Atomic uint32_t days[DAY_SLOTS]; /* those that have digests, at day % DAY_SLOTS */
+	_Atomic uint32_t days[DAY_SLOTS]; /* the last that got digests, plus one; 0 = none */
+	unsigned day_next;                /* the slot that is given away next */
 	pthread_mutex_t space_lock;
 	int64_t space_checked_us;
 	uint64_t space_free;
@@ -161,6 +161,8 @@ enum bdb_result counts_read(struct holdq *queue, struct bdb_txn *txn, const uint
  * holdq_repeat.c: sets held[i] of those recipients that messages with this digest hold; *id_r
  * becomes the number of the last such message.
  */
+/* There are digests of that day. The writer's, and the start's. */
+void holdq_note_day(struct holdq *queue, uint32_t day);
 enum bdb_result holdq_mark_repeats(struct holdq *queue, struct bdb_txn *txn, const uint8_t *repeat,
 	const struct holdq_recipient *recipients, size_t count, bool *held, uint64_t *id_r);
 

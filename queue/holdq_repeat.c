@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/clock.h"
-
 #define MAX_TRIES 100
 
 struct search {
@@ -63,22 +61,29 @@ static enum bdb_result mark_day(struct search *search, uint32_t day)
 	return result == BDB_NOTFOUND ? BDB_OK : result;
 }
 
-/* From tomorrow (the clock may have been set back) to the day after which nobody repeats. */
+/* By the order in which they came, not by the calendar: the clock may be set, by years. */
+void holdq_note_day(struct holdq *queue, uint32_t day)
+{
+	for (size_t i = 0; i < DAY_SLOTS; i++)
+		if (atomic_load(&queue->days[i]) == day + 1)
+			return;
+	atomic_store(&queue->days[queue->day_next++ % DAY_SLOTS], day + 1);
+}
+
 enum bdb_result holdq_mark_repeats(struct holdq *queue, struct bdb_txn *txn, const uint8_t *repeat,
 	const struct holdq_recipient *recipients, size_t count, bool *held, uint64_t *id_r)
 {
 	struct search search = {
 		.repeat = repeat, .recipients = recipients, .count = count, .held = held
 	};
-	uint32_t today = (uint32_t)(clock_wall_us() / (86400 * CLOCK_SECOND));
 
 	enum bdb_result result = bdb_cursor_open(queue->digests, txn, 0, &search.digests);
 	if (result == BDB_OK)
 		result = bdb_cursor_open(queue->recipients, txn, 0, &search.records);
-	for (uint32_t back = 0; back < DAY_SLOTS && result == BDB_OK; back++) {
-		uint32_t day = today + 1 - back;
-		if (atomic_load(&queue->days[day % DAY_SLOTS]) == day)
-			result = mark_day(&search, day);
+	for (size_t i = 0; i < DAY_SLOTS && result == BDB_OK; i++) {
+		uint32_t noted = atomic_load(&queue->days[i]);
+		if (noted != 0)
+			result = mark_day(&search, noted - 1);
 	}
 	bdb_cursor_close(&search.records);
 	bdb_cursor_close(&search.digests);
