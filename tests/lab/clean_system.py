@@ -47,7 +47,7 @@ def tool(*argv, status=0, stdin=None):
 
 
 def apt(*arguments):
-    return tool("apt-get", "-y", "-q", "--no-download", "-o", "Dpkg::Use-Pty=0", "-o",
+    return tool("apt-get", "-y", "-q", "-o", "Dpkg::Use-Pty=0", "-o",
                 "Dpkg::Options::=--force-confold", *arguments)
 
 
@@ -129,9 +129,8 @@ def not_configured():
 
 def directory():
     step("the directory, as the example says")
-    for path in ("/var/lib/ldap/restante", "/run/slapd"):
+    for path in ("/etc/ldap/slapd.d", "/var/lib/ldap/restante", "/run/slapd"):
         tool("install", "-d", "-m", "700", "-o", "openldap", "-g", "openldap", path)
-    tool("find", "/etc/ldap/slapd.d", "-mindepth", "1", "-delete")
     tool("slapadd", "-n", "0", "-F", "/etc/ldap/slapd.d", "-l",
          DIRECTORY_EXAMPLES + "/slapd-config.ldif.example")
     with open(DIRECTORY_EXAMPLES + "/sample.ldif") as sample:
