@@ -1,5 +1,5 @@
-/* Instants of the directory (cli/when): an instant that was understood is written as itself. */
-#include "cli/when.h"
+/* Instants of the directory (lib/when): an instant that was understood is written as itself. */
+#include "lib/when.h"
 #include "lib/clock.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -157,10 +157,10 @@ tests_fuzz_replay_dn_LDADD = directory/libdirectory.a $(LIB_LIBS)
 
 tests_fuzz_fuzz_when_SOURCES = tests/fuzz/fuzz_when.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_when_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_when_LDADD = cli/libcli.a $(LIB_LIBS)
+tests_fuzz_fuzz_when_LDADD = $(LIB_LIBS)
 tests_fuzz_replay_when_SOURCES = tests/fuzz/fuzz_when.c $(replay_sources)
 tests_fuzz_replay_when_CPPFLAGS = $(replay_cppflags)
-tests_fuzz_replay_when_LDADD = cli/libcli.a $(LIB_LIBS)
+tests_fuzz_replay_when_LDADD = $(LIB_LIBS)
 
 FUZZ_CC = clang-14
 FUZZ_SECONDS = 60
