@@ -28,7 +28,8 @@ static void check_round(int64_t instant_us)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = fuzz_string(data, size);
-	const int64_t instants[] = { when_csn_us(text), when_generalized_us(text) };
+	const int64_t instants[] = { when_csn_us(text), when_generalized_us(text),
+		when_parse(text) };
 
 	for (size_t i = 0; i < sizeof instants / sizeof *instants; i++) {
 		FUZZ_CHECK(instants[i] >= -1);

@@ -12,9 +12,10 @@ import pytest
 from helpers import arrived, fresh, send, settled, sunk, to_sink, unhold, user_of
 from lab.lab import Lab
 from lab.mail import Refused, Smtp, compose
-from lab.process import wait_for
+from lab.process import LabError, wait_for
 
 FULL = (452, "4.3.1")
+WORKERS = 8  # release_workers, each with one message at a time
 
 
 def answer(lab, recipients, size=600, **more):
@@ -240,6 +241,17 @@ def test_a_full_disk_releases_what_it_holds(small):
         small.disk.free()
 
 
+def starts(lab):
+    """Recovery may want to write more than is left; then the daemon says so, and changes nothing."""
+    try:
+        lab.milter.start()
+        return True
+    except LabError:
+        assert lab.milter.process.wait() == 69
+        assert "the disk is full: make room and start again" in lab.milter.log_tail(1)
+        return False
+
+
 def test_the_disk_fills_in_the_middle_of_a_release(small):
     """Some are handed over, others are not yet; then kill -9 on the full disk as well. All arrive,
     and twice only what was on its way at the kill (a removal may not be on disk yet)."""
@@ -253,14 +265,17 @@ def test_the_disk_fills_in_the_middle_of_a_release(small):
         small.disk.fill()
         left = small.milter.held()
         small.milter.kill()
-        small.milter.start()
-        settled(small, 60)
+        started = starts(small)
     finally:
         small.disk.free()
+    if not started:
+        small.milter.start()
+    settled(small, 60)
     assert 0 < left < all_of_them
     twice = 0
     for address in addresses:
         found = small.message_ids("S1", user_of(address))
         assert set(found) == set(taken[address])
         twice += len(found) - len(set(found))
-    assert twice <= small.milter.ask("status")["release"]["workers"] * 4
+    print("held as the disk filled: %d of %d; twice: %d" % (left, all_of_them, twice))
+    assert twice <= WORKERS
