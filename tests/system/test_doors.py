@@ -24,9 +24,12 @@ def _lab():
 
 
 @pytest.fixture(autouse=True)
-def whole(lab):
+def whole(request):
     """Each test leaves two front doors that serve."""
     yield
+    if "lab" not in request.fixturenames:
+        return
+    lab = request.getfixturevalue("lab")
     for door in lab.doors:
         for wire in door.wires:
             wire.mend()
@@ -116,6 +119,25 @@ def test_a_repeat_at_another_door_is_not_recognised(lab):
     assert [door.milter.held() for door in lab.doors] == [1, 1]
     lab.milter.cli("unhold", address)
     assert arrived(lab, "S1", user_of(address), 2) == [msgid] * 2
+
+
+@pytest.mark.sendmail
+@pytest.mark.brief
+def test_one_of_each_mta():
+    """Postfix and Sendmail are front doors of one federation."""
+    with Lab(front_doors=("postfix", "sendmail")) as mixed:
+        address = fresh(mixed)
+        user = user_of(address)
+        everywhere(mixed, address, "rewrite")
+        early = [send(door, address) for door in mixed.doors]
+        assert sorted(arrived(mixed, "S1", user, 2)) == sorted(early)
+        mixed.milter.cli("hold", address)
+        everywhere(mixed, address, "hold")
+        held = [send(door, address) for door in mixed.doors]
+        assert [door.milter.held() for door in mixed.doors] == [1, 1]
+        swap(mixed, address, "S2")
+        assert sorted(arrived(mixed, "S2", user, 2)) == sorted(held)
+        assert len(mixed.message_ids("S1", user)) == 2
 
 
 # --- cut off --------------------------------------------------------------------------------------
