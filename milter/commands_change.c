@@ -66,7 +66,7 @@ static bool claim(struct change *c)
 {
 	const struct holdq_message *m = c->message;
 
-	c->claimed = mem_grow(NULL, m->count + 1, sizeof *c->claimed);
+	c->claimed = mem_grow(c->claimed, c->claimed_count + m->count + 1, sizeof *c->claimed);
 	for (size_t i = 0; i < m->count; i++) {
 		const struct holdq_held_recipient *held = &m->recipients[i];
 		if (!is_meant(c, held->number) || is_claimed(c, held->mailbox))
@@ -75,6 +75,18 @@ static bool claim(struct change *c)
 			return false;
 		memcpy(c->claimed[c->claimed_count++], held->mailbox, ROUTE_UUID_BYTES);
 	}
+	return true;
+}
+
+/* One that was waited for may have filed some of it under another one meanwhile. */
+static bool all_claimed(const struct change *c)
+{
+	const struct holdq_message *m = c->message;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (is_meant(c, m->recipients[i].number) &&
+			!is_claimed(c, m->recipients[i].mailbox))
+			return false;
 	return true;
 }
 
@@ -88,7 +100,7 @@ static void change_end(struct change *c)
 	holdq_message_free(&c->message);
 }
 
-/* As it is now that nobody can change it any more. */
+/* As it is now that nobody can change it any more, once all of its mailboxes are claimed. */
 static enum holdq_result read_again(struct change *c, int64_t wanted)
 {
 	holdq_message_free(&c->message);
@@ -99,34 +111,57 @@ static enum holdq_result read_again(struct change *c, int64_t wanted)
 	return c->count > 0 ? HOLDQ_OK : HOLDQ_GONE;
 }
 
+/* One that is asked for wrongly is not taken for all. */
+static bool get_wanted(const struct json *request, int64_t *wanted_r, struct control_reply *reply)
+{
+	*wanted_r = json_get_int(request, "recipient", -1);
+	if (json_get(request, "recipient") == NULL ||
+		(*wanted_r >= 0 && *wanted_r <= (int64_t)UINT32_MAX))
+		return true;
+	control_fail(reply, "usage", "recipient must be the number of one, or absent for all");
+	return false;
+}
+
+static enum holdq_result claim_all(struct change *c, int64_t wanted, struct control_reply *reply)
+{
+	enum holdq_result result = HOLDQ_OK;
+
+	do {
+		if (!claim(c)) {
+			control_fail(reply, "trouble",
+				"message %" PRIu64
+				" is on its way right now; try again in a moment",
+				c->id);
+			return HOLDQ_FAILED;
+		}
+		result = read_again(c, wanted);
+	} while (result == HOLDQ_OK && !all_claimed(c));
+	if (result != HOLDQ_OK)
+		commands_fail(reply, result, c->id);
+	return result;
+}
+
 /* False: the reply is given, and there is nothing to end. */
 static bool change_begin(struct change *c, struct front *front, const struct json *request,
 	struct control_reply *reply)
 {
-	int64_t wanted = json_get_int(request, "recipient", -1);
+	int64_t wanted;
 
 	*c = (struct change){ .front = front, .release = atomic_load(&front->release) };
 	if (c->release == NULL) {
 		control_fail(reply, "trouble", "restante-milter is just starting; try again");
 		return false;
 	}
+	if (!get_wanted(request, &wanted, reply))
+		return false;
 	c->message = commands_read(front, request, reply);
 	if (c->message == NULL)
 		return false;
 	c->id = c->message->id;
 	choose(c, wanted);
 	pthread_mutex_lock(&one_at_a_time);
-	if (!claim(c)) {
-		control_fail(reply, "trouble",
-			"message %" PRIu64 " is on its way right now; try again in a moment",
-			c->id);
-		change_end(c);
-		return false;
-	}
-	enum holdq_result result = read_again(c, wanted);
-	if (result == HOLDQ_OK)
+	if (claim_all(c, wanted, reply) == HOLDQ_OK)
 		return true;
-	commands_fail(reply, result, c->id);
 	change_end(c);
 	return false;
 }
@@ -222,7 +257,8 @@ static bool find_place(
 	struct route route;
 	const char *error;
 
-	if (address_parse(text, &address, &error) < 0 || !address.has_domain) {
+	if (address_parse(text, &address, &error) < 0 || !address.has_domain ||
+		strlen(text) > ADDRESS_MAX) {
 		control_fail(reply, "usage", "%s: an address with a domain is needed", text);
 		return false;
 	}
