@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from command import (DONE, FAILED, NOTFOUND, REFUSED, USAGE, FrontDoor, epoch_of, state_of)
+from command import (DONE, FAILED, NOTFOUND, REFUSED, USAGE, FrontDoor, epoch_of)
 from helpers import send, settled, wait_verdict
 from lab.lab import Lab
 from lab.process import wait_for
@@ -36,16 +36,17 @@ restanteSystem: S1
 class Moves:
     """Mailboxes of a test's own on S1, and a file that takes them to S2."""
 
-    def __init__(self, slapd, path, count, at_once=False):
+    def __init__(self, slapd, path, count):
         self.slapd, self.path = slapd, str(path)
         self.uids = ["wave%d" % next(NAMES) for _ in range(count)]
-        if at_once:
-            slapd.modify("".join(MAILBOX.format(dn=slapd.mailbox_dn(uid), uid=uid)
-                                 for uid in self.uids))
-        self.dns = [slapd.mailbox_dn(uid) if at_once else slapd.add_mailbox(uid)
-                    for uid in self.uids]
+        self.dns = [slapd.mailbox_dn(uid) for uid in self.uids]
         self.addresses = [uid + "@example.org" for uid in self.uids]
+        slapd.modify("".join(MAILBOX.format(dn=dn, uid=uid)
+                             for dn, uid in zip(self.dns, self.uids)))
         self.write()
+
+    def remove(self):
+        self.slapd.modify("".join("dn: %s\nchangetype: delete\n\n" % dn for dn in self.dns))
 
     def lines(self):
         return ["%s@example.org,S2,%s@s2.lab" % (uid, uid) for uid in self.uids]
@@ -54,22 +55,22 @@ class Moves:
         with open(self.path, "w") as out:
             out.write("".join(line + "\n" for line in [*(lines or self.lines()), *more]))
 
+    def entries(self):
+        found = dict(self.slapd.search("(|%s)" % "".join("(uid=%s)" % uid for uid in self.uids)))
+        return [found[dn] for dn in self.dns]
+
     def systems(self):
-        return [self.slapd.read(dn)["restantesystem"][0] for dn in self.dns]
+        return [entry["restantesystem"][0] for entry in self.entries()]
 
     def states(self):
-        return [state_of(self.slapd, dn) for dn in self.dns]
-
-    def entries(self):
-        return [self.slapd.read(dn) for dn in self.dns]
+        return [entry.get("restantestate", [""])[0] for entry in self.entries()]
 
 
 @pytest.fixture(name="moves")
 def _moves(slapd, tmp_path):
     made = Moves(slapd, tmp_path / "moves.csv", 4)
     yield made
-    for dn in made.dns:
-        slapd.modify("dn: %s\nchangetype: delete\n" % dn)
+    made.remove()
 
 
 def test_a_wave_shares_one_epoch(restante, slapd, moves):
@@ -245,14 +246,13 @@ def test_a_hundred_mailboxes_on_two_front_doors(tmp_path):
     Heartbeats come besides."""
     with Lab(start=("slapd", "s1", "s2", "milter", "postfix"), front_doors=2, slapd_debug="stats",
              milter_options={"heartbeat": "10s"}) as lab:
-        wave = Moves(lab.slapd, tmp_path / "moves.csv", 100, at_once=True)
+        wave = Moves(lab.slapd, tmp_path / "moves.csv", 100)
         for door in lab.doors:
             wait_verdict(door, wave.addresses[-1], "rewrite")
         before = len(modifies(lab.slapd))
         shown = lab.milter.cli_json("swap", "--file", wave.path, "--wait")
         made = modifies(lab.slapd)[before:]
-        assert len(lab.slapd.search("(&(uid=wave*)(restanteSystem=S2)(restanteState=active))",
-                                    ("1.1",))) == 100
+        assert wave.systems() == ["S2"] * 100 and wave.states() == ["active"] * 100
         assert len(shown) == 100 and all(one["ok"] for one in shown)
         assert sum(dn.startswith("uid=wave") for dn in made) == 200
         epochs = sum(dn.startswith("cn=restante,") for dn in made)
