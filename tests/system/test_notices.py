@@ -220,6 +220,31 @@ def test_delay_is_told_to_who_asked(wide):
         assert len([m for m in sink.messages if is_report(m)]) == 1
 
 
+@pytest.mark.long
+def test_a_kill_doubles_no_delay_notice(wide):
+    """What comes twice is the same notice again, its 2xx lost (RFC 1047)."""
+    with listener(wide) as sink:
+        address, recipients = everybody(wide)
+        sent = []
+        with configured(wide, delay_notice="1ms"):
+            for _ in range(3):
+                for _ in range(20):
+                    msgid, content = message()
+                    send(wide, recipients, sender=WRITER, content=content)
+                    sent.append(msgid)
+                wide.milter.kill()  # the senders of the last ones are being told
+                wide.milter.start()
+            wait_for(lambda: wide.milter.held() == len(sent) <= len(sink.messages), 30,
+                     "the notices to be gone")
+        told = {}
+        for report in map(Report, list(sink.messages)):
+            assert report.final() == asked_for(recipients, "DELAY", True)
+            told.setdefault(report.header["In-Reply-To"], set()).add(report.header["Message-ID"])
+        assert set(told) == set(sent) and {len(ids) for ids in told.values()} == {1}
+        unhold(wide, address)
+        empty(wide)
+
+
 def test_delay_of_what_is_refused_for_now(wide):
     with listener(wide) as sink:
         address, physical = to_sink(wide, "holding")
