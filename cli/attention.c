@@ -156,9 +156,10 @@ static void look_at_straight(const struct json *lanes, struct json *lines)
 		if (!json_get_bool(lane, "trouble", false))
 			continue;
 		str_printf(&line,
-			"the backend at %s is in trouble: what goes straight there waits; see the "
-			"log of restante-milter, and restanteReleaseAddress in its entry",
-			json_get_string(lane, "listener"));
+			"the backend at %s (system %s) is in trouble: what goes straight there "
+			"waits; see the log of restante-milter, and restanteReleaseAddress in its "
+			"entry",
+			json_get_string(lane, "listener"), json_get_string(lane, "system"));
 		add(lines, &line);
 	}
 }
