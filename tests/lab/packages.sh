@@ -5,6 +5,7 @@ packages_build="gcc libc6-dev make autoconf automake pkg-config libmilter-dev li
 libdb5.3-dev libssl-dev libconfuse-dev libjansson-dev libidn2-dev libunistring-dev
 libmicrohttpd-dev"
 packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-lmtpd python3"
+packages_postfix="postfix(-ldap)?" # what goes below the build directory where Postfix does
 packages_sendmail="sendmail-bin sendmail-cf"
 packages_sendmail_libraries="m4 libdb5.3 libldap-2.5-0 libnsl2 libsasl2-2 libssl3 libwrap0"
 packages_check="postfix-ldap libcmocka-dev mandoc python3-yaml python3-pytest python3-dkim procps
@@ -63,13 +64,15 @@ packages_private_postfix() {
 	export RESTANTE_POSTFIX_PREFIX
 	[ -x "$RESTANTE_POSTFIX_PREFIX/usr/sbin/postconf" ] && return 0
 	mkdir -p "$RESTANTE_POSTFIX_PREFIX"
-	(cd "$RESTANTE_POSTFIX_PREFIX" && apt-get -q download postfix >"$packages_log" 2>&1 &&
-		dpkg -x postfix_*.deb . && rm -f postfix_*.deb) || {
-		tail -5 "$packages_log" >&2
-		return 1
-	}
+	for package in postfix-ldap postfix; do
+		(cd "$RESTANTE_POSTFIX_PREFIX" && apt-get -q download $package >"$packages_log" 2>&1 &&
+			dpkg -x ${package}_*.deb . && rm -f ${package}_*.deb) || {
+			tail -5 "$packages_log" >&2
+			return 1
+		}
+	done
 	# its libraries come from the archive as usual: none of them conflicts with anything
-	libraries=$(packages_missing libdb5.3 libicu72 libnsl2 libsasl2-2 libssl3)
+	libraries=$(packages_missing libdb5.3 libicu72 libldap-2.5-0 libnsl2 libsasl2-2 libssl3)
 	[ -z "$libraries" ] || packages_apt $libraries
 }
 
@@ -116,7 +119,7 @@ packages_need() {
 	packages_tmp=$build/packages.tmp
 	if [ -x "$build/postfix-private/usr/sbin/postconf" ] && ! package_there postfix; then
 		packages_private_postfix "$build"
-		set -- $(printf '%s\n' "$@" | grep -vx postfix)
+		set -- $(printf '%s\n' "$@" | grep -vxE "$packages_postfix")
 	fi
 	missing=$(packages_missing "$@")
 	[ -n "$missing" ] || return 0
@@ -133,7 +136,7 @@ packages_need() {
 	}
 	if [ -n "$removed" ]; then
 		echo "Postfix is unpacked into $build/postfix-private: installing it would remove" $removed
-		missing=$(printf '%s\n' $missing | grep -vx postfix | tr '\n' ' ')
+		missing=$(printf '%s\n' $missing | grep -vxE "$packages_postfix" | tr '\n' ' ')
 		removed=$([ -z "$missing" ] || packages_removed_by $missing)
 		if [ -n "$removed" ]; then
 			echo "installing $missing would remove $removed: not done" >&2

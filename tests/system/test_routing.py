@@ -3,7 +3,6 @@ send mail. docs/routing.md has the answers, and says why where they differ."""
 
 import os
 import re
-import shutil
 
 import pytest
 
@@ -47,7 +46,8 @@ class Routers:
                                                           password=slapd.bare_password("front1")))
         self.sendmail_mta.routes = {"s%d.lab" % n: n for n in (1, 2, 3)}
         self.sendmail_mta.configure()
-        shutil.copy("/etc/postfix/dynamicmaps.cf", lab.postfix.conf)
+        with open(os.path.join(lab.postfix.conf, "dynamicmaps.cf"), "w") as maps:
+            maps.write("ldap\tpostfix-ldap.so\tdict_ldap_open\n")
         self.map = os.path.join(lab.dir, "ldap.cf")
         with open(self.map, "w") as out:
             out.write(POSTFIX.format(uri=slapd.uri, base=BASE, dn=dn,
