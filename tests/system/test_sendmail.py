@@ -9,7 +9,7 @@ import pytest
 
 from helpers import (arrived, contents, fresh, hold, refusal, send, settled, user_of, wait_verdict)
 from lab.corpus import without_trace
-from lab.lab import Lab
+from lab.lab import PARTS, Lab
 from lab.mail import Refused, Smtp, compose
 from lab.process import wait_for
 from nodes import raise_epoch, wait_drained
@@ -24,11 +24,19 @@ ODD = (b"From: root\r\nto: Somebody <x@example.org>\r\n"
 
 @pytest.fixture(scope="module")
 def hidden():
-    """A Sendmail that offers no DSN, expands an alias, and takes no large message."""
+    """A Sendmail that offers no DSN, expands an alias, and wants nothing of a certain sender."""
     more = ("define(`confPRIVACY_FLAGS', `noreceipts')dnl\n"
             "define(`ALIAS_FILE', `{dir}/aliases')dnl\nLOCAL_DOMAIN(`local.lab')dnl\n")
-    with Lab(sendmail_more=more) as lab:
+    lab = Lab(start=(), sendmail_more=more)
+    try:
+        lab.make(PARTS)
+        lab.mta.tables["access"] = "From:unwanted@outside.test\tREJECT\n"
+        lab.mta.configure()
+        for server in lab.servers:
+            server.start()
         yield lab
+    finally:
+        lab.close()
 
 
 # --- listeners ------------------------------------------------------------------------------------
@@ -54,6 +62,15 @@ def test_the_release_listener_speaks_to_no_milter(lab):
         assert arrived(lab, "S1", "nomilter") == [msgid]
     finally:
         lab.milter.start()
+
+
+def test_what_was_let_in_is_not_refused_at_the_listeners(hidden):
+    """A rule that came while the message was held, say."""
+    address = fresh(hidden)
+    assert refusal(hidden, address, sender="unwanted@outside.test")[1] == 550
+    msgids = [send(hidden, to, sender="unwanted@outside.test", port=port) for to, port in (
+        (user_of(address) + "@s1.lab", hidden.mta.release_port), (address, hidden.mta.reentry_port))]
+    assert sorted(arrived(hidden, "S1", user_of(address), 2)) == sorted(msgids)
 
 
 def test_a_subdomain_of_a_federated_domain_is_another_domain(lab):
