@@ -113,6 +113,7 @@ def test_trap_8_a_message_without_recipients_left_is_logged(lab):
     settled(lab)
 
 
+@pytest.mark.postfix
 def test_trap_9_the_archive_copy_stays(lab):
     """Deleting all recipients leaves always_bcc alone; a discard would not."""
     with Lab(postfix_more="always_bcc = archive@s2.lab\n") as other:
