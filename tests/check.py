@@ -137,7 +137,7 @@ class Group:
 # What runs on Sendmail, too: see tests/system/conftest.py for those that do not.
 BOTH = [os.path.join(TOP, "tests/system/test_%s.py" % name) for name in (
     "front", "hold", "node", "reentry", "envelopes", "bytes", "kills", "restart", "trace",
-    "notices", "sendmail", "quickstart", "doors")]
+    "notices", "sendmail", "quickstart", "doors", "milter", "badinput", "badlistener")]
 
 
 def system_groups():
