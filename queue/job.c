@@ -40,13 +40,18 @@ static void count_vanished(struct job *job)
 			job->box->vanished++;
 }
 
+/* Whatever became of the others. */
+static void rehome_all(struct job *job)
+{
+	for (size_t i = 0; i < job->count; i++)
+		if (job->recipients[i].fate == FATE_REHOME)
+			rehome(job, &job->recipients[i]);
+}
+
 static enum step conclude(struct job *job)
 {
 	enum step step = job->target_count > 0 ? job_settle(job) : STEP_NEXT;
 
-	for (size_t i = 0; i < job->count; i++)
-		if (job->recipients[i].fate == FATE_REHOME)
-			rehome(job, &job->recipients[i]);
 	if (step != STEP_NEXT && step != STEP_AGAIN)
 		return step;
 	if (any(job, FATE_HELD) || any(job, FATE_UNDECIDED)) {
@@ -115,6 +120,7 @@ static enum step attempt(struct worker *worker, struct box *box, uint64_t id)
 		step = job_send(job);
 	if (job->count > 0 && step == STEP_NEXT)
 		step = conclude(job);
+	rehome_all(job);
 	for (size_t i = 0; i < SMTP_RCPT_MAX; i++)
 		str_free(&job->joined[i]);
 	mem_free(&job->recipients);

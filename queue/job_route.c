@@ -100,11 +100,16 @@ static bool fell_through(const struct job *job, const struct route_facts *facts)
 	       !hooks->known(hooks->context, mailbox);
 }
 
-static enum fate fate_of(const struct job *job, const struct route *route)
+static bool is_of_another(const struct job *job, const struct route *route)
 {
 	const uint8_t *owner = route->facts.uuid;
-	bool other =
-		!job_is_notices(owner) && memcmp(owner, job->box->mailbox, ROUTE_UUID_BYTES) != 0;
+
+	return !job_is_notices(owner) && memcmp(owner, job->box->mailbox, ROUTE_UUID_BYTES) != 0;
+}
+
+static enum fate fate_of(const struct job *job, const struct route *route)
+{
+	bool other = is_of_another(job, route);
 
 	if (fell_through(job, &route->facts))
 		return FATE_NOBODY;
@@ -160,7 +165,20 @@ static struct lane *lane_to(struct release *release, const char *system, const c
 	return lane;
 }
 
-/* One transaction goes to one place. */
+struct lane *job_lane_so_far(const struct job *job)
+{
+	struct release *release = job->worker->release;
+
+	pthread_mutex_lock(&release->lock);
+	struct lane *lane = release_lane(release, job->box);
+	pthread_mutex_unlock(&release->lock);
+	return lane;
+}
+
+/*
+ * One transaction goes to one place. An address that is another mailbox's by now comes along where
+ * that is on the way; else it is filed there, so that neither waits for the other's listener.
+ */
 static bool find_lane(struct job *job, struct job_recipient *recipient, const char *system)
 {
 	const char *error = "";
@@ -172,14 +190,15 @@ static bool find_lane(struct job *job, struct job_recipient *recipient, const ch
 		recipient->fate = FATE_UNDECIDED;
 		return false;
 	}
-	if (job->lane == NULL)
+	if (job->lane == NULL && (!recipient->of_another || lane == job_lane_so_far(job)))
 		job->lane = lane;
 	if (job->lane != lane)
-		recipient->fate = FATE_LATER;
+		recipient->fate = recipient->of_another ? FATE_REHOME : FATE_LATER;
 	return job->lane == lane;
 }
 
-static void route_one(struct job *job, struct job_recipient *recipient)
+/* Those that are the mailbox's own come first: they say where the job goes. */
+static void route_one(struct job *job, struct job_recipient *recipient, bool others)
 {
 	const struct release_hooks *hooks = &job->worker->release->hooks;
 	struct route route;
@@ -190,8 +209,11 @@ static void route_one(struct job *job, struct job_recipient *recipient)
 	}
 	hooks->route(hooks->context, recipient->held->address, &route);
 	recipient->fate = fate_of(job, &route);
+	recipient->of_another = recipient->fate == FATE_SEND && is_of_another(job, &route);
 	if (recipient->fate != FATE_SEND)
 		job->reason = route.reason;
+	else if (recipient->of_another && !others)
+		recipient->fate = FATE_LATER;
 	else if (find_lane(job, recipient, route.facts.system))
 		add_target(job, recipient, route.facts.physical);
 	memcpy(recipient->owner, route.facts.uuid, ROUTE_UUID_BYTES);
@@ -201,6 +223,11 @@ void job_route(struct job *job)
 {
 	job->target_count = 0;
 	job->lane = NULL;
+	for (size_t i = 0; i < job->count; i++) {
+		job->recipients[i].of_another = false;
+		route_one(job, &job->recipients[i], false);
+	}
 	for (size_t i = 0; i < job->count; i++)
-		route_one(job, &job->recipients[i]);
+		if (job->recipients[i].of_another)
+			route_one(job, &job->recipients[i], true);
 }

@@ -8,16 +8,6 @@
 
 /* --- the session ------------------------------------------------------------------------- */
 
-static struct lane *lane_of(const struct job *job)
-{
-	struct release *release = job->worker->release;
-
-	pthread_mutex_lock(&release->lock);
-	struct lane *lane = release_lane(release, job->box);
-	pthread_mutex_unlock(&release->lock);
-	return lane;
-}
-
 static bool permitted(struct worker *worker, struct lane *lane)
 {
 	struct release *release = worker->release;
@@ -266,7 +256,7 @@ enum step job_send(struct job *job)
 
 	if (job->box->line == NULL)
 		return find_line(job);
-	struct lane *lane = lane_of(job);
+	struct lane *lane = job_lane_so_far(job);
 	bool may = permitted(worker, lane);
 
 	/* Whether it is held, or goes elsewhere now, can be told without the listener. */

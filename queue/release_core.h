@@ -66,6 +66,7 @@ enum fate {
 struct job_recipient {
 	struct holdq_held_recipient *held;
 	enum fate fate;
+	bool of_another;                 /* FATE_SEND, if it can be: not this mailbox's any more */
 	size_t target;                   /* FATE_SEND: index */
 	uint8_t owner[ROUTE_UUID_BYTES]; /* FATE_REHOME */
 };
@@ -173,6 +174,8 @@ enum step job_run(struct worker *worker, struct box *box, uint64_t id);
 /* job_route.c */
 /* Whether that mailbox is where notices to senders are. */
 bool job_is_notices(const uint8_t *mailbox);
+/* Where the mail of the job's mailbox went last. The lock is not held. */
+struct lane *job_lane_so_far(const struct job *job);
 /* The fate of each recipient; lane, targets and reason of the job. */
 void job_route(struct job *job);
 

@@ -190,6 +190,34 @@ static void test_moved_away_while_it_was_tried(void **state)
 	end();
 }
 
+/* An address that belongs to another mailbox by now neither waits for the listener of the one that
+ * it was held for, nor makes that one wait. */
+static void test_two_places_of_one_message(void **state)
+{
+	static const char *const orders[] = { "anna@x bert@x", "bert@x anna@x" };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(orders); i++) {
+		bool mta_down = i < COUNT(orders);
+
+		begin(false, mta_down ? NULL : down);
+		server_rules(scene.server, mta_down ? down : NULL);
+		scene.options.retry_min_us = scene.options.retry_max_us = 3600 * CLOCK_SECOND;
+		fake_add(scene.queue, "anna", "s@o", "", orders[i % 2], "", "Subject: 1\r\n\r\n");
+		add("anna", "2");
+		go();
+		WAIT_FOR(mta_down ? server_count(backend) == 1 : server_count(scene.server) == 2);
+		WAIT_FOR(mta_down ? totals().listener_trouble : backend_in_trouble());
+		server_rules(scene.server, NULL);
+		server_rules(backend, NULL);
+		release_retry_now(scene.release, NULL);
+		WAIT_FOR(fake_count(scene.queue, NULL) == 0);
+		assert_int_equal(server_count(scene.server), 2);
+		assert_int_equal(server_count(backend), 1);
+		end();
+	}
+}
+
 static struct lane *lane_at(const char *listener)
 {
 	struct lane *lane = scene.release->lanes;
@@ -442,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_the_mta_in_trouble),
 		cmocka_unit_test(test_moved_away_from_trouble),
 		cmocka_unit_test(test_moved_away_while_it_was_tried),
+		cmocka_unit_test(test_two_places_of_one_message),
 		cmocka_unit_test(test_trouble_that_is_left_behind),
 		cmocka_unit_test(test_a_wrong_entry_waits),
 		cmocka_unit_test(test_expiry_on_another_way),
