@@ -94,13 +94,25 @@ static bool repeats(const struct reply *reply, enum auth_way way, unsigned step,
 	return found;
 }
 
+/* As it would look in a reply, where only printable ASCII is kept. */
+static bool repeats_plainly(const struct reply *reply, const char *password)
+{
+	struct str shown = STR_INIT;
+
+	str_reserve(&shown, strlen(password) + 1);
+	for (const char *p = password; *p != '\0'; p++)
+		str_append_c(&shown, *p >= ' ' && *p < 0x7f ? *p : '?');
+	bool found = strcasestr(reply->text, str_cstr(&shown)) != NULL;
+	auth_forget(&shown);
+	return found;
+}
+
 void auth_censor(struct reply *reply, const char *user, const char *password)
 {
 	char text[64], status[12];
 
 	if (!repeats(reply, AUTH_PLAIN, 0, user, password) &&
-		!repeats(reply, AUTH_LOGIN, 2, user, password) &&
-		strcasestr(reply->text, password) == NULL)
+		!repeats(reply, AUTH_LOGIN, 2, user, password) && !repeats_plainly(reply, password))
 		return;
 	snprintf(text, sizeof text, "%d %s (it repeats the password)", reply->code,
 		reply_status(reply, status, sizeof status));

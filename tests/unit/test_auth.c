@@ -65,14 +65,19 @@ static void test_what_is_sent(void **state)
 	expect(AUTH_LOGIN, 3, "ab", NULL);
 }
 
-static void check_censored(const char *said, const char *shown)
+static void check_censored_of(const char *password, const char *said, const char *shown)
 {
 	struct reply reply;
 
 	reply_set(&reply, said);
-	auth_censor(&reply, "tim", "tanstaaftanstaaf");
+	auth_censor(&reply, "tim", password);
 	assert_string_equal(reply.text, shown ? shown : said);
 	assert_int_equal(reply.code, 535);
+}
+
+static void check_censored(const char *said, const char *shown)
+{
+	check_censored_of("tanstaaftanstaaf", said, shown);
 }
 
 static void test_what_may_be_shown(void **state)
@@ -87,6 +92,8 @@ static void test_what_may_be_shown(void **state)
 	check_censored("535 5.7.8 what is dGFuc3RhYWZ0YW5zdGFhZg==", hidden);
 	check_censored("535 5.7.8 not TanStaaftanstaaf", hidden);
 	check_censored("535 not tanstaaftanstaaf", "535 5.0.0 (it repeats the password)");
+	check_censored_of("gr\xc3\xbcner tee", "535 5.7.8 not gr\xc3\xbcner tee", hidden);
+	check_censored_of("gr\xfcner tee", "535 5.7.8 not gr\xfcner Tee", hidden);
 }
 
 /* --- in a session ------------------------------------------------------------------------------
