@@ -38,7 +38,7 @@ static void put_status(const struct holdq_held_recipient *held, bool tried, char
 	if (!tried)
 		return;
 	reply_set(&reply, held->last_reply);
-	if (reply.class == 4 || (reply.class == 0 && reply.code / 100 != 5))
+	if (reply.class == 4 || (reply.class == 0 && (reply.code == 0 || reply_is(&reply, 4))))
 		reply_status(&reply, status, REPLY_STATUS);
 }
 

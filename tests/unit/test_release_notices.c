@@ -242,6 +242,7 @@ static void test_delay_of_what_was_refused(void **state)
 		{ "450 4.2.2 full", "Status: 4.2.2\r\nRemote-MTA: " },
 		{ "450 later", "Status: 4.0.0\r\nRemote-MTA: " },
 		{ "550 5.7.1 relaying denied", "Status: 4.0.0\r\nRemote-MTA: " },
+		{ "354 out of step", "Status: 4.0.0\r\nRemote-MTA: " },
 	};
 
 	(void)state;
