@@ -215,6 +215,12 @@ def works(sink):
     return hold_one()
 
 
+def looked_at():
+    step("doctor is satisfied")
+    said = tool("restante", "doctor", "-v")
+    assert " error " not in said and " warning " not in said, said
+
+
 def upgraded(new, sink, msgid):
     step("upgraded: the configuration is the administrator's, the message is held")
     with open(CONF) as conf:
@@ -285,6 +291,7 @@ def main(old, new):
         postfix(sink.port)
         configure()
         daemons.restante()
+        looked_at()
         msgid = works(sink)
         upgraded(new, sink, msgid)
         removed_and_back(new, sink, msgid)
