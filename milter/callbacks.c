@@ -4,9 +4,12 @@
 #include <ctype.h>
 #include <libmilter/mfapi.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/clock.h"
+#include "lib/descriptors.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "milter/connection.h"
@@ -15,6 +18,7 @@
 #define ACTIONS       (SMFIF_ADDRCPT | SMFIF_ADDRCPT_PAR | SMFIF_DELRCPT)
 #define UNUSED_EVENTS (SMFIP_NOEOH | SMFIP_NOUNKNOWN | SMFIP_NODATA)
 #define WITHOUT_REPLY (SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR)
+#define TELL_AGAIN_US (60 * CLOCK_SECOND)
 
 static struct front *front; /* libmilter has no context of its own for a filter */
 
@@ -53,6 +57,25 @@ static void ask_for_symbols(SMFICTX *ctx)
 		smfi_setsymlist(ctx, wanted[i].where, (char *)wanted[i].names);
 }
 
+/* The MTA answers such a client 4xx. */
+static bool too_many(void)
+{
+	static _Atomic int64_t told_us;
+	unsigned most = descriptors_for_clients();
+	int64_t now = clock_mono_us();
+
+	if (atomic_load(&front->connections) < most)
+		return false;
+	if (now - atomic_load(&told_us) > TELL_AGAIN_US || atomic_load(&told_us) == 0) {
+		atomic_store(&told_us, now);
+		log_error("milter",
+			"too many connections of the MTA, more are refused for now: raise the "
+			"limit of open files connections=%u",
+			most);
+	}
+	return true;
+}
+
 static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long protocol,
 	unsigned long unused2, unsigned long unused3, unsigned long *actions_r,
 	unsigned long *protocol_r, unsigned long *unused2_r, unsigned long *unused3_r)
@@ -66,6 +89,8 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 				    "parameters; Postfix 2.6, Sendmail 8.14 or later is needed");
 		return SMFIS_REJECT;
 	}
+	if (too_many())
+		return SMFIS_REJECT;
 	*actions_r = ACTIONS;
 	*protocol_r = wanted & protocol;
 	*unused2_r = *unused3_r = 0;

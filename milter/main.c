@@ -66,6 +66,7 @@ int main(int argc, char **argv)
 	int option;
 
 	descriptors_guard();
+	descriptors_raise();
 	while ((option = getopt_long(argc, argv, "c:tfVh", options, NULL)) != -1) {
 		switch (option) {
 		case 'c': front.config_path = optarg; break;
