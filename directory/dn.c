@@ -6,7 +6,9 @@
 
 static bool same_text(const struct berval *a, const struct berval *b)
 {
-	return a->bv_len == b->bv_len && strncasecmp(a->bv_val, b->bv_val, a->bv_len) == 0;
+	/* libldap has no memory for an empty value */
+	return a->bv_len == b->bv_len &&
+	       (a->bv_len == 0 || strncasecmp(a->bv_val, b->bv_val, a->bv_len) == 0);
 }
 
 static bool same_rdn(LDAPRDN a, LDAPRDN b)
