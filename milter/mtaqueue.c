@@ -14,10 +14,12 @@ enum format { UNKNOWN, POSTQUEUE, MAILQ };
 struct mtaqueue {
 	mtaqueue_recipient callback;
 	void *context;
-	struct str line, recipient;
+	struct str line;
 	enum format format;
-	bool ended; /* of mailq: its last line was seen */
 	long files;
+	struct mailq_found found;
+	bool ended;            /* of mailq: its last line was seen */
+	long announced, shown; /* files, by its headings and by its lines */
 };
 
 struct mtaqueue *mtaqueue_new(mtaqueue_recipient callback, void *context)
@@ -34,7 +36,7 @@ void mtaqueue_free(struct mtaqueue **queue)
 	if (*queue == NULL)
 		return;
 	str_free(&(*queue)->line);
-	str_free(&(*queue)->recipient);
+	str_free(&(*queue)->found.recipient);
 	mem_free(queue);
 }
 
@@ -84,17 +86,26 @@ static int take_json(struct mtaqueue *q, const char **error_r)
 
 static int take_mailq(struct mtaqueue *q, const char **error_r)
 {
-	bool cut;
-
 	make_ascii(q->line.data, q->line.len);
-	enum mailq_line kind = mailq_read(q->line.data, q->line.len, &q->recipient, &cut, error_r);
-	if (kind == MAILQ_NO_LISTING)
+	enum mailq_line kind = mailq_read(q->line.data, q->line.len, &q->found);
+	if (kind == MAILQ_NO_LISTING) {
+		*error_r = q->found.error;
 		return -1;
+	}
+	if (kind == MAILQ_HEADING)
+		q->announced += q->found.requests;
 	if (kind == MAILQ_RECIPIENT)
-		q->callback(q->context, q->recipient.data, cut);
+		q->callback(q->context, q->found.recipient.data, q->found.cut);
 	q->files += kind == MAILQ_FILE;
+	q->shown += kind == MAILQ_FILE || kind == MAILQ_GONE;
 	q->ended = kind == MAILQ_END;
-	return 0;
+	if (!q->ended)
+		return 0;
+	bool whole = q->shown >= q->announced;
+	q->shown = q->announced = 0;
+	if (!whole)
+		*error_r = "mailq shows a part of the queue only (J= of a queue group)";
+	return whole ? 0 : -1;
 }
 
 static int take_line(struct mtaqueue *q, const char **error_r)

@@ -32,8 +32,8 @@ static long parse(const char *text, size_t step, struct str *seen, const char **
 
 #define MORE "\t\t\t\t\t\t"
 #define LESS "\t\t\t\t\t "
-#define HEAD                                                                                       \
-	"\t\t/var/spool/mqueue (3 requests)\n"                                                     \
+#define HEAD(requests)                                                                             \
+	"\t\t/var/spool/mqueue (" requests ")\n"                                                   \
 	"-----Q-ID----- --Size-- -Priority- ---Q-Time--- --------Sender/Recipient--------\n"
 #define TOTAL "\t\tTotal requests: 3\n"
 
@@ -54,7 +54,8 @@ static void files_and_recipients(void **state)
 
 	(void)state;
 	for (size_t step = 1; step < 300; step += 7) {
-		assert_int_equal(parse(HEAD FILE_1 FILE_2 GONE TOTAL, step, &seen, &error), 2);
+		assert_int_equal(
+			parse(HEAD("3 requests") FILE_1 FILE_2 GONE TOTAL, step, &seen, &error), 2);
 		assert_string_equal(str_cstr(&seen), "<box1@s1.lab>|box2@s1.lab|"
 						     "<\"b\\\\x\"@s1.lab>|<b??@s1.lab>|");
 	}
@@ -66,8 +67,8 @@ static void several_listings(void **state)
 	struct str seen = STR_INIT;
 	const char *error = NULL;
 	const char *empty = "/var/spool/mqueue is empty\n\t\tTotal requests: 0\n";
-	const char *twice = "/var/spool/mqueue/q1 is empty\n" HEAD FILE_1 TOTAL
-			    "/var/spool/mqueue is empty\r\n\t\tTotal requests: 0\r\n";
+	const char *twice = "/var/spool/mqueue/q1 is empty\n" HEAD("1 request") FILE_1 TOTAL
+		"/var/spool/mqueue is empty\r\n\t\tTotal requests: 0\r\n";
 	const char *less =
 		"\t\t/var/spool/mqueue (1 request)\n"
 		"-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------\n"
@@ -89,11 +90,16 @@ static void what_fills_its_columns_is_cut(void **state)
 {
 	struct str seen = STR_INIT;
 	const char *error = NULL;
-	const char *more = HEAD "4AMBvXkq012345       52      30087 Nov 22 11:57 <>\n" MORE
-				"<" TEN TEN TEN TEN TEN TEN "@s1.exampl\n" MORE "<" TEN TEN TEN TEN
-				"@s1.lab>\n" TOTAL;
-	const char *less = HEAD "4AMBvXkq012345       52 Sun Nov 22 11:57 <>\n" LESS "<" TEN TEN TEN
-				"@s1.lab\n" TOTAL;
+	const char *more =
+		HEAD("1 request") "4AMBvXkq012345       52      30087 Nov 22 11:57 <>\n" MORE
+				  "<" TEN TEN TEN TEN TEN TEN "@s1.exampl\n" MORE
+				  "<" TEN TEN TEN TEN "@s1.lab>\n" TOTAL;
+	const char *less = HEAD("1 request") "4AMBvXkq012345       52 Sun Nov 22 11:57 <>\n" LESS
+					     "<" TEN TEN TEN "@s1.lab\n" TOTAL;
+	/* 67 columns: "\303" would need one more than are left, and is left out */
+	const char *escape =
+		HEAD("1 request") "4AMBvXkq012345       52      30087 Nov 22 11:57 <>\n" MORE
+				  "<a+" TEN TEN TEN TEN TEN TEN "1234\n" TOTAL;
 
 	(void)state;
 	assert_int_equal(parse(more, 9, &seen, &error), 1);
@@ -101,20 +107,25 @@ static void what_fills_its_columns_is_cut(void **state)
 		"<" TEN TEN TEN TEN TEN TEN "@s1.exampl...|<" TEN TEN TEN TEN "@s1.lab>|");
 	assert_int_equal(parse(less, 9, &seen, &error), 1);
 	assert_string_equal(str_cstr(&seen), "<" TEN TEN TEN "@s1.lab...|");
+	assert_int_equal(parse(escape, 9, &seen, &error), 1);
+	assert_string_equal(str_cstr(&seen), "<a+" TEN TEN TEN TEN TEN TEN "1234...|");
 	str_free(&seen);
 }
 
 static void what_is_no_listing(void **state)
 {
 	static const char *const bad[] = {
-		HEAD FILE_1,
-		HEAD FILE_1 TOTAL "4AMBvX",
-		HEAD FILE_1 TOTAL FILE_2,
+		HEAD("1 request") FILE_1,
+		HEAD("1 request") FILE_1 TOTAL "4AMBvX",
+		HEAD("1 request") FILE_1 TOTAL FILE_2,
+		HEAD("3 requests") FILE_1 FILE_2 TOTAL, /* J= of its queue group */
+		HEAD("1 request") FILE_1 GONE TOTAL HEAD("2 requests") FILE_2 TOTAL,
+		HEAD("-1 requests") FILE_1 TOTAL,
 		"\t\t/var/spool/mqueue (3 requests, only 2 printed)\n" TOTAL,
-		HEAD "4AMBvXkq012345 (permission denied)\n" TOTAL,
-		HEAD "4AMBvXkq012345 (Permission denied)\n" TOTAL,
-		HEAD "\t\t\t\t\tbox1@s1.lab\n" TOTAL,
-		HEAD FILE_1 "{\"recipients\":[]}\n" TOTAL,
+		HEAD("1 request") "4AMBvXkq012345 (permission denied)\n" TOTAL,
+		HEAD("1 request") "4AMBvXkq012345 (Permission denied)\n" TOTAL,
+		HEAD("1 request") "\t\t\t\t\tbox1@s1.lab\n" TOTAL,
+		HEAD("1 request") FILE_1 "{\"recipients\":[]}\n" TOTAL,
 		"\t\tsomething else\n" TOTAL,
 		"sendmail: fatal: no queue\n",
 		"Mail queue is not here\n",
