@@ -156,6 +156,19 @@ static void write_journal(enum log_level level, const char *line)
 	journal_send(fd, out.ident, priority, levelled);
 }
 
+/* Whoever reads the log has a terminal, which would obey them: C0, DEL, and C1 as UTF-8 has them.
+ */
+static void blank_controls(char *line)
+{
+	for (unsigned char *p = (unsigned char *)line; *p != '\0'; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+		if (c1)
+			*p++ = ' ';
+		if (c1 || *p < ' ' || *p == 0x7f)
+			*p = ' ';
+	}
+}
+
 static void emit(enum log_level level, const char *subsystem, const char *format, va_list args)
 {
 	char line[LINE_MAX_BYTES];
@@ -165,9 +178,7 @@ static void emit(enum log_level level, const char *subsystem, const char *format
 	int saved = errno;
 	int n = snprintf(line, sizeof line, "%s: ", subsystem);
 	vsnprintf(line + n, sizeof line - (size_t)n, format, args);
-	for (char *p = line; *p != '\0'; p++)
-		if (*p == '\n' || *p == '\r')
-			*p = ' ';
+	blank_controls(line);
 	pthread_mutex_lock(&out.lock);
 	if (out.target == LOG_TARGET_SYSLOG)
 		syslog(level_priorities[level], "%s: %s", level_names[level], line);

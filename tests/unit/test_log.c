@@ -86,6 +86,19 @@ static void test_line(void **state)
 	assert_int_equal(status.st_mode & 0777, 0600);
 }
 
+/* An administrator reads it on a terminal, which obeys what comes from a stranger. */
+static void test_control_characters(void **state)
+{
+	char text[1000];
+
+	(void)state;
+	log_info("s", "said=%s",
+		"a\tb\x1b[2Jc\r\nd\x7f\xc2\x9b"
+		"e\xc3\xbc");
+	assert_int_equal(read_lines(file, text, sizeof text), 1);
+	assert_non_null(strstr(text, "said=a b [2Jc  d   e\xc3\xbc\n"));
+}
+
 static void test_levels(void **state)
 {
 	char text[2000];
@@ -297,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_line, open_log),
+		cmocka_unit_test_setup(test_control_characters, open_log),
 		cmocka_unit_test_setup(test_levels, open_log),
 		cmocka_unit_test_setup(test_one_line, open_log),
 		cmocka_unit_test_setup(test_rotation, open_log),
