@@ -17,9 +17,10 @@ static inline struct ldap_session *sessions_best(const struct sessions *sessions
 
 /* Whether base is suffix or below it, spelled alike but for case. */
 bool gather_holds(const char *suffix, const char *base);
-/* Connects to "smtp:host:port", "lmtp:unix:/path" and their like. Why it does not greet, the
- * caller's; NULL: it does. */
-char *gather_greeting(const char *listener);
+/* Connects to "smtp:host:port", "lmtp:unix:/path" and their like, each step for so many seconds.
+ * Why it does not greet, the caller's; NULL: it does. */
+#define GATHER_PATIENCE 10
+char *gather_greeting(const char *listener, int seconds);
 /* "lmtp:host:port", the caller's; NULL where the entry does not say what is needed. Pure. */
 char *gather_listener_of(const struct backend_facts *backend);
 void gather_settings(const struct sessions *sessions, const char *base, struct settings *settings);

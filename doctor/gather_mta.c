@@ -16,8 +16,6 @@
 #include "lib/clock.h"
 #include "lib/mem.h"
 
-#define ANSWER_SECONDS 10
-
 static const struct mta *const all[] = { &postfix_mta, &sendmail_mta, NULL };
 
 const struct mta *mta_at(size_t index)
@@ -54,31 +52,41 @@ bool listener_is_loopback(const char *host)
 
 /* --- does it answer? ------------------------------------------------------------------------ */
 
-static int connect_unix(const char *path)
+static int open_socket(int family, int seconds)
+{
+	const struct timeval limit = { .tv_sec = seconds };
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	}
+	return fd;
+}
+
+static int connect_unix(const char *path, int seconds)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = open_socket(AF_UNIX, seconds);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int reason = errno;
+
 		close(fd);
+		errno = reason;
 		return -1;
 	}
 	return fd;
 }
 
-static int connect_first(const struct addrinfo *list)
+static int connect_first(const struct addrinfo *list, int seconds)
 {
-	struct timeval limit = { .tv_sec = ANSWER_SECONDS };
 	int fd = -1;
 
 	for (; list != NULL && fd < 0; list = list->ai_next) {
-		fd = socket(list->ai_family, list->ai_socktype | SOCK_CLOEXEC, 0);
-		if (fd < 0)
-			continue;
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-		if (connect(fd, list->ai_addr, list->ai_addrlen) < 0) {
+		fd = open_socket(list->ai_family, seconds);
+		if (fd >= 0 && connect(fd, list->ai_addr, list->ai_addrlen) < 0) {
 			int reason = errno;
 
 			close(fd);
@@ -89,18 +97,18 @@ static int connect_first(const struct addrinfo *list)
 	return fd;
 }
 
-static int connect_to(const char *text)
+static int connect_to(const char *text, int seconds)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
 	struct listener listener;
 
 	if (!listener_parse(text, &listener))
-		return connect_unix(strstr(text, "unix:") + 5);
+		return connect_unix(strstr(text, "unix:") + 5, seconds);
 	if (getaddrinfo(listener.host, listener.port, &hints, &list) != 0) {
 		errno = EADDRNOTAVAIL;
 		return -1;
 	}
-	int fd = connect_first(list);
+	int fd = connect_first(list, seconds);
 	int reason = errno;
 	freeaddrinfo(list);
 	errno = reason;
@@ -123,9 +131,9 @@ static char *greet(int fd)
 	return strncmp(text, "220", 3) == 0 ? NULL : mem_strdup(text);
 }
 
-char *gather_greeting(const char *text)
+char *gather_greeting(const char *text, int seconds)
 {
-	int fd = connect_to(text);
+	int fd = connect_to(text, seconds);
 
 	if (fd < 0)
 		return mem_strdup(strerror(errno));
@@ -173,7 +181,8 @@ void gather_mta(struct facts *facts, const struct gather_options *options)
 {
 	struct str error = STR_INIT;
 
-	facts->common.released = gather_greeting(facts->config->milter.release_listener);
+	facts->common.released =
+		gather_greeting(facts->config->milter.release_listener, GATHER_PATIENCE);
 	list_queue(facts);
 	find_mta(facts, options->mta_dir);
 	if (facts->mta != NULL)

@@ -25,6 +25,6 @@ void gather_systems(struct facts *facts)
 		struct backend_facts *backend = &facts->directory.backends[i];
 
 		if (backend->active && backend->listener != NULL)
-			backend->trouble = gather_greeting(backend->listener);
+			backend->trouble = gather_greeting(backend->listener, GATHER_PATIENCE);
 	}
 }

@@ -1,10 +1,15 @@
 /* Parsers of doctor, and those of its checks whose facts a lab cannot be brought to. */
+#define _GNU_SOURCE
 #include "tests/unit/unit.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "doctor/doctor.h"
+#include "doctor/gather.h"
 #include "doctor/postfix_tools.h"
 #include "doctor/schema.h"
 #include "doctor/sendmail.h"
@@ -450,6 +455,29 @@ static void findings_are_one_line_with_a_remedy(void **state)
 	report_free(&report);
 }
 
+/* The kernel takes the connection; nobody says a word. */
+static void a_listener_that_is_silent(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char dir[] = "/tmp/rst-doctor-XXXXXX", listener[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/silent", dir);
+	snprintf(listener, sizeof(listener), "lmtp:unix:%s", address.sun_path);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	alarm(20);
+	char *trouble = gather_greeting(listener, 1);
+	alarm(0);
+	assert_non_null(trouble);
+	mem_free(&trouble);
+	close(fd);
+	unlink(address.sun_path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -471,6 +499,7 @@ int main(void)
 		cmocka_unit_test(rights_that_are_not_clear),
 		cmocka_unit_test(a_postfix_that_is_old),
 		cmocka_unit_test(findings_are_one_line_with_a_remedy),
+		cmocka_unit_test(a_listener_that_is_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
