@@ -18,11 +18,15 @@
 #define REQUEST_BYTES 8192 /* memory of one connection: request line and header fields */
 #define STACK_BYTES   (256u << 10)
 #define BACKLOG       16
+#define LEAVING       8 /* connections that were told to go, and are not gone yet */
 
 struct metrics_server {
 	struct MHD_Daemon *daemon;
 	metrics_writer writer;
 	void *context;
+	/* of the daemon's thread, oldest first: */
+	struct MHD_Connection *open[METRICS_CONNECTIONS];
+	size_t open_count;
 };
 
 /* --- requests ------------------------------------------------------------------------------ */
@@ -63,6 +67,44 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	server->writer(server->context, &body);
 	return answer(
 		connection, MHD_HTTP_OK, &body, MHD_HTTP_HEADER_CONTENT_TYPE, METRICS_CONTENT_TYPE);
+}
+
+/* --- connections --------------------------------------------------------------------------- */
+
+static void forget(struct metrics_server *server, const struct MHD_Connection *connection)
+{
+	for (size_t i = 0; i < server->open_count; i++)
+		if (server->open[i] == connection) {
+			memmove(server->open + i, server->open + i + 1,
+				(--server->open_count - i) * sizeof *server->open);
+			return;
+		}
+}
+
+/* The server closes it when it sees that nothing more can come. */
+static void send_away(struct metrics_server *server, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	forget(server, connection);
+	if (info != NULL)
+		shutdown(info->connect_fd, SHUT_RDWR);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **unused,
+	enum MHD_ConnectionNotificationCode what)
+{
+	struct metrics_server *server = context;
+
+	(void)unused;
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		forget(server, connection);
+		return;
+	}
+	if (server->open_count == METRICS_CONNECTIONS)
+		send_away(server, server->open[0]);
+	server->open[server->open_count++] = connection;
 }
 
 /* What clients do wrong is their affair. */
@@ -143,7 +185,7 @@ static struct MHD_Daemon *start(struct metrics_server *server, int fd)
 {
 	const struct MHD_OptionItem options[] = {
 		{ MHD_OPTION_LISTEN_SOCKET, fd, NULL },
-		{ MHD_OPTION_CONNECTION_LIMIT, METRICS_CONNECTIONS, NULL },
+		{ MHD_OPTION_CONNECTION_LIMIT, METRICS_CONNECTIONS + LEAVING, NULL },
 		{ MHD_OPTION_CONNECTION_TIMEOUT, METRICS_SILENCE, NULL },
 		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_BYTES, NULL },
 		{ MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, NULL },
@@ -154,7 +196,8 @@ static struct MHD_Daemon *start(struct metrics_server *server, int fd)
 	/* The logger first: it is to hear of what comes after it. */
 	return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ERROR_LOG,
 		0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY, options,
+		MHD_OPTION_END);
 }
 
 struct metrics_server *metrics_serve(

@@ -1,8 +1,9 @@
 /*
  * The page of lib/metrics.h over HTTP: GET and HEAD of /metrics, nothing else (404 for other paths,
  * 405 for other methods). One thread, METRICS_CONNECTIONS at a time, each closed after
- * METRICS_SILENCE seconds of silence; whoever is over that waits. No TLS, no passwords: it is meant
- * for loopback or a network of one's own.
+ * METRICS_SILENCE seconds of silence. Whoever is over that is served, and the oldest connection is
+ * closed for it: so nobody keeps others out by saying a byte now and then. No TLS, no passwords: it
+ * is meant for loopback or a network of one's own.
  */
 #ifndef RESTANTE_LIB_METRICS_HTTP_H
 #define RESTANTE_LIB_METRICS_HTTP_H

@@ -171,7 +171,7 @@ static void test_large_and_broken_requests(void **state)
 	str_free(&out);
 }
 
-/* Those that say nothing are let go after METRICS_SILENCE; until then who comes waits. */
+/* They are let go after METRICS_SILENCE; until then the oldest one makes room for who comes. */
 static void test_silent_clients_do_not_stay(void **state)
 {
 	int silent[METRICS_CONNECTIONS];
@@ -181,9 +181,29 @@ static void test_silent_clients_do_not_stay(void **state)
 	for (int i = 0; i < METRICS_CONNECTIONS; i++)
 		silent[i] = dial();
 	expect("GET /metrics" TAIL, "HTTP/1.1 200 ", "restante_up");
+	struct pollfd last = { .fd = silent[METRICS_CONNECTIONS - 1], .events = POLLIN };
+	assert_int_equal(poll(&last, 1, 0), 0);
 	for (int i = 0; i < METRICS_CONNECTIONS; i++)
 		read_all(silent[i], &out);
 	str_free(&out);
+}
+
+/* More than may be told to go at once. */
+static void test_a_crowd_of_clients_that_only_begin(void **state)
+{
+	int slow[4 * METRICS_CONNECTIONS];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof slow / sizeof *slow; i++) {
+		slow[i] = dial();
+		assert_int_equal(write(slow[i], "G", 1), 1);
+	}
+	for (int i = 0; i < 3; i++)
+		expect("GET /metrics" TAIL, "HTTP/1.1 200 ", "restante_up");
+	struct pollfd last = { .fd = slow[4 * METRICS_CONNECTIONS - 1], .events = POLLIN };
+	assert_int_equal(poll(&last, 1, 0), 0);
+	for (size_t i = 0; i < sizeof slow / sizeof *slow; i++)
+		close(slow[i]);
 }
 
 static void test_an_address_that_is_taken(void **state)
@@ -245,6 +265,7 @@ int main(void)
 		SERVER_TEST(test_nothing_else_is_served),
 		SERVER_TEST(test_large_and_broken_requests),
 		SERVER_TEST(test_silent_clients_do_not_stay),
+		SERVER_TEST(test_a_crowd_of_clients_that_only_begin),
 		SERVER_TEST(test_an_address_that_is_taken),
 		SERVER_TEST(test_stopped_and_started_again),
 		SERVER_TEST(test_ipv6),
