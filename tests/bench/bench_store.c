@@ -5,7 +5,7 @@
  * messages held, again alternating.
  *
  *   bench_store [--rounds N] [--messages N] [--dir DIR] [--held] [--few N --many N] [--quick]
- *   bench_store --fill QUEUE --many N --mailboxes N
+ *   bench_store --fill QUEUE --node NAME --many N --mailboxes N
  *
  * --held: the last comparison alone. few, many: messages held in it (10,000 and 100,000), and the
  * time of a start with the many.
@@ -437,7 +437,6 @@ static void fill(const char *queue, unsigned many)
 {
 	struct round round = { .side = &more_side, .bytes = SMALL, .writers = 32 };
 
-	node = "front1";
 	snprintf(round.dir, sizeof(round.dir), "%s", queue);
 	round.data = mem_zalloc(SMALL);
 	for (size_t i = 0; i < SMALL; i++)
@@ -472,6 +471,7 @@ int main(int argc, char **argv)
 		{ "many", required_argument, NULL, 'M' },
 		{ "fill", required_argument, NULL, 'f' },
 		{ "mailboxes", required_argument, NULL, 'm' },
+		{ "node", required_argument, NULL, 'N' },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned rounds = 15, messages = 4000, few = 10000, many = 100000;
@@ -488,6 +488,7 @@ int main(int argc, char **argv)
 		case 'F': few = number(optarg, 1, 10000000); break;
 		case 'M': many = number(optarg, 1, 10000000); break;
 		case 'f': queue = optarg; break;
+		case 'N': node = optarg; break;
 		case 'm': mailboxes = number(optarg, 1, 1000000); break;
 		case 'q':
 			messages = 400;
