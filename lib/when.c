@@ -94,10 +94,10 @@ int64_t when_parse(const char *text)
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		struct tm tm = { .tm_isdst = -1 };
 		const char *rest = strptime(text, formats[i], &tm);
-		if (rest != NULL && *rest == '\0')
-			return (int64_t)mktime(&tm) * CLOCK_SECOND;
-		if (rest != NULL && strcmp(rest, "Z") == 0)
-			return (int64_t)timegm(&tm) * CLOCK_SECOND;
+		if (rest == NULL || (*rest != '\0' && strcmp(rest, "Z") != 0))
+			continue;
+		int64_t instant = *rest == 'Z' ? timegm(&tm) : mktime(&tm);
+		return instant < 0 ? -1 : instant * CLOCK_SECOND;
 	}
 	return -1;
 }
