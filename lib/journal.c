@@ -2,6 +2,9 @@
 #include "lib/journal.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,9 +13,14 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+
 #define DATAGRAM_BYTES 4096
 #define FACILITY       (LOG_MAIL >> 3)
 #define WAIT_US        100000
+#define STALLED_US     CLOCK_SECOND
+
+static _Atomic int64_t stalled_until_us; /* monotonic */
 
 int journal_connect(const char *path)
 {
@@ -45,6 +53,20 @@ static int find_id(const char *line, const char **id_r)
 	return (int)strcspn(*id_r, " ");
 }
 
+/* A journal that stands still must not make each line of a mail wait. */
+static int hand_over(int fd, const char *datagram, size_t len)
+{
+	bool stalled = clock_mono_us() < atomic_load(&stalled_until_us);
+
+	if (send(fd, datagram, len, MSG_NOSIGNAL | (stalled ? MSG_DONTWAIT : 0)) >= 0) {
+		atomic_store(&stalled_until_us, 0);
+		return 0;
+	}
+	if (!stalled && (errno == EAGAIN || errno == EWOULDBLOCK))
+		atomic_store(&stalled_until_us, clock_mono_us() + STALLED_US);
+	return -1;
+}
+
 int journal_send(int fd, const char *ident, int priority, const char *line)
 {
 	char datagram[DATAGRAM_BYTES];
@@ -61,5 +83,5 @@ int journal_send(int fd, const char *ident, int priority, const char *line)
 	}
 	if (id_len > 0)
 		len += sprintf(datagram + len, "RESTANTE_ID=%.*s\n", id_len, id);
-	return send(fd, datagram, (size_t)len, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	return hand_over(fd, datagram, (size_t)len);
 }

@@ -11,7 +11,8 @@
 int journal_connect(const char *path);
 /*
  * MESSAGE is the line, which has no line end; where it has an id=, RESTANTE_ID is that. priority as
- * in syslog(3). Waits a tenth of a second at most. -1: errno.
+ * in syslog(3). Waits a tenth of a second at most, and after that in vain for a second not at all:
+ * what the journal does not take then is lost. -1: errno.
  */
 int journal_send(int fd, const char *ident, int priority, const char *line);
 

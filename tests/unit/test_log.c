@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define THREADS 4
@@ -233,6 +234,22 @@ static void test_journal(void **state)
 	close(fd);
 }
 
+/* It takes nothing any more: its lines are lost, and whoever writes them goes on. */
+static void test_journal_stalled(void **state)
+{
+	const char *error = NULL;
+
+	(void)state;
+	int fd = open_journal(file);
+	assert_int_equal(log_open("unit", LOG_TARGET_JOURNAL, file, &error), 0);
+	int64_t began = clock_mono_us();
+	for (int i = 0; i < 800; i++)
+		log_info("queue", "held id=%d", i);
+	assert_true(clock_mono_us() - began < 10 * CLOCK_SECOND);
+	log_open("unit", LOG_TARGET_STDERR, NULL, &error);
+	close(fd);
+}
+
 /* journald is started again: what is logged afterwards arrives; nothing waits for it meanwhile. */
 static void test_journal_started_again(void **state)
 {
@@ -317,6 +334,7 @@ int main(void)
 		cmocka_unit_test_setup(test_bad_target, open_log),
 		cmocka_unit_test_setup(test_file_mode, open_log),
 		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_journal_stalled),
 		cmocka_unit_test(test_journal_started_again),
 		cmocka_unit_test_setup(test_threads, open_log),
 		cmocka_unit_test(test_value),
