@@ -188,7 +188,7 @@ class Sendmail(Server):
 
     # --- running ------------------------------------------------------------------------------
 
-    def _library(self):
+    def library(self):
         """Makes it believe that the machine is of the lab, too."""
         source = os.path.join(self.lab.source, "tests/lab/sendmail_machine.c")
         made = os.path.join(self.lab.build, "sendmail_machine.so")
@@ -199,7 +199,7 @@ class Sendmail(Server):
         return made
 
     def environment(self):
-        return dict(os.environ, LANG="C", LD_PRELOAD=self._library(),
+        return dict(os.environ, LANG="C", LD_PRELOAD=self.library(),
                     RESTANTE_SYSLOG_FILE=self.log)
 
     def command(self):
@@ -282,7 +282,7 @@ class Sendmail(Server):
 
     def queue_list_command(self):
         """For queue_list of restante.conf."""
-        listing = "env LD_PRELOAD=%s %s -C %s -bp -v" % (self._library(), self.binary, self.conf)
+        listing = "env LD_PRELOAD=%s %s -C %s -bp -v" % (self.library(), self.binary, self.conf)
         return "%s && %s -qQ" % (listing, listing)
 
     def wait_logged(self, pattern, timeout=20):
