@@ -159,7 +159,8 @@ def listing_as(lab, groups):
     listing = lab.mta.queue_list_command()
     for path in (lab.mta.binary, lab.mta.library()):
         # the build may be in a folder that only root may pass
-        listing = listing.replace(path, shutil.copy(path, lab.dir))
+        here = os.path.join(lab.dir, "passable-" + os.path.basename(path))
+        listing = listing.replace(path, shutil.copy(path, here))
     command = "setpriv --reuid news --regid news --groups %s --no-new-privs sh -c '%s'" % (
         groups, listing)
     return subprocess.run(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
