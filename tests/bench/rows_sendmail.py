@@ -1,4 +1,5 @@
-"""Sendmail with Restante beside Sendmail with its own FEATURE(ldap_routing), on one directory."""
+"""Sendmail with Restante beside Sendmail with its own FEATURE(ldap_routing), on one directory: both ask
+it by TCP, as a front door does whose directory is another machine."""
 
 import os
 import subprocess
@@ -56,7 +57,7 @@ class SendmailBed:
             out.write(tree.PASSWORD)
         peer = BenchSendmail(
             lab, "ldap-routing", self.sink.port, milter="", with_restante=False,
-            more=LDAP_ROUTING.format(uri=lab.slapd.ldapi, base=BASE, dn=ROOT, password=password,
+            more=LDAP_ROUTING.format(uri=lab.slapd.uri, base=BASE, dn=ROOT, password=password,
                                      domain=tree.DOMAIN))
         milter = BenchMilter(lab, "a", "front1")
         self.fronts = {"restante": lab.mta, "ldap_routing": peer}
