@@ -74,7 +74,6 @@ static int change_message(struct cli *cli, const struct change *change, const st
 	return CLI_DONE;
 }
 
-/* Options that all of them have, and the message's number. */
 static int run(struct cli *cli, int argc, char **argv, struct change *change)
 {
 	int64_t id;
@@ -88,66 +87,75 @@ static int run(struct cli *cli, int argc, char **argv, struct change *change)
 	return code;
 }
 
+/* The options given, of those that the verb has; false with its exit status. */
+static bool read_options(struct cli *cli, int argc, char **argv, const char *letters,
+	const struct option *options, struct change *change, int *code_r)
+{
+	int letter;
+
+	while ((letter = cli_getopt(cli, argc, argv, letters, options)) != -1) {
+		switch (letter) {
+		case 'r': change->recipient = optarg; break;
+		case 'm': change->value = optarg; break;
+		case 'y': change->yes = true; break;
+		default: *code_r = letter == 'h' ? CLI_DONE : CLI_USAGE; return false;
+		}
+	}
+	return true;
+}
+
+static const struct option plain[] = {
+	{ "recipient", required_argument, NULL, 'r' },
+	{ "yes", no_argument, NULL, 'y' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct option with_reason[] = {
+	{ "recipient", required_argument, NULL, 'r' },
+	{ "reason", required_argument, NULL, 'm' },
+	{ "yes", no_argument, NULL, 'y' },
+	{ NULL, 0, NULL, 0 },
+};
+
 int verb_queue_delete(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = { { "recipient", required_argument, NULL, 'r' },
-		{ "yes", no_argument, NULL, 'y' }, { NULL, 0, NULL, 0 } };
 	struct change change = { .command = "queue.delete",
 		.question = "Delete it for good, without telling the sender?",
 		.count = "removed",
 		.done = "deleted" };
-	int letter;
+	int code;
 
-	while ((letter = cli_getopt(cli, argc, argv, "r:y", options)) == 'r' || letter == 'y') {
-		change.recipient = letter == 'r' ? optarg : change.recipient;
-		change.yes = change.yes || letter == 'y';
-	}
-	if (letter != -1)
-		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	if (!read_options(cli, argc, argv, "r:y", plain, &change, &code))
+		return code;
 	return run(cli, argc, argv, &change);
 }
 
 int verb_queue_bounce(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = { { "recipient", required_argument, NULL, 'r' },
-		{ "reason", required_argument, NULL, 'm' }, { "yes", no_argument, NULL, 'y' },
-		{ NULL, 0, NULL, 0 } };
 	struct change change = { .command = "queue.bounce",
 		.question = "Return it to its sender?",
 		.key = "reason",
 		.value = "",
 		.count = "removed",
 		.done = "returned to the sender" };
-	int letter;
+	int code;
 
-	while ((letter = cli_getopt(cli, argc, argv, "r:m:y", options)) != -1) {
-		switch (letter) {
-		case 'r': change.recipient = optarg; break;
-		case 'm': change.value = optarg; break;
-		case 'y': change.yes = true; break;
-		default: return letter == 'h' ? CLI_DONE : CLI_USAGE;
-		}
-	}
+	if (!read_options(cli, argc, argv, "r:m:y", with_reason, &change, &code))
+		return code;
 	return run(cli, argc, argv, &change);
 }
 
 int verb_queue_redirect(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = { { "recipient", required_argument, NULL, 'r' },
-		{ "yes", no_argument, NULL, 'y' }, { NULL, 0, NULL, 0 } };
 	struct change change = { .command = "queue.redirect",
 		.question = "Send it there instead?",
 		.key = "to",
 		.count = "redirected",
 		.done = "redirected" };
-	int letter;
+	int code;
 
-	while ((letter = cli_getopt(cli, argc, argv, "r:y", options)) == 'r' || letter == 'y') {
-		change.recipient = letter == 'r' ? optarg : change.recipient;
-		change.yes = change.yes || letter == 'y';
-	}
-	if (letter != -1)
-		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	if (!read_options(cli, argc, argv, "r:y", plain, &change, &code))
+		return code;
 	if (argc - optind != 2)
 		return cli_usage(
 			cli, "a message id and an address are needed, %d are given", argc - optind);
