@@ -106,7 +106,7 @@ struct holdq {
 	_Atomic uint32_t days[DAY_SLOTS]; /* the last that got digests, plus one; 0 = none */
 	unsigned day_next;                /* the slot that is given away next */
 	pthread_mutex_t space_lock;
-	int64_t space_checked_us;
+	int64_t space_checked_us, full_told_us;
 	uint64_t space_free;
 	pthread_t writer, chores;
 	struct pulse pulse; /* the writer's: set under the lock */

@@ -17,6 +17,7 @@
 /* A message is in the log and in its table, pages half full at worst. */
 #define SPACE_FACTOR  3
 #define RESERVE_BYTES (8 << 20)
+#define TELL_FULL_US  (60 * CLOCK_SECOND)
 
 static uint64_t look(const char *dir)
 {
@@ -59,14 +60,34 @@ void holdq_space_gone(struct holdq *queue)
 	pthread_mutex_unlock(&queue->space_lock);
 }
 
+/* Each message refused is a line of its own; this is the one that says what to do. */
+static void tell_full(struct holdq *queue)
+{
+	int64_t now = clock_mono_us();
+
+	pthread_mutex_lock(&queue->space_lock);
+	bool tell = queue->full_told_us == 0 || now - queue->full_told_us > TELL_FULL_US;
+	if (tell)
+		queue->full_told_us = now;
+	pthread_mutex_unlock(&queue->space_lock);
+	if (tell)
+		log_error("queue",
+			"too little room on the disk: mail for held mailboxes gets 452 and stays "
+			"with its "
+			"senders, all other mail flows; make room there, or lower "
+			"milter.queue_free "
+			"dir=%s",
+			queue->dir);
+}
+
 enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t bytes)
 {
 	uint64_t left = free_after(queue, bytes);
 
-	if (left < limit_free || left - limit_free < SPACE_FLOOR)
-		return holdq_refuse(
-			HOLDQ_FULL, "too little free space on the disk of %s", queue->dir);
-	return HOLDQ_OK;
+	if (left >= limit_free && left - limit_free >= SPACE_FLOOR)
+		return HOLDQ_OK;
+	tell_full(queue);
+	return holdq_refuse(HOLDQ_FULL, "too little free space on the disk of %s", queue->dir);
 }
 
 static enum holdq_result mailbox_room(struct holdq *queue, uint64_t limit, const uint8_t *mailbox)

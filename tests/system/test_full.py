@@ -169,6 +169,8 @@ def test_held_mail_fills_the_disk(small):
     assert sorted(small.message_ids("S1", user_of(address))) == sorted(taken)
     said = small.milter.log_text().replace("\\x20", " ")
     assert "reply=452,4.3.1 reason=too little free space on the disk of " + small.disk.path in said
+    # what to do is said once, not for each message
+    assert said.count("make room there, or lower milter.queue_free") == 2  # it was started twice
 
 
 def held_box(lab):
