@@ -37,7 +37,9 @@ struct loader {
 struct merge {
 	struct loader *loader;
 	struct bulk *bulk;
-	struct bdb_txn *txn;
+	const char *name;        /* of the table */
+	struct bdb_build *build; /* it, until it is complete */
+	struct bdb_txn *txn;     /* of the other tables */
 	unsigned puts;
 	struct str key, value; /* the pair that is not put yet: another of its key may follow */
 	const char *error;
@@ -131,6 +133,16 @@ static int put(struct merge *merge, struct bdb_table *table, const struct str *k
 	return ++merge->puts >= PUTS_AT_ONCE ? commit(merge) : 0;
 }
 
+/* The pair that was kept, into the table that is built. */
+static int put_built(struct merge *merge)
+{
+	const struct str *key = &merge->key, *value = &merge->value;
+
+	if (bdb_build_put(merge->build, key->data, key->len, value->data, value->len) != BDB_OK)
+		return spoiled(merge, bdb_reason());
+	return 0;
+}
+
 static void keep_pair(struct merge *merge, const struct bulk_pair *pair)
 {
 	str_reset(&merge->key);
@@ -155,7 +167,7 @@ static int put_entry(struct merge *merge)
 	if (record_decode(merge->value.data, merge->value.len, (uint8_t *)merge->key.data, record) <
 		0)
 		return spoiled(merge, "a run of the first load is damaged");
-	if (put(merge, store->entries, &merge->key, &merge->value) < 0)
+	if (put_built(merge) < 0)
 		return -1;
 	if (record->kind == RECORD_MAILBOX) {
 		struct str physical = { .data = record->physical, .len = strlen(record->physical) };
@@ -204,7 +216,7 @@ static int put_address(struct merge *merge)
 		log_warning("directory",
 			"mail is deferred: %u mailboxes claim one address address=%s", claims.count,
 			str_cstr(&merge->key));
-	return put(merge, merge->loader->replica->store.addresses, &merge->key, &merge->value);
+	return put_built(merge);
 }
 
 /* One mailbox more that claims the address. */
@@ -235,15 +247,24 @@ static int merge_all(struct merge *merge, merge_put_function put_kept, merge_mee
 	return got < 0 ? -1 : commit(merge);
 }
 
+static int build_table(struct merge *merge, merge_put_function put_kept, merge_meet_function meet)
+{
+	merge->build =
+		bdb_build_begin(merge->loader->replica->store.env, merge->name, &merge->error);
+	if (merge->build == NULL || bulk_sort(merge->bulk, &merge->error) < 0 ||
+		merge_all(merge, put_kept, meet) < 0)
+		return -1;
+	return bdb_build_finish(&merge->build) == BDB_OK ? 0 : spoiled(merge, bdb_reason());
+}
+
 static int run_merge(struct merge *merge, merge_put_function put_kept, merge_meet_function meet)
 {
-	int result = bulk_sort(merge->bulk, &merge->error);
+	int result = build_table(merge, put_kept, meet);
 
-	if (result == 0)
-		result = merge_all(merge, put_kept, meet);
 	/* the text may belong to this thread alone */
 	if (result < 0 && merge->error != merge->error_text)
 		spoiled(merge, merge->error != NULL ? merge->error : "trouble");
+	bdb_build_drop(&merge->build);
 	bdb_abort(&merge->txn);
 	str_free(&merge->key);
 	str_free(&merge->value);
@@ -262,8 +283,10 @@ static _Thread_local char load_error[256];
 /* Both at once: the directory server is idle now, and so is its processor. */
 static int fill_tables(struct loader *loader, const char **error_r)
 {
-	struct merge entries = { .loader = loader, .bulk = loader->entries };
-	struct merge addresses = { .loader = loader, .bulk = loader->addresses };
+	struct merge entries = { .loader = loader, .bulk = loader->entries, .name = STORE_ENTRIES };
+	struct merge addresses = {
+		.loader = loader, .bulk = loader->addresses, .name = STORE_ADDRESSES
+	};
 	const struct merge *failed = NULL;
 	void *outcome;
 
@@ -321,7 +344,7 @@ static int finish_locked(struct loader *loader, const char **error_r)
 		*error_r = bdb_reason();
 		return -1;
 	}
-	if (fill_tables(loader, error_r) < 0)
+	if (fill_tables(loader, error_r) < 0 || store_open_loaded(&replica->store, error_r) < 0)
 		return -1;
 	if (replica_transact(replica, finish, loader, error_r) < 0)
 		return -1;

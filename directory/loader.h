@@ -1,6 +1,8 @@
 /*
  * The first load: the whole content of the directory into empty tables, in the order of the keys
- * (PEERS: a third of the time of random order). Nothing is loaded until loader_finish.
+ * (PEERS: a third of the time of random order). The two large tables are built beside the
+ * environment, without a log: until the mark "loaded" is durable a restart begins anew, and after
+ * it they are synced files of the environment like all others.
  */
 #ifndef RESTANTE_DIRECTORY_LOADER_H
 #define RESTANTE_DIRECTORY_LOADER_H

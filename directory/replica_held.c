@@ -133,8 +133,11 @@ static void find_held_systems(struct replica *replica, struct held_systems *held
 int replica_each_held(struct replica *replica, replica_held_callback callback, void *context)
 {
 	struct held_systems held = { .count = 0 };
-	int stop = walk(replica->store.holding, take_holding, NULL, callback, context);
+	int stop;
 
+	if (!replica_loaded(replica))
+		return 0;
+	stop = walk(replica->store.holding, take_holding, NULL, callback, context);
 	if (stop != 0)
 		return stop;
 	find_held_systems(replica, &held);
@@ -159,8 +162,10 @@ static bool take_mailbox(const struct bdb_item *item, void *context, char *physi
 int replica_each_mailbox(struct replica *replica, replica_held_callback callback, void *context)
 {
 	struct record record = { .kind = RECORD_NONE };
-	int stop = walk(replica->store.entries, take_mailbox, &record, callback, context);
+	int stop = 0;
 
+	if (replica_loaded(replica))
+		stop = walk(replica->store.entries, take_mailbox, &record, callback, context);
 	record_free(&record);
 	return stop;
 }
@@ -172,7 +177,8 @@ void replica_mailbox_name(struct replica *replica, const uint8_t *uuid, char *na
 	const char *name = "";
 	size_t len;
 
-	if (store_get(&replica->store, NULL, uuid, &value, &record) == BDB_OK) {
+	if (replica_loaded(replica) &&
+		store_get(&replica->store, NULL, uuid, &value, &record) == BDB_OK) {
 		name = record_first(&record);
 		if (name == NULL)
 			name = str_cstr(&record.dn);

@@ -29,8 +29,7 @@ static int open_tables(struct store *store, const char **error_r)
 	struct {
 		struct bdb_table **table;
 		const char *name;
-	} tables[] = { { &store->entries, "entries" }, { &store->addresses, "addresses" },
-		{ &store->small, "small" }, { &store->holding, "holding" },
+	} tables[] = { { &store->small, "small" }, { &store->holding, "holding" },
 		{ &store->buried, "buried" }, { &store->doomed, "doomed" },
 		{ &store->meta, "meta" } };
 
@@ -40,6 +39,15 @@ static int open_tables(struct store *store, const char **error_r)
 			return -1;
 	}
 	return 0;
+}
+
+int store_open_loaded(struct store *store, const char **error_r)
+{
+	store->entries = bdb_table_open(store->env, STORE_ENTRIES, BDB_EXISTING, 0, error_r);
+	if (store->entries != NULL)
+		store->addresses =
+			bdb_table_open(store->env, STORE_ADDRESSES, BDB_EXISTING, 0, error_r);
+	return store->addresses != NULL ? 0 : -1;
 }
 
 /* 0: says so (or said nothing and does now); -1: says something else, which is left in value. */
@@ -162,6 +170,8 @@ int store_open(struct store *store, const char *dir, const char *base, const cha
 		return -1;
 	if (!meta_r->loaded && store_clear(store) != BDB_OK)
 		return fail(error_r, dir, bdb_reason());
+	if (meta_r->loaded && store_open_loaded(store, error_r) < 0)
+		return -1;
 	/* left over where the process ended right after they were dealt with */
 	if (meta_r->refused == 0 && clear_unless_empty(store->doomed) != BDB_OK)
 		return fail(error_r, dir, bdb_reason());
@@ -214,10 +224,15 @@ enum bdb_result store_put_meta(
 
 enum bdb_result store_clear(struct store *store)
 {
-	struct bdb_table *tables[] = { store->entries, store->addresses, store->small,
-		store->holding, store->buried, store->doomed };
-	enum bdb_result result = BDB_OK;
+	struct bdb_table *tables[] = { store->small, store->holding, store->buried, store->doomed };
+	enum bdb_result result;
 
+	/* of a first load that failed at its end */
+	bdb_table_close(&store->entries);
+	bdb_table_close(&store->addresses);
+	result = bdb_table_remove(store->env, STORE_ENTRIES);
+	if (result == BDB_OK)
+		result = bdb_table_remove(store->env, STORE_ADDRESSES);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && result == BDB_OK; i++)
 		result = clear_unless_empty(tables[i]);
 	return result;

@@ -12,6 +12,7 @@
 
 struct store {
 	struct bdb_env *env;
+	/* these two are made by the first load, NULL before (loader.h) */
 	struct bdb_table *entries;   /* uuid -> record */
 	struct bdb_table *addresses; /* address -> claims */
 	struct bdb_table *small;   /* uuid -> record of systems, federation, node: read at start */
@@ -42,8 +43,12 @@ void store_close(struct store *store);
 
 enum bdb_result store_put_meta(
 	struct store *store, struct bdb_txn *txn, const struct store_meta *meta);
-/* Empties every table but leaves version and base. */
+/* Before the first load: no entry and no address is left; version and base stay. */
 enum bdb_result store_clear(struct store *store);
+/* Opens the two tables that the first load made. -1 with *error_r. */
+#define STORE_ENTRIES   "entries"
+#define STORE_ADDRESSES "addresses"
+int store_open_loaded(struct store *store, const char **error_r);
 
 /* What a change did, for counters, log lines and observers. */
 struct effect {

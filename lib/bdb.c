@@ -74,14 +74,17 @@ static int open_file(struct bdb_table *table, unsigned flags, uint32_t page_byte
 	/* Pages carry checksums: what the disk spoiled is told, never taken for data. */
 	int code = db->set_flags(db, DB_CHKSUM | (flags & BDB_DUPLICATES ? DB_DUPSORT : 0));
 	char *file = mem_printf("%s.db", table->name);
+	char *path = mem_printf("%s/%s", table->env->dir, file);
+	uint32_t create = flags & BDB_EXISTING ? 0 : DB_CREATE;
 
 	if (code == 0 && page_bytes != 0)
 		code = db->set_pagesize(db, page_bytes);
 	if (code == 0)
-		code = db->open(db, NULL, file, NULL, DB_BTREE,
-			DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600);
+		code = db->open(
+			db, NULL, file, NULL, DB_BTREE, create | DB_AUTO_COMMIT | DB_THREAD, 0600);
 	if (code == 0)
-		code = bdb_room_open(&table->room, table->env, file);
+		code = bdb_room_open(&table->room, path);
+	mem_free(&path);
 	mem_free(&file);
 	return code;
 }

@@ -56,7 +56,8 @@ enum bdb_result bdb_log_sync(struct bdb_env *env);
 enum bdb_result bdb_checkpoint(struct bdb_env *env, uint32_t kbytes);
 
 #define BDB_DUPLICATES 1 /* several sorted values for a key */
-/* page_bytes 0 = the default of the file system. The table is made where it is missing. */
+#define BDB_EXISTING   2 /* it is not made where it is missing: that is an error */
+/* page_bytes 0 = the default of the file system. */
 struct bdb_table *bdb_table_open(struct bdb_env *env, const char *name, unsigned flags,
 	uint32_t page_bytes, const char **error_r);
 void bdb_table_close(struct bdb_table **table);
@@ -69,6 +70,25 @@ enum bdb_result bdb_table_clear(struct bdb_table *table, struct bdb_txn *txn);
 enum bdb_result bdb_table_shrink(struct bdb_table *table);
 /* Size of the table's file, what was deleted included. */
 uint64_t bdb_table_bytes(struct bdb_table *table);
+
+/* Its file goes, and what a build of it left. It must not be open. */
+enum bdb_result bdb_table_remove(struct bdb_env *env, const char *name);
+
+/*
+ * A table that is filled once, in the order of its keys, before anybody sees it: beside the
+ * environment, so without locks and without a log. It belongs to one thread. NULL and *error_r as
+ * above.
+ */
+struct bdb_build;
+struct bdb_build *bdb_build_begin(struct bdb_env *env, const char *name, const char **error_r);
+enum bdb_result bdb_build_put(struct bdb_build *build, const void *key, size_t key_len,
+	const void *value, size_t value_len);
+/*
+ * On disk, and called `name` from now on: bdb_table_open opens it. No table of that name may be
+ * open. *build is gone whatever the result; where it is not BDB_OK there is no table.
+ */
+enum bdb_result bdb_build_finish(struct bdb_build **build);
+void bdb_build_drop(struct bdb_build **build);
 
 #define BDB_NOSYNC 1 /* this commit is not synced, whatever the environment says */
 enum bdb_result bdb_begin(struct bdb_env *env, unsigned flags, struct bdb_txn **txn_r);

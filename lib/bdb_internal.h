@@ -1,4 +1,4 @@
-/* What the files of the seam share (lib/bdb.c, lib/bdb_env.c); nobody else includes it. */
+/* What the files of the seam share (lib/bdb*.c); nobody else includes it. */
 #ifndef RESTANTE_LIB_BDB_INTERNAL_H
 #define RESTANTE_LIB_BDB_INTERNAL_H
 
@@ -25,7 +25,7 @@ struct bdb_room {
 	uint64_t reserved_to;   /* end of the blocks allocated */
 	_Atomic uint64_t slack; /* bytes of values that may be put before the next look */
 };
-int bdb_room_open(struct bdb_room *room, const struct bdb_env *env, const char *file);
+int bdb_room_open(struct bdb_room *room, const char *path);
 void bdb_room_close(struct bdb_room *room);
 /* Before a put of that many bytes: 0, or ENOSPC. */
 int bdb_room_take(struct bdb_room *room, DB *db, size_t bytes);

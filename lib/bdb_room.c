@@ -6,8 +6,6 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "lib/mem.h"
-
 /* A value takes at most this many times its bytes in new pages: an overflow page that is a quarter
  * full, or a leaf split. PER_PUT is what the record itself needs. */
 #define AMPLIFICATION 4
@@ -15,13 +13,10 @@
 #define AHEAD_MIN     (UINT64_C(256) << 10)
 #define AHEAD_MAX     (UINT64_C(8) << 20)
 
-int bdb_room_open(struct bdb_room *room, const struct bdb_env *env, const char *file)
+int bdb_room_open(struct bdb_room *room, const char *path)
 {
-	char *path = mem_printf("%s/%s", env->dir, file);
-
 	pthread_mutex_init(&room->lock, NULL);
 	room->fd = open(path, O_RDWR | O_CLOEXEC);
-	mem_free(&path);
 	return room->fd < 0 ? errno : 0;
 }
 
