@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "directory/bulkload.h"
 #include "directory/dn.h"
+#include "lib/bulksort.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"

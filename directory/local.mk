@@ -1,6 +1,5 @@
 noinst_LIBRARIES += directory/libdirectory.a
 directory_libdirectory_a_SOURCES = \
-	directory/bulkload.c directory/bulkload.h \
 	directory/bytes.c directory/bytes.h \
 	directory/claims.c directory/claims.h \
 	directory/consumer.c directory/consumer.h \

@@ -2,6 +2,7 @@ noinst_LIBRARIES += lib/librestante.a
 lib_librestante_a_SOURCES = \
 	lib/address.c lib/address_domain.c lib/address.h lib/address_internal.h \
 	lib/bdb.c lib/bdb_build.c lib/bdb_env.c lib/bdb_room.c lib/bdb.h lib/bdb_internal.h \
+	lib/bulksort.c lib/bulksort.h \
 	lib/clock.c lib/clock.h \
 	lib/config.c lib/config_check.c lib/config_file.c lib/config_section.c lib/config_table.c lib/config_use.c lib/config_value.c \
 	lib/config.h lib/config_internal.h lib/config_table.h \

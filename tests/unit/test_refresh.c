@@ -26,6 +26,47 @@ static void test_nothing_before_the_first_load_is_complete(void **state)
 	assert_true(view(f).node_durable);
 }
 
+/* As a machine that lost its power in the middle may leave them. */
+static void test_torn_tables_of_a_first_load(void **state)
+{
+	static const char *const names[] = { "entries.db", "addresses.db", "entries.build" };
+	struct fixture *f = *state;
+
+	replica_close(&f->replica);
+	for (size_t i = 0; i < COUNT(names); i++) {
+		char path[128];
+		FILE *torn;
+
+		snprintf(path, sizeof(path), "%s/%s", f->dir, names[i]);
+		torn = fopen(path, "w");
+		assert_non_null(torn);
+		for (int n = 0; n < 3000; n++)
+			fputs("torn", torn);
+		fclose(torn);
+	}
+	open_replica(f);
+	assert_false(view(f).loaded);
+	first_load(f, 3);
+	assert_physical(f, "box3@example.org", "old@s1.example.net");
+	reopen(f);
+	assert_physical(f, "box3@example.org", "old@s1.example.net");
+}
+
+/* Their log goes on from where they were built. */
+static void test_changes_after_the_first_load(void **state)
+{
+	struct fixture *f = *state;
+
+	first_load(f, 3);
+	push(f, mailbox(2, "0.11", "new@s2.example.net", NULL, NULL), cookie("0.11", NULL));
+	push_delete(f, 3, NULL);
+	reopen(f);
+	assert_physical(f, "box1@example.org", "old@s1.example.net");
+	assert_physical(f, "box2@example.org", "new@s2.example.net");
+	assert_int_equal(look(f, "box3@example.org").claims, 0);
+	assert_int_equal(view(f).mailboxes, 2);
+}
+
 static void test_no_federation_is_no_load(void **state)
 {
 	struct fixture *f = *state;
@@ -387,6 +428,7 @@ static void test_the_federation_deleted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_nothing_before_the_first_load_is_complete),
+		TEST(test_torn_tables_of_a_first_load), TEST(test_changes_after_the_first_load),
 		TEST(test_no_federation_is_no_load), TEST(test_twice_in_the_first_load),
 		TEST(test_a_refresh_advances_at_its_end), TEST(test_absence),
 		TEST(test_absence_from_the_whole_content),

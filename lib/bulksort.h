@@ -2,8 +2,8 @@
  * Sorting more pairs than fit into memory: they are collected up to a bound, written as sorted
  * runs into files of a directory, and merged at the end. One thread at a time.
  */
-#ifndef RESTANTE_DIRECTORY_BULKLOAD_H
-#define RESTANTE_DIRECTORY_BULKLOAD_H
+#ifndef RESTANTE_LIB_BULKSORT_H
+#define RESTANTE_LIB_BULKSORT_H
 
 #include <stdbool.h>
 #include <stddef.h>

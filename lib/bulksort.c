@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "directory/bulkload.h"
+#include "lib/bulksort.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ static _Thread_local char bulk_error[512];
 
 static int fail(struct bulk *bulk, const char *what, const char **error_r)
 {
-	snprintf(bulk_error, sizeof(bulk_error), "%s: %s a run of the first load: %s", bulk->dir,
+	snprintf(bulk_error, sizeof(bulk_error), "%s: %s a sorted run: %s", bulk->dir,
 		what, strerror(errno));
 	*error_r = bulk_error;
 	return -1;
