@@ -96,6 +96,87 @@ struct config_system {
 	bool auth_in_clear; /* AUTH without TLS, too */
 };
 
+struct config_dirsync {
+	char *state_dir; /* snapshots and what is under way */
+	char *control_socket;
+	char *user, *group;            /* run as; empty: stay */
+	char *holder;                  /* name in leases; default: the host name */
+	char *bind_dn, *password_file; /* where it is not the bind of ldap {} */
+	int64_t lease;                 /* after that time without renewal another host may sync */
+	int64_t window;                /* LDAP writes in flight */
+	int64_t window_moving;         /* the same while a move stands between hold and swap */
+	int64_t cache;                 /* bytes, per system */
+	bool metrics;
+	char *metrics_listen;
+	int64_t stop_timeout;
+};
+
+/* up NAME {}: where the mailboxes of a system are read (dirsync/source.h). */
+struct config_up {
+	char *name;                /* the section's title; as in restanteSystem */
+	char *source;              /* ldap, ldif, csv, command */
+	int64_t every, full_every; /* 0 = only when asked */
+	int64_t time_limit;        /* of one pull */
+	/* what makes a mailbox (dirsync/mapping.h); names are of attributes or columns */
+	char *id;
+	char *addresses;       /* access addresses, space-separated names */
+	char *primary;         /* the address to be shown */
+	char *proxy_addresses; /* names whose values have prefixes: SMTP:, smtp:, X500: */
+	char *foreign;         /* names of X500 addresses without a prefix: legacyExchangeDN */
+	char *physical;        /* template */
+	char *attributes;      /* "DIR=SOURCE ...": the source is the authority */
+	char *attributes_once; /* "DIR=SOURCE ...": only where the directory has none */
+	char *container;       /* DN below which new mailboxes go; "" = ou=people,<ldap.base> */
+	char *object_class;    /* structural class of new ones */
+	/* guards (dirsync/guard.h) */
+	int64_t max_delete, max_delete_percent, lost_percent;
+	int64_t grace;   /* of vanished mailboxes and removed addresses */
+	bool new_system; /* may be empty */
+	/* source = ldap */
+	char *uri;
+	enum ldap_bind_method bind;
+	char *bind_dn, *password_file;
+	bool starttls;
+	char *ca_file, *cert_file, *key_file;
+	int64_t timeout;
+	char *base, *scope, *filter;
+	int64_t page;         /* entries per page; 0 = no paging */
+	char *delta;          /* none, modifyTimestamp, usn, syncrepl */
+	int64_t delta_margin; /* modifyTimestamp: overlap */
+	char *delta_server;   /* usn: the one domain controller; "" = that of uri */
+	/* source = ldif, csv */
+	char *folder; /* drop folder; a file counts once it is renamed to *.ldif or *.csv */
+	char *separator;
+	/* source = command */
+	char *command;
+	char *format; /* ldif, csv: of what it prints */
+};
+
+/* down NAME {}: where everyone else's addresses are written for a system (dirsync/target.h). */
+struct config_down {
+	char *name;
+	char *target;  /* ldap, ldif, csv, vcard, command */
+	int64_t every; /* 0 = only after swaps and when asked */
+	int64_t time_limit;
+	/* target = ldap */
+	char *uri;
+	enum ldap_bind_method bind;
+	char *bind_dn, *password_file;
+	bool starttls;
+	char *ca_file, *cert_file, *key_file;
+	int64_t timeout;
+	char *container;        /* DN below which contacts are */
+	char *search_base;      /* where an address may be taken already; "" = container */
+	char *search_addresses; /* attributes that have addresses there */
+	char *object_class;     /* of contacts */
+	char *rdn;              /* attribute that has the federation's id */
+	char *marker;           /* "attribute=value" that says that it is ours */
+	char *attributes;       /* "attribute=template ..." of a contact */
+	char *after;            /* command that gets the changed DNs, a line each */
+	/* target = ldif, csv, vcard: the file; command: changes on standard input */
+	char *file, *command, *format;
+};
+
 /* Sections with a title, in the order of the file; each item begins with its title. */
 struct config_list {
 	void **items;
@@ -108,7 +189,10 @@ struct config {
 	struct config_log log;
 	struct config_milter milter;
 	struct config_cli cli;
+	struct config_dirsync dirsync;
 	struct config_list systems; /* of struct config_system */
+	struct config_list ups;     /* of struct config_up */
+	struct config_list downs;   /* of struct config_down */
 };
 
 #define CONFIG_DEFAULT_PATH SYSCONFDIR "/restante/restante.conf"
@@ -134,6 +218,10 @@ int config_require(
 
 /* system NAME {}; names compare without case. NULL = there is none. */
 const struct config_system *config_system(const struct config *config, const char *name);
+
+/* up NAME {} and down NAME {}, in the same way. */
+const struct config_up *config_up(const struct config *config, const char *name);
+const struct config_down *config_down(const struct config *config, const char *name);
 
 /* The ldap {} section as options for a session; uri: NULL = write_uri. Points into config. */
 struct ldap_options config_ldap_options(const struct config *config, const char *uri);

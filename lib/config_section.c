@@ -91,3 +91,13 @@ const struct config_system *config_system(const struct config *config, const cha
 {
 	return find(&config->systems, name);
 }
+
+const struct config_up *config_up(const struct config *config, const char *name)
+{
+	return find(&config->ups, name);
+}
+
+const struct config_down *config_down(const struct config *config, const char *name)
+{
+	return find(&config->downs, name);
+}

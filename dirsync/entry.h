@@ -1,0 +1,38 @@
+/* A mailbox entry of the directory, as the up sync sees it. */
+#ifndef RESTANTE_DIRSYNC_ENTRY_H
+#define RESTANTE_DIRSYNC_ENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dirsync/person.h"
+#include "lib/ldap_session.h"
+#include "lib/route.h"
+
+struct entry {
+	struct str dn, uuid, csn;
+	struct str system;
+	enum route_state state;
+	struct person person; /* id "" = no restanteSourceId; primary = mail */
+	struct strings going; /* restanteVanishingAddress, "KEY INSTANT": marked, still routed */
+	int64_t vanished_us;  /* restanteVanishedSince, 0 = not */
+	struct str provenance;
+};
+
+#define ENTRY_INIT                                                                                 \
+	{                                                                                          \
+		.person = PERSON_INIT, .going = STRINGS_INIT                                       \
+	}
+
+void entry_free(struct entry *entry);
+void entry_reset(struct entry *entry);
+/* The attributes to ask for, those of the mapping (NULL-terminated) included; the caller frees the
+ * list, not the names. */
+const char **entry_attributes(const char *const *mapped);
+/* 0; -1 with *error_r where it is no usable mailbox entry (it is reported and left alone). */
+int entry_read(const struct ldap_entry *raw, const char *const *mapped, struct entry *entry_r,
+	const char **error_r);
+void entry_encode(const struct entry *entry, struct str *out);
+int entry_decode(const void *data, size_t len, struct entry *entry_r);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * Connectors, up: where the mailboxes of a system are read. One file each: source_ldap.c,
+ * source_ldif.c, source_csv.c, source_command.c. docs/connectors.md says how to add one.
+ */
+#ifndef RESTANTE_DIRSYNC_SOURCE_H
+#define RESTANTE_DIRSYNC_SOURCE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dirsync/person.h"
+#include "lib/config.h"
+
+/*
+ * Who takes what a source says. Called from the thread that pulls. Each returns 0, or -1 to stop
+ * the pull at once (the disk is full, the run is stopped).
+ */
+struct source_sink {
+	void *context;
+	int (*person)(void *context, const struct person *person);
+	/* Delta: this one is gone for certain (a tombstone, moved out of what is synced). */
+	int (*gone)(void *context, const char *id);
+	/* An entry or value that cannot be used, and is left out. id: "" where it has none. */
+	int (*refused)(void *context, const char *id, const char *place, const char *reason);
+};
+
+struct source_request {
+	bool delta;       /* changes since mark suffice; a source without deltas pulls all */
+	const char *mark; /* of an earlier pull of this source, "" = none; opaque, one line */
+	int64_t asked_us; /* wall clock: data older than this does not answer the request, 0 = any
+			   */
+	const atomic_bool *stop;
+};
+
+enum source_outcome {
+	SOURCE_COMPLETE,   /* everything was shown: what was not is gone */
+	SOURCE_DELTA,      /* what has changed since the mark was shown */
+	SOURCE_INCOMPLETE, /* nothing of it may be used; reason */
+	SOURCE_NOTHING,    /* no new data: a drop folder without a new file */
+};
+
+struct source_result {
+	enum source_outcome outcome;
+	struct str mark;   /* for the next delta; "" = the next must be full */
+	struct str reason; /* of INCOMPLETE: one line with the remedy; else a remark or "" */
+	int64_t read_us;   /* wall clock: the data is at least as new as this */
+	uint64_t persons, refused;
+	bool deletes; /* DELTA: what is gone was shown as well (else only full pulls delete) */
+};
+
+struct source; /* a system's connector, with what it keeps between pulls (a session) */
+
+struct source_kind {
+	const char *name; /* "ldap", as `source` in up NAME {} */
+	bool deltas;
+	/* 0, or -1 with *error_r: "up NAME.key: what is wrong; what to do". */
+	int (*check)(const struct config_up *settings, const char **error_r);
+	struct source *(*open)(const struct config_up *settings);
+	void (*close)(struct source **source);
+	/* Never fails otherwise than by its result. One pull at a time. */
+	void (*pull)(struct source *source, const struct source_request *request,
+		const struct source_sink *sink, struct source_result *result_r);
+};
+
+/* NULL: there is none of that name. The table is dirsync/source.c. */
+const struct source_kind *source_kind_find(const char *name);
+void source_result_free(struct source_result *result);
+
+#endif
