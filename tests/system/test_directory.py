@@ -173,8 +173,17 @@ WRITES = {
     "node state enabled": (FRONT1, {"restanteNodeState": "enabled"}),
     "node state disabled": (FRONT1, {"restanteNodeState": "disabled"}),
     "state of a system": (S1, {"restanteState": "active"}),
-    "sync asked": (S1, {"restanteSyncAsked": "1"}),
-    "sync finished": (S1, {"restanteSyncFinished": "1"}),
+    "sync asked": (S1, {"restanteSyncAsked": "1", "restanteDownSyncAsked": "1"}),
+    "sync finished": (S1, {"restanteSyncFinished": "1", "restanteDownSyncFinished": "1"}),
+    "sync failed": (S1, {"restanteUpSyncFailed": "1 no", "restanteDownSyncFailed": "1 no"}),
+    "sync records": (S1, {"restanteUpSyncRun": "a", "restanteUpSyncStart": "20260101000000Z",
+                          "restanteDownSyncRun": "b", "restanteDownSyncStart": "20260101000000Z"}),
+    "leases of syncs": (S1, {"restanteUpLease": "1 a 20260101000000Z",
+                             "restanteDownLease": "1 a 20260101000000Z"}),
+    "sync approved": (S1, {"restanteSyncApproved": "120"}),
+    "marks of a mailbox": (BERT, {"restanteVanishedSince": "20260101000000Z",
+                                  "restanteVanishingAddress": "b@example.org 20260101000000Z"}),
+    "source id": (BERT, {"restanteSourceId": "b"}),
     "state of a move": (MOVE, {"restanteMoveState": "1"}),
     "claims of a move": (MOVE, {"restanteMoveClaim": "anna@example.org"}),
     "branches of a move": (MOVE, {"restanteMoveBranch": "data 20260101000000Z"}),
@@ -182,10 +191,12 @@ WRITES = {
 
 MAY_WRITE = {
     "front1": {"acknowledgement of front1", "node state disabled"},
-    "control": {"state of a mailbox", "system of a mailbox", "physical address", "epoch", "lease",
-                "sync asked", "state of a move", "claims of a move", "branches of a move"},
-    "dirsync": {"physical address", "access addresses", "other attributes", "sync finished",
-                "claims of a move"},
+    "control": {"state of a mailbox", "system of a mailbox", "physical address", "source id",
+                "epoch", "lease", "sync asked", "state of a move", "claims of a move",
+                "branches of a move"},
+    "dirsync": {"physical address", "access addresses", "other attributes", "source id",
+                "marks of a mailbox", "sync finished", "sync failed", "sync records",
+                "leases of syncs", "claims of a move"},
     "transfer": {"branches of a move"},
     "operator": set(WRITES),
     None: set(),
@@ -280,6 +291,17 @@ def test_dirsync_makes_and_deletes_mailboxes_but_not_nodes(with_move):
             "restanteNodeState: enabled\n" % FEDERATION)
     for who in ("dirsync", "control", "transfer", "front1"):
         assert with_move.modify(node, who=who, check=False).returncode in (REFUSED, 32)
+
+
+def test_dirsync_uses_an_approval_up_but_gives_none(with_move):
+    with_move.replace(S1, restanteSyncApproved="120")
+    delete = ("dn: %s\nchangetype: modify\ndelete: restanteSyncApproved\n"
+              "restanteSyncApproved: 120\n" % S1)
+    assert with_move.replace(S1, who="dirsync", check=False,
+                             restanteSyncApproved="121").returncode == REFUSED
+    assert with_move.modify(delete, who="control", check=False).returncode == REFUSED
+    with_move.modify(delete, who="dirsync")
+    assert "restantesyncapproved" not in with_move.read(S1)
 
 
 def test_root_by_ldapi_is_the_administrator(with_move):
