@@ -262,7 +262,7 @@ static const struct config_key up_keys[] = {
 	  .help = "the same as a share of the system's mailboxes; at least 3 are never too many" },
 	{ KEY(up, lost_percent, NUMBER, "5"), .max = 100, .reloadable = true,
 	  .help = "an attribute that more of the entries have lost stops the run" },
-	{ KEY(up, grace, DURATION, "7d"), .max = DAYS(365), .reloadable = true,
+	{ KEY(up, grace, DURATION, "1w"), .max = DAYS(365), .reloadable = true,
 	  .help = "vanished mailboxes and removed addresses are still routed that long" },
 	{ KEY(up, new_system, BOOL, "false"), .reloadable = true,
 	  .help = "the system may be empty" },

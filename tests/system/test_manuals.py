@@ -41,7 +41,7 @@ def settings_of_page():
 
 def settings_of_program(tmp_path):
     conf = tmp_path / "empty.conf"
-    conf.write_text("system NAME { }")
+    conf.write_text("system NAME { }\nup NAME { }\ndown NAME { }\n")
     dump = run([os.path.join(BUILD, "restante-milter"), "-c", str(conf), "--dump-config"])
     found, section = {}, None
     for line in dump.stdout.decode().splitlines():
@@ -68,17 +68,24 @@ def test_every_setting_with_its_default(tmp_path):
             assert same, (section, key, default, value)
 
 
+def fixed_keys(source, section):
+    """Those of config_table.c that a reload does not take over."""
+    block = re.search(r"%s_keys\[\] = \{(.*?)\n\};" % section, source, re.S).group(1)
+    return {key for key, rest in re.findall(
+        r"KEY\(%s, (\w+),(.*?)(?=\{ KEY|\Z)" % section, block, re.S) if "reloadable" not in rest}
+
+
 def test_settings_that_need_a_restart():
     with open(os.path.join(SOURCE, "lib", "config_table.c")) as table:
         source = table.read()
     text = page("restante.conf.5")
     reloading = plain(text[text.index(".Sh RELOADING"):text.index(".Sh FILES")])
-    named = set(re.findall(r"\b[a-z]+_[a-z_]+\b|\b(?:node|user|group|socket|hostname|heartbeat)\b",
-                           reloading))
-    block = re.search(r"milter_keys\[\] = \{(.*?)\n\};", source, re.S).group(1)
-    fixed = {key for key, rest in re.findall(r"KEY\(milter, (\w+),(.*?)(?=\{ KEY|\Z)", block, re.S)
-             if "reloadable" not in rest}
-    assert named == fixed
+    for section in ("milter", "dirsync"):
+        named = re.search(r"; of %s : ([\w, ]+?)(?=;|\.| Sections)" % section, reloading).group(1)
+        assert set(re.findall(r"\w+", named)) - {"and"} == fixed_keys(source, section), section
+    for section in ("system", "up", "down"):
+        block = re.search(r"%s_keys\[\] = \{(.*?)\n\};" % section, source, re.S).group(1)
+        assert block.count("KEY(") == block.count("reloadable = true"), section
     block = re.search(r"ldap_keys\[\] = \{(.*?)\n\};", source, re.S).group(1)
     assert "reloadable" not in block and "all of ldap" in reloading
 

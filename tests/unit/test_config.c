@@ -157,7 +157,7 @@ struct bad {
 static const struct bad bad_files[] = {
 	{ "ldap {\n  urj = x\n}\n", ":2: ldap.urj: ", "no such key" },
 	{ "\nuri = x\n", ":2: uri: ", "no such section" },
-	{ "dirsync {\n}\n", ":1: dirsync: ", "no such section" },
+	{ "control {\n}\n", ":1: control: ", "no such section" },
 	{ "ldap|uri = x\n", ":1: uri: ", "section" },
 	{ "ldap {\n timeout = 10\n}\n", ":2: ldap.timeout: bad value \"10\"", "100ms to 10m" },
 	{ "ldap {\n timeout = 10y\n}\n", ":2: ldap.timeout: bad value \"10y\"", "unit" },
@@ -224,6 +224,16 @@ static const struct bad bad_files[] = {
 		":1: bad name ", "64 bytes" },
 	{ "system S1 {\n rate = 1\n", ": section system {} ", "not closed" },
 	{ "rate = 1\n", ":1: rate: ", "section" },
+	{ "dirsync {\n window = 0\n}\n", ":2: dirsync.window: ", "1 to 1000" },
+	{ "dirsync {\n lease = 1s\n}\n", ":2: dirsync.lease: ", "5s to 1h" },
+	{ "up S1 {\n source = ldpa\n}\n", ":2: up.source: ", "ldap, ldif, csv, command" },
+	{ "up S1 {\n\n max_delete_percent = 101\n}\n", ":3: up.max_delete_percent: ", "100" },
+	{ "up S1 {\n delta = usn2\n}\n", ":2: up.delta: ", "modifyTimestamp, usn, syncrepl" },
+	{ "up S1 {\n folder = drop\n}\n", ":2: up.folder: ", "absolute" },
+	{ "up S1 { every = 1m }\nup s1 {\n every = 2m\n}\n", ":3: up.every: ", "line 1" },
+	{ "up {\n every = 1m\n}\n", ":1: ", "title" },
+	{ "down S1 {\n target = ftp\n}\n", ":2: down.target: ", "vcard, command" },
+	{ "down S1 {\n uri = s1\n}\n", ":2: down.uri: ", "ldap://" },
 	{ "milter S1 { }\n", ":1: ", "missing opening brace" },
 	{ "milter {\n node a\n}\n", ":2: ", "missing equal sign" },
 	{ "milter {\n node = {a, b}\n}\n", ":2: ", "unexpected token" },
@@ -407,6 +417,38 @@ static void test_systems(void **state)
 	config_free(&config);
 }
 
+/* A system may be in all three kinds of section, or in one of them. */
+static void test_syncs(void **state)
+{
+	struct config *config =
+		load("up S1 { physical = \"%{uid}@s1.internal\" delta = syncrepl }\n"
+		     "up \"S 2\" { source = csv folder = /drop separator = \";\" }\n"
+		     "down s1 { target = vcard file = /book.vcf every = 1h }\n"
+		     "dirsync { window = 8 }\n");
+	const struct config_up *up = config_up(config, "s1");
+
+	(void)state;
+	assert_string_equal(up->name, "S1");
+	assert_string_equal(up->source, "ldap");
+	assert_string_equal(up->physical, "%{uid}@s1.internal");
+	assert_string_equal(up->delta, "syncrepl");
+	assert_int_equal(up->max_delete, 100);
+	assert_string_equal(config_up(config, "s 2")->separator, ";");
+	assert_string_equal(config_down(config, "S1")->target, "vcard");
+	assert_int_equal(config_down(config, "S1")->every, 3600 * CLOCK_SECOND);
+	assert_null(config_down(config, "S 2"));
+	assert_null(config_system(config, "S1"));
+	assert_int_equal(config->dirsync.window, 8);
+	char *text = dump(config, NULL);
+	struct config *again = load(text);
+	char *twice = dump(again, NULL);
+	assert_string_equal(text, twice);
+	free(text);
+	free(twice);
+	config_free(&again);
+	config_free(&config);
+}
+
 /* They come and go. */
 static void test_systems_reload(void **state)
 {
@@ -481,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_systems),
+		cmocka_unit_test(test_syncs),
 		cmocka_unit_test(test_systems_reload),
 		cmocka_unit_test(test_require),
 		cmocka_unit_test(test_table),
