@@ -22,6 +22,9 @@ struct mapping *mapping_new(const struct config_up *settings, const char **error
 void mapping_free(struct mapping **mapping);
 /* The attributes that it needs: NULL-terminated, valid as long as the mapping. */
 const char *const *mapping_names(const struct mapping *mapping);
+/* The same of the directory's attributes that it fills (those of `attributes` and
+ * `attributes_once`, lower case): for entry_attributes and entry_read. */
+const char *const *mapping_directory_names(const struct mapping *mapping);
 
 typedef int (*mapping_refused)(void *context, const char *place, const char *reason);
 /*

@@ -50,6 +50,9 @@ struct reconcile_facts {
 	/* Addresses of `fresh` that belong to somebody else in the directory, and to whom; one line
 	 * each, "KEY OWNER-SYSTEM OWNER-DN". */
 	const struct strings *taken;
+	/* Keys of addresses of `entry` that another mailbox of this system lists now: they are given
+	 * up at once, without a grace, and the other one gains them in the same run (apply.h). */
+	const struct strings *passing;
 	int64_t now_us;        /* wall clock */
 	int64_t grace_us;      /* of vanished mailboxes and removed addresses */
 	const char *container; /* DN below which new entries go */

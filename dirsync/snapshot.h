@@ -12,6 +12,8 @@ struct snapshot;
 
 struct snapshot_head {
 	struct str run;     /* id of the run that wrote it, "" = none */
+	struct str parent;  /* of the run before: its record is in the directory where this run ended
+			       between its commit here and its record there */
 	struct str mark;    /* of the source */
 	int64_t full_us;    /* wall clock of the last complete pull, 0 = never */
 	uint64_t full_runs; /* complete pulls so far */
@@ -35,10 +37,11 @@ int snapshot_next(
 	struct snapshot *snapshot, const char **id_r, struct trace *trace_r, const char **error_r);
 
 /*
- * The next one. Full: it replaces all of the old one, ids in order. Delta: what is put replaces or
- * adds, what is dropped goes. Nothing counts before snapshot_commit, which is durable.
+ * The next one. anew: it replaces all of the old one, ids in order. Else what is put replaces or
+ * adds, what is dropped goes (a complete pull in which little has changed, too: what is not put
+ * stays). Nothing counts before snapshot_commit, which is durable.
  */
-int snapshot_begin(struct snapshot *snapshot, bool full, const char **error_r);
+int snapshot_begin(struct snapshot *snapshot, bool anew, const char **error_r);
 int snapshot_put(
 	struct snapshot *snapshot, const char *id, const struct trace *trace, const char **error_r);
 int snapshot_drop(struct snapshot *snapshot, const char *id, const char **error_r);
