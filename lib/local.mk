@@ -1,6 +1,7 @@
 noinst_LIBRARIES += lib/librestante.a
 lib_librestante_a_SOURCES = \
 	lib/address.c lib/address_domain.c lib/address.h lib/address_internal.h \
+	lib/base64.c lib/base64.h \
 	lib/bdb.c lib/bdb_build.c lib/bdb_env.c lib/bdb_room.c lib/bdb.h lib/bdb_internal.h \
 	lib/bulksort.c lib/bulksort.h \
 	lib/clock.c lib/clock.h \
@@ -17,6 +18,7 @@ lib_librestante_a_SOURCES = \
 	lib/json.c lib/json.h \
 	lib/ldap_probe.c lib/ldap_probe.h \
 	lib/ldap_session.c lib/ldap_connect.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
+	lib/ldif_write.c lib/ldif.h \
 	lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h \
 	lib/mem.c lib/mem.h \
