@@ -24,7 +24,8 @@ enum ldap_result ldap_async_search(struct ldap_session *session, const char *bas
 /*
  * The next result of any of them: 1 (number, result, and text: the server's words, valid until the
  * next call), 0 after timeout_us without one, -1 where the connection is gone: what is in flight
- * may have been done or not. Entries of searches come through the callback before their result.
+ * may have been done or not. Entries of searches come through the callback before their result;
+ * *number_r is that of their search already while the callback runs.
  */
 int ldap_async_result(struct ldap_session *session, int64_t timeout_us, int *number_r,
 	enum ldap_result *result_r, const char **text_r, ldap_entry_callback entry, void *context);
