@@ -10,7 +10,7 @@
 #include <ldap.h>
 
 #include "directory/refresh.h"
-#include "directory/synccontrol.h"
+#include "lib/synccontrol.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -178,7 +178,7 @@ static int begin(struct feed *feed)
 	replica_vector(feed->replica, &ours);
 	if (!feed->full && replica_loaded(feed->replica))
 		cookie_compose(&ours, &cookie);
-	sync_make_request(&cookie, &request);
+	sync_make_request(&cookie, true, &request);
 	feed->refresh = refresh_begin(feed->replica, cookie.len == 0);
 	feed->phase(feed->context, "refresh");
 	result = send_search(feed, &request);

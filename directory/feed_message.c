@@ -7,7 +7,7 @@
 #include <ldap.h>
 
 #include "directory/refresh.h"
-#include "directory/synccontrol.h"
+#include "lib/synccontrol.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 

@@ -3,7 +3,6 @@ directory_libdirectory_a_SOURCES = \
 	directory/bytes.c directory/bytes.h \
 	directory/claims.c directory/claims.h \
 	directory/consumer.c directory/consumer.h \
-	directory/cookie.c directory/cookie.h \
 	directory/dn.c directory/dn.h \
 	directory/doomed.c directory/doomed.h \
 	directory/feed.c directory/feed_message.c directory/feed.h \
@@ -14,8 +13,7 @@ directory_libdirectory_a_SOURCES = \
 	directory/refresh.c directory/refresh.h \
 	directory/replica.c directory/replica_apply.c directory/replica_held.c \
 	directory/replica.h directory/replica_internal.h \
-	directory/store.c directory/store_change.c directory/store.h \
-	directory/synccontrol.c directory/synccontrol.h
+	directory/store.c directory/store_change.c directory/store.h
 
 # for tests/system: the replica alone
 noinst_PROGRAMS += tests/system/replica_driver

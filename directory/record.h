@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "directory/cookie.h"
+#include "lib/cookie.h"
 #include "directory/replica.h"
 #include "lib/address.h"
 #include "lib/route.h"

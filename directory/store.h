@@ -6,7 +6,7 @@
 #define RESTANTE_DIRECTORY_STORE_H
 
 #include "directory/claims.h"
-#include "directory/cookie.h"
+#include "lib/cookie.h"
 #include "directory/record.h"
 #include "lib/bdb.h"
 

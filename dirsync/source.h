@@ -57,11 +57,22 @@ struct source_kind {
 	bool deltas;
 	/* 0, or -1 with *error_r: "up NAME.key: what is wrong; what to do". */
 	int (*check)(const struct config_up *settings, const char **error_r);
-	struct source *(*open)(const struct config_up *settings);
+	/*
+	 * marker: "attribute=value" of what a down sync writes into the same system (config_down),
+	 * "" = nothing: entries that have it are never read. Both must last until close.
+	 */
+	struct source *(*open)(const struct config_up *settings, const char *marker);
 	void (*close)(struct source **source);
 	/* Never fails otherwise than by its result. One pull at a time. */
 	void (*pull)(struct source *source, const struct source_request *request,
 		const struct source_sink *sink, struct source_result *result_r);
+	/*
+	 * NULL: it has none. Sleeps until the source may have something newer than mark: 1; 0 after
+	 * timeout_us, or once *stop; -1 with *error_r where it cannot listen now. For one thread of
+	 * its own: pulls may go on meanwhile. A source that cannot listen sleeps and returns 0.
+	 */
+	int (*wait)(struct source *source, const char *mark, int64_t timeout_us,
+		const atomic_bool *stop, const char **error_r);
 };
 
 /* NULL: there is none of that name. The table is dirsync/source.c. */

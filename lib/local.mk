@@ -9,6 +9,7 @@ lib_librestante_a_SOURCES = \
 	lib/config.h lib/config_internal.h lib/config_table.h \
 	lib/control_client.c lib/control_reply.c lib/control_server.c lib/control_socket.c \
 	lib/control.h lib/control_internal.h \
+	lib/cookie.c lib/cookie.h \
 	lib/csv.c lib/csv.h \
 	lib/descriptors.c lib/descriptors.h \
 	lib/digest.c lib/digest.h \
@@ -31,6 +32,7 @@ lib_librestante_a_SOURCES = \
 	lib/sdnotify.c lib/sdnotify.h \
 	lib/secret.c lib/secret.h \
 	lib/str.c lib/str.h \
+	lib/synccontrol.c lib/synccontrol.h \
 	lib/tls.c lib/tls.h \
 	lib/utf8.c lib/utf8.h \
 	lib/when.c lib/when.h \

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "directory/cookie.h"
+#include "lib/cookie.h"
 
 #define FILE_NAME "node-service"
 /* Always as long, and within one sector: it can be written over, also on a full disk. */

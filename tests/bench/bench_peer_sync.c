@@ -12,7 +12,7 @@
 
 #include <ldap.h>
 
-#include "directory/synccontrol.h"
+#include "lib/synccontrol.h"
 #include "lib/clock.h"
 
 void bench_die(const char *what, const char *why)
@@ -65,7 +65,7 @@ int64_t peer_sync_us(struct ldap_session *session, const char *base, const char 
 	int64_t began = clock_mono_us();
 	int msgid;
 
-	sync_make_request(&none, &request);
+	sync_make_request(&none, true, &request);
 	sync.ldctl_value.bv_val = request.data;
 	sync.ldctl_value.bv_len = request.len;
 	ldap_set_option(handle, LDAP_OPT_TIMEOUT, &forever);

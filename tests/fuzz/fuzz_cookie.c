@@ -1,5 +1,5 @@
-/* CSNs and cookies (directory/cookie). */
-#include "directory/cookie.h"
+/* CSNs and cookies (lib/cookie). */
+#include "lib/cookie.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_sorted(const struct csn_vector *vector)

@@ -1,6 +1,6 @@
-/* The controls and messages of RFC 4533 (directory/synccontrol): what is found lies in the input.
+/* The controls and messages of RFC 4533 (lib/synccontrol): what is found lies in the input.
  */
-#include "directory/synccontrol.h"
+#include "lib/synccontrol.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_inside(const uint8_t *data, size_t size, struct sync_span span)
@@ -54,7 +54,7 @@ static void check_request(const uint8_t *data, size_t size)
 	size_t at = 0;
 
 	str_append(&cookie, data, size);
-	sync_make_request(&cookie, &request);
+	sync_make_request(&cookie, true, &request);
 	open_element(&request, &at, 0x30);
 	FUZZ_CHECK(memcmp(request.data + at, "\x0a\x01\x03", 3) == 0);
 	at += 3;

@@ -52,17 +52,17 @@ tests_fuzz_replay_dot_LDADD = queue/libqueue.a $(LIB_LIBS)
 
 tests_fuzz_fuzz_cookie_SOURCES = tests/fuzz/fuzz_cookie.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_cookie_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_cookie_LDADD = directory/libdirectory.a $(LIB_LIBS)
+tests_fuzz_fuzz_cookie_LDADD = $(LIB_LIBS)
 tests_fuzz_replay_cookie_SOURCES = tests/fuzz/fuzz_cookie.c $(replay_sources)
 tests_fuzz_replay_cookie_CPPFLAGS = $(replay_cppflags)
-tests_fuzz_replay_cookie_LDADD = directory/libdirectory.a $(LIB_LIBS)
+tests_fuzz_replay_cookie_LDADD = $(LIB_LIBS)
 
 tests_fuzz_fuzz_sync_SOURCES = tests/fuzz/fuzz_sync.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_sync_LDFLAGS = $(fuzz_ldflags)
-tests_fuzz_fuzz_sync_LDADD = directory/libdirectory.a $(LIB_LIBS)
+tests_fuzz_fuzz_sync_LDADD = $(LIB_LIBS)
 tests_fuzz_replay_sync_SOURCES = tests/fuzz/fuzz_sync.c $(replay_sources)
 tests_fuzz_replay_sync_CPPFLAGS = $(replay_cppflags)
-tests_fuzz_replay_sync_LDADD = directory/libdirectory.a $(LIB_LIBS)
+tests_fuzz_replay_sync_LDADD = $(LIB_LIBS)
 
 tests_fuzz_fuzz_params_SOURCES = tests/fuzz/fuzz_params.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_params_LDFLAGS = $(fuzz_ldflags)

@@ -1,10 +1,5 @@
 # unit tests of directory/
-check_PROGRAMS += tests/unit/test_cookie tests/unit/test_synccontrol tests/unit/test_record \
-	tests/unit/test_refresh tests/unit/test_replica tests/unit/test_lookup
-tests_unit_test_cookie_SOURCES = tests/unit/test_cookie.c tests/unit/unit.h
-tests_unit_test_cookie_LDADD = directory/libdirectory.a $(TEST_LIBS)
-tests_unit_test_synccontrol_SOURCES = tests/unit/test_synccontrol.c tests/unit/unit.h
-tests_unit_test_synccontrol_LDADD = directory/libdirectory.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_record tests/unit/test_refresh tests/unit/test_replica tests/unit/test_lookup
 tests_unit_test_record_SOURCES = tests/unit/test_record.c tests/unit/unit.h
 tests_unit_test_record_LDADD = directory/libdirectory.a $(TEST_LIBS)
 tests_unit_test_refresh_SOURCES = tests/unit/test_refresh.c tests/unit/replica_lab.c \

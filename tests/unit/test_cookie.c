@@ -1,7 +1,7 @@
-/* directory/cookie.c: CSNs, vectors, cookies. */
+/* lib/cookie.c: CSNs, vectors, cookies. */
 #include "tests/unit/unit.h"
 
-#include "directory/cookie.h"
+#include "lib/cookie.h"
 
 #define A1 "20261122055519.411540Z#000000#001#000000"
 #define A2 "20261122055519.411541Z#000000#001#000000"

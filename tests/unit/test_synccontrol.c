@@ -1,9 +1,9 @@
-/* directory/synccontrol.c: the BER of RFC 4533. */
+/* lib/synccontrol.c: the BER of RFC 4533. */
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
 
-#include "directory/synccontrol.h"
+#include "lib/synccontrol.h"
 #include "lib/mem.h"
 
 #define UUID "0123456789abcdef"
@@ -124,13 +124,16 @@ static void test_request(void **state)
 	struct str cookie = STR_INIT, out = STR_INIT;
 
 	(void)state;
-	sync_make_request(&cookie, &out);
+	sync_make_request(&cookie, false, &out);
+	assert_memory_equal(out.data, "\x30\x03\x0a\x01\x01", 5);
+	str_reset(&out);
+	sync_make_request(&cookie, true, &out);
 	assert_int_equal(out.len, 5);
 	assert_memory_equal(out.data, "\x30\x03\x0a\x01\x03", 5);
 	str_reset(&out);
 	for (int i = 0; i < 200; i++)
 		str_append_c(&cookie, 'c');
-	sync_make_request(&cookie, &out);
+	sync_make_request(&cookie, true, &out);
 	assert_int_equal(out.len, 4 + 3 + 4 + 200);
 	assert_memory_equal(out.data,
 		"\x30\x82\x00\xcf\x0a\x01\x03\x04\x82\x00\xc8"

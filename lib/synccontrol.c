@@ -1,4 +1,4 @@
-#include "directory/synccontrol.h"
+#include "lib/synccontrol.h"
 
 #include <string.h>
 
@@ -12,6 +12,7 @@
 #define TAG_REF_PRESENT 0xa2
 #define TAG_ID_SET      0xa3
 
+#define REFRESH_ONLY        1
 #define REFRESH_AND_PERSIST 3
 
 /* Length octets in the definite form (RFC 4511 section 5.1 allows no other). */
@@ -173,12 +174,12 @@ static void append_length(struct str *out, size_t len)
 	str_append_c(out, (char)(len & 0xff));
 }
 
-void sync_make_request(const struct str *cookie, struct str *out)
+void sync_make_request(const struct str *cookie, bool persist, struct str *out)
 {
 	struct str body = STR_INIT;
 
 	str_append(&body, "\x0a\x01", 2);
-	str_append_c(&body, REFRESH_AND_PERSIST);
+	str_append_c(&body, persist ? REFRESH_AND_PERSIST : REFRESH_ONLY);
 	if (cookie->len > 0) {
 		str_append_c(&body, TAG_OCTETS);
 		append_length(&body, cookie->len);

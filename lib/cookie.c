@@ -1,4 +1,4 @@
-#include "directory/cookie.h"
+#include "lib/cookie.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  *
  * The vector holds the newest CSN per server id. Everything here is pure.
  */
-#ifndef RESTANTE_DIRECTORY_COOKIE_H
-#define RESTANTE_DIRECTORY_COOKIE_H
+#ifndef RESTANTE_LIB_COOKIE_H
+#define RESTANTE_LIB_COOKIE_H
 
 #include <stdbool.h>
 #include <stddef.h>

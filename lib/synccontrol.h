@@ -2,8 +2,8 @@
  * The controls and messages of RFC 4533, parsed from their BER (pure; pointers lead into the
  * input) and, for the request, made.
  */
-#ifndef RESTANTE_DIRECTORY_SYNCCONTROL_H
-#define RESTANTE_DIRECTORY_SYNCCONTROL_H
+#ifndef RESTANTE_LIB_SYNCCONTROL_H
+#define RESTANTE_LIB_SYNCCONTROL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,7 +48,8 @@ int sync_parse_info(const void *data, size_t len, struct sync_info *info_r);
 /* The next uuid of a set (checked by sync_parse_info), NULL at its end. */
 const uint8_t *sync_next_uuid(struct sync_span *uuids);
 
-/* Appends the value of a Sync Request for refreshAndPersist; cookie may be empty. */
-void sync_make_request(const struct str *cookie, struct str *out);
+/* Appends the value of a Sync Request, for refreshAndPersist or refreshOnly; cookie may be empty.
+ */
+void sync_make_request(const struct str *cookie, bool persist, struct str *out);
 
 #endif
