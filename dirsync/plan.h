@@ -61,6 +61,9 @@ uint64_t plan_count(const struct plan *plan);
 /* From the beginning: 1, 0 at the end, -1 with *error_r. change_r is valid until the next call. */
 void plan_rewind(struct plan *plan);
 int plan_next(struct plan *plan, struct plan_change *change_r, const char **error_r);
+/* Where the change stands that plan_next gave last; after plan_seek plan_next gives it again. */
+uint64_t plan_place(const struct plan *plan);
+void plan_seek(struct plan *plan, uint64_t place);
 
 /* As LDIF (RFC 2849 change records; the reason as a comment): what --dry-run prints. */
 void plan_ldif(const struct plan_change *change, struct str *out);
