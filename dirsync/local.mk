@@ -4,4 +4,5 @@ dirsync_libdirsync_a_SOURCES = \
 	dirsync/person.h dirsync/plan.h dirsync/reconcile.h dirsync/run.h dirsync/snapshot.h \
 	dirsync/source.h dirsync/target.h \
 	dirsync/moves.c dirsync/moves.h \
+	dirsync/person.c dirsync/person_code.c dirsync/person_value.c \
 	dirsync/strings.c dirsync/strings.h

@@ -1,10 +1,11 @@
 /*
  * A mailbox as a system tells it (up sync), or as the directory has it: one normal form, in which
- * everything is compared. Two persons are equal when their encodings are the same bytes.
+ * everything is compared.
  *
  * What equal means: addresses are compared by the key of lib/address.h, as look-ups and assertions
  * do; of the primary address alone the spelling counts, byte for byte. Other texts are compared
- * byte for byte, attribute names without case.
+ * byte for byte, attribute names without case. Two persons are equal when person_same() says so;
+ * their digests are the same then, whatever the order in which their values were added.
  */
 #ifndef RESTANTE_DIRSYNC_PERSON_H
 #define RESTANTE_DIRSYNC_PERSON_H
@@ -19,13 +20,17 @@
 #define PERSON_ID_MAX      255  /* bytes of a system's stable id */
 #define PERSON_VALUE_MAX   1024 /* bytes of a foreign address or an attribute's value */
 #define PERSON_VALUES_MAX  1000 /* addresses of one person, and values of its attributes */
+#define PERSON_NAME_MAX    128  /* bytes of an attribute's name */
 #define PERSON_DIGEST_SIZE 16
 
+/* Filled by the functions below, which keep it in its normal form. */
 struct person {
 	struct str id;             /* stable id on its system; binary ids as hexadecimal text */
 	struct str place;          /* DN on the source or FILE:LINE; for reports, not compared */
 	struct str physical;       /* physical address as the source spells it, "" = none */
-	struct str primary;        /* primary address as the source spells it, "" = none */
+	struct str physical_key;   /* what is compared of it */
+	struct str primary;        /* primary address in its own spelling, "" = none; the domain of
+				    * an internationalized one as A-labels */
 	struct strings addresses;  /* keys of all access addresses, that of the primary included */
 	struct strings foreign;    /* "X500:...", "X400:..." */
 	struct strings attributes; /* "name=value", name in lower case: of DIR, not of the source */
@@ -33,7 +38,8 @@ struct person {
 
 #define PERSON_INIT                                                                                \
 	{                                                                                          \
-		STR_INIT, STR_INIT, STR_INIT, STR_INIT, STRINGS_INIT, STRINGS_INIT, STRINGS_INIT   \
+		STR_INIT, STR_INIT, STR_INIT, STR_INIT, STR_INIT, STRINGS_INIT, STRINGS_INIT,      \
+			STRINGS_INIT                                                               \
 	}
 
 void person_free(struct person *person);
@@ -41,9 +47,11 @@ void person_reset(struct person *person); /* empty again, keeps the memory */
 
 /*
  * Adding what a source says; each 0, or -1 with *error_r (static text: what is wrong with the
- * value, which is then left out). An address that the directory's matching rule (RFC 4517
- * caseIgnoreIA5Match, or caseIgnoreMatch for UTF-8 local parts) and ours would judge differently is
- * refused.
+ * value, which is then left out). An address or id that the directory's matching rule (RFC 4517:
+ * caseIgnoreIA5Match, caseIgnoreMatch for UTF-8 local parts, caseExactMatch for ids) and ours
+ * would judge differently is refused; so is "@domain", a catch-all, which only an administrator
+ * writes. Two values of one attribute that the directory takes for one are one: the first by its
+ * bytes. An empty attribute value is no value. Of several primary addresses the first stays.
  */
 int person_set_id(struct person *person, const char *id, const char **error_r);
 int person_set_id_bytes(struct person *person, const void *id, size_t len,
@@ -61,10 +69,25 @@ int person_add_attribute(
  */
 int person_add_proxy(struct person *person, const char *value, const char **error_r);
 
-/* Bytes for files and databases; place is left out. decode: -1 where they are none. */
+/* The first value of an attribute (by its bytes), NULL where there is none; name in lower case. */
+const char *person_attribute(const struct person *person, const char *name);
+
+bool person_same(const struct person *a, const struct person *b); /* place does not count */
+
+/* Bytes for files and databases; place is left out. decode: -1 where they are none; it takes only
+ * what encode makes, so that equal bytes and equal persons are one. */
 void person_encode(const struct person *person, struct str *out);
 int person_decode(const void *data, size_t len, struct person *person_r);
-/* Of the encoding: the first bytes of its SHA-256. */
+/* The first bytes of a SHA-256 over all that is compared. */
 void person_digest(const struct person *person, uint8_t digest_r[PERSON_DIGEST_SIZE]);
+
+/*
+ * How the directory has an access address: mailLocalAddress, or restanteAddressUTF8 where the local
+ * part is not ASCII; the value is the key, its local part in quotes where RFC 5321 requires it.
+ */
+const char *person_address_attribute(const char *key);
+void person_address_value(const char *key, struct str *out); /* appends */
+/* How it has the primary address: mail, or restantePrimaryUTF8 where mail cannot have it. */
+const char *person_primary_attribute(const char *primary);
 
 #endif

@@ -19,6 +19,7 @@ static const struct schema_name attributes[] = {
 	{ "restanteProvenance", ARC ".1.7" },
 	{ "restanteSyncedAt", ARC ".1.8" },
 	{ "restanteVanishingAddress", ARC ".1.9" },
+	{ "restantePrimaryUTF8", ARC ".1.10" },
 	{ "restanteEpoch", ARC ".1.20" },
 	{ "restanteLeaseHolder", ARC ".1.21" },
 	{ "restanteLeaseTerm", ARC ".1.22" },

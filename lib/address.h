@@ -65,6 +65,19 @@ int address_with_detail(
 /* Whether text can be a physical address: ASCII addr-spec with a domain. 0, or -1 with *error_r. */
 int address_check_physical(const char *text, const char **error_r);
 
+/*
+ * Appends the form in which a directory compares text: by caseIgnoreMatch (fold) or caseExactMatch
+ * (RFC 4517). 0; -1 with *error_r where it is not UTF-8, or has characters that servers do not
+ * agree on.
+ */
+int address_rule_form(const char *text, bool fold, struct str *out, const char **error_r);
+/*
+ * Whether the rules of mailLocalAddress (caseIgnoreIA5Match) and restanteAddressUTF8
+ * (caseIgnoreMatch) take the same spellings for one address as the normal form does. 0, or -1 with
+ * *error_r (static text).
+ */
+int address_check_rule(const struct address *address, const char **error_r);
+
 /* xtext (RFC 3461 section 4): both append to out. decode: -1 where it is malformed. */
 void address_xtext_encode(const char *text, struct str *out);
 int address_xtext_decode(const char *text, struct str *out);

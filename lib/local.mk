@@ -1,7 +1,7 @@
 noinst_LIBRARIES += lib/librestante.a
 lib_librestante_a_SOURCES = \
-	lib/address.c lib/address_domain.c lib/address.h lib/address_internal.h \
 	lib/base64.c lib/base64.h \
+	lib/address.c lib/address_domain.c lib/address_rule.c lib/address.h lib/address_internal.h \
 	lib/bdb.c lib/bdb_build.c lib/bdb_env.c lib/bdb_room.c lib/bdb.h lib/bdb_internal.h \
 	lib/bulksort.c lib/bulksort.h \
 	lib/clock.c lib/clock.h \
