@@ -32,7 +32,9 @@ lib_librestante_a_SOURCES = \
 	lib/sdnotify.c lib/sdnotify.h \
 	lib/secret.c lib/secret.h \
 	lib/str.c lib/str.h \
+	lib/syncask.c lib/syncask.h \
 	lib/synccontrol.c lib/synccontrol.h \
+	lib/syncoutcome.c lib/syncoutcome.h \
 	lib/tls.c lib/tls.h \
 	lib/utf8.c lib/utf8.h \
 	lib/when.c lib/when.h \

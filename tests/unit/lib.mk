@@ -56,3 +56,6 @@ tests_unit_test_cookie_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_synccontrol
 tests_unit_test_synccontrol_SOURCES = tests/unit/test_synccontrol.c tests/unit/unit.h
 tests_unit_test_synccontrol_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_syncoutcome
+tests_unit_test_syncoutcome_SOURCES = tests/unit/test_syncoutcome.c tests/unit/unit.h
+tests_unit_test_syncoutcome_LDADD = $(TEST_LIBS)
