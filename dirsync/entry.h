@@ -14,6 +14,9 @@ struct entry {
 	struct str system;
 	enum route_state state;
 	struct person person; /* id "" = no restanteSourceId; primary = mail */
+	/* "ATTRIBUTE VALUE" of each address that is not spelled as its key (but for ASCII case), or
+	 * not where a key of its kind is stored: what a removal has to name. */
+	struct strings spelled;
 	struct strings going; /* restanteVanishingAddress, "KEY INSTANT": marked, still routed */
 	int64_t vanished_us;  /* restanteVanishedSince, 0 = not */
 	struct str provenance;
@@ -21,7 +24,7 @@ struct entry {
 
 #define ENTRY_INIT                                                                                 \
 	{                                                                                          \
-		.person = PERSON_INIT, .going = STRINGS_INIT                                       \
+		.person = PERSON_INIT, .spelled = STRINGS_INIT, .going = STRINGS_INIT              \
 	}
 
 void entry_free(struct entry *entry);

@@ -40,10 +40,12 @@ struct plan_value {
 struct plan_change {
 	enum plan_kind kind;
 	const char *dn;        /* of the entry; PLAN_ADD: the DN it will have */
-	const char *assertion; /* RFC 4528 filter, "" = none */
-	const char *reason;    /* for the log and people: "address no longer listed by S1" */
-	const char *id;        /* source id */
-	unsigned counts;       /* PLAN_COUNTS_* */
+	const char *assertion; /* RFC 4528 filter, "" = none: true before the change, not after */
+	const char *owner;  /* one that is true before and after: it is still this system's; for the
+			       second part of a change that is split, and for giving back */
+	const char *reason; /* for the log and people: "address no longer listed by S1" */
+	const char *id;     /* source id */
+	unsigned counts;    /* PLAN_COUNTS_* */
 	unsigned count_addresses;
 	const struct plan_value *values;
 	size_t value_count;
