@@ -66,6 +66,7 @@ int base64_decode(struct str *out, const char *text, size_t len)
 
 		if (bits < 0 || (spare > 0 && (bits & (spare == 1 ? 3 : 15)) != 0)) {
 			out->len = start;
+			out->data[start] = '\0';
 			return -1;
 		}
 		bits <<= 6 * spare;

@@ -37,4 +37,36 @@ void ldif_put_comment(struct str *out, const char *text);
 /* "# end COUNT", see above. */
 void ldif_put_end(struct str *out, uint64_t records);
 
+struct ldif_value {
+	const char *name; /* with its options: "cn;lang-de" */
+	const char *data; /* data[len] is NUL */
+	size_t len;
+};
+
+struct ldif_record {
+	uint64_t line; /* of its "dn:", the first of the stream is 1 */
+	const char *dn;
+	const struct ldif_value *values; /* in their order; of attributes alone */
+	size_t count;
+};
+
+/* Gets each record; what it points to lives until it returns. 0; -1 stops the reading. */
+typedef int (*ldif_take)(void *context, const struct ldif_record *record);
+
+struct ldif_reader;
+
+struct ldif_reader *ldif_reader_new(ldif_take take, void *context);
+void ldif_reader_free(struct ldif_reader **reader);
+/*
+ * The next bytes, cut anywhere. 0; -1 with *error_r (valid until the reader is freed): what is
+ * wrong with line ldif_reader_line(), NULL where `take` stopped it. Nothing more can be read then.
+ */
+int ldif_reader_feed(
+	struct ldif_reader *reader, const char *data, size_t len, const char **error_r);
+/* There is no more: 0 where the LDIF is complete, else -1 as above. */
+int ldif_reader_end(struct ldif_reader *reader, const char **error_r);
+uint64_t ldif_reader_line(const struct ldif_reader *reader);
+uint64_t ldif_reader_records(const struct ldif_reader *reader); /* that were taken */
+bool ldif_reader_marked(const struct ldif_reader *reader);      /* "# end COUNT" was there */
+
 #endif

@@ -13,13 +13,14 @@ lib_librestante_a_SOURCES = \
 	lib/csv.c lib/csv.h \
 	lib/descriptors.c lib/descriptors.h \
 	lib/digest.c lib/digest.h \
+	lib/endmark.c lib/endmark.h \
 	lib/federation.c lib/federation.h \
 	lib/fence.c lib/fence.h \
 	lib/journal.c lib/journal.h \
 	lib/json.c lib/json.h \
 	lib/ldap_probe.c lib/ldap_probe.h \
 	lib/ldap_session.c lib/ldap_connect.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
-	lib/ldif_write.c lib/ldif.h \
+	lib/ldif_read.c lib/ldif_write.c lib/ldif.h \
 	lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h \
 	lib/mem.c lib/mem.h \

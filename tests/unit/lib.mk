@@ -59,3 +59,6 @@ tests_unit_test_synccontrol_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_syncoutcome
 tests_unit_test_syncoutcome_SOURCES = tests/unit/test_syncoutcome.c tests/unit/unit.h
 tests_unit_test_syncoutcome_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_ldif
+tests_unit_test_ldif_SOURCES = tests/unit/test_ldif.c tests/unit/unit.h
+tests_unit_test_ldif_LDADD = $(TEST_LIBS)
