@@ -39,6 +39,8 @@ enum source_outcome {
 	SOURCE_DELTA,      /* what has changed since the mark was shown */
 	SOURCE_INCOMPLETE, /* nothing of it may be used; reason */
 	SOURCE_NOTHING,    /* no new data: a drop folder without a new file */
+	SOURCE_STALE,      /* the mark is of no use any more: forget what was shown, and pull again
+			      without delta */
 };
 
 struct source_result {

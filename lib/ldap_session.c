@@ -68,6 +68,15 @@ static const struct {
 	{ LDAP_OBJECT_CLASS_VIOLATION, LDAP_REFUSED, "see restante-schema(5)" },
 	{ LDAP_REFERRAL, LDAP_REFUSED,
 		"this server takes no writes: set write_uri to one that does" },
+	{ LDAP_SIZELIMIT_EXCEEDED, LDAP_REFUSED,
+		"the server cuts results off: raise its size limit for bind_dn" },
+	{ LDAP_TIMELIMIT_EXCEEDED, LDAP_REFUSED,
+		"the server cuts searches off: raise its time limit for bind_dn, or index what the "
+		"filter asks for" },
+	{ LDAP_ADMINLIMIT_EXCEEDED, LDAP_REFUSED,
+		"the server cuts searches off: raise its limits for bind_dn, or set page" },
+	{ LDAP_FILTER_ERROR, LDAP_REFUSED, "check the filter" },
+	{ LDAP_INVALID_DN_SYNTAX, LDAP_REFUSED, "check the base" },
 	{ LDAP_UNAVAILABLE_CRITICAL_EXTENSION, LDAP_REFUSED,
 		"the server lacks a control that is needed; is the syncprov overlay there?" },
 };

@@ -84,13 +84,13 @@ enum ldap_result ldap_stream_sync(struct ldap_session *session,
 
 /*
  * RFC 4533, refreshAndPersist, of which only that something changed is wanted: options->attributes
- * are best { "1.1", NULL }. begin; then wait as often as one likes: 1 = an entry was shown, changed
- * or removed (*cookie_r: up to where, "" where the server does not say), 0 = nothing within
- * timeout_us or options->stop, -1 = it is over: ldap_session_reason().
+ * are best { "1.1", NULL }. LDAP_DONE with *msgid_r; then wait as often as one likes: 1 = an entry
+ * was shown, changed or removed, or the server wants a full load (begin anew, with a newer cookie);
+ * 0 = nothing within timeout_us, or *stop; -1 = it is over: ldap_session_reason().
  */
 enum ldap_result ldap_stream_listen(struct ldap_session *session,
 	const struct ldap_stream_options *options, const char *cookie, int *msgid_r);
-int ldap_stream_heard(struct ldap_session *session, int msgid, int64_t timeout_us,
-	const atomic_bool *stop, struct str *cookie_r);
+int ldap_stream_heard(struct ldap_session *session, const struct ldap_stream_options *options,
+	int msgid, int64_t timeout_us);
 
 #endif

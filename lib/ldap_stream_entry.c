@@ -1,0 +1,230 @@
+/* One entry of a large search: its bytes, and values that come in parts. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/ldap_stream_internal.h"
+#include "lib/mem.h"
+
+#define RANGE "range="
+
+void stream_reader_free(struct stream_reader *reader)
+{
+	str_free(&reader->bytes);
+	str_free(&reader->rests);
+	mem_free(&reader->slots);
+	mem_free(&reader->values);
+}
+
+const struct ldap_value *ldap_stream_value(const struct ldap_stream_entry *entry, const char *name)
+{
+	for (size_t i = 0; i < entry->count; i++)
+		if (strcasecmp(entry->values[i].name, name) == 0)
+			return &entry->values[i];
+	return NULL;
+}
+
+/* --- ranges --------------------------------------------------------------------------------- */
+
+/* Of "LOW-HIGH" or "LOW-*", up to the end or the next option. */
+static long range_end(const char *text, size_t len)
+{
+	char copy[48], *rest;
+	long low, high;
+
+	if (len >= sizeof(copy))
+		return -2;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	copy[strcspn(copy, ";")] = '\0';
+	low = strtol(copy, &rest, 10);
+	if (rest == copy || low < 0 || *rest != '-')
+		return -2;
+	if (strcmp(rest, "-*") == 0)
+		return -1;
+	high = strtol(rest + 1, &rest, 10);
+	return *rest == '\0' && high >= low && high < LONG_MAX ? high : -2;
+}
+
+long stream_range_end(const char *name, size_t len, size_t *bare_r)
+{
+	const char *option = memchr(name, ';', len), *end = name + len;
+
+	*bare_r = option != NULL ? (size_t)(option - name) : len;
+	while (option != NULL) {
+		size_t left = (size_t)(end - ++option);
+
+		if (left > strlen(RANGE) && strncasecmp(option, RANGE, strlen(RANGE)) == 0)
+			return range_end(option + strlen(RANGE), left - strlen(RANGE));
+		option = memchr(option, ';', left);
+	}
+	return -1;
+}
+
+/* --- bytes ---------------------------------------------------------------------------------- */
+
+static size_t put(struct str *bytes, const char *data, size_t len)
+{
+	size_t at = bytes->len;
+
+	str_append(bytes, data, len);
+	str_append_c(bytes, '\0');
+	return at;
+}
+
+static void put_value(struct stream_reader *reader, size_t name, const struct berval *value)
+{
+	struct stream_slot *slot;
+
+	if (reader->count == reader->room) {
+		reader->room = reader->room > 0 ? 2 * reader->room : 32;
+		reader->slots = mem_grow(reader->slots, reader->room, sizeof(*reader->slots));
+		reader->values = mem_grow(reader->values, reader->room, sizeof(*reader->values));
+	}
+	slot = &reader->slots[reader->count++];
+	slot->name = name;
+	slot->data = put(&reader->bytes, value->bv_val, value->bv_len);
+	slot->len = value->bv_len;
+}
+
+static int put_attribute(
+	struct stream_reader *reader, const struct berval *name, const struct berval *values)
+{
+	size_t bare, at;
+	long end = stream_range_end(name->bv_val, name->bv_len, &bare);
+
+	if (end == -2)
+		return LDAP_DECODING_ERROR;
+	at = put(&reader->bytes, name->bv_val, bare);
+	if (end >= 0) {
+		str_printf(&reader->rests, "%.*s;" RANGE "%ld-*", (int)bare, name->bv_val, end + 1);
+		str_append_c(&reader->rests, '\0');
+	}
+	for (size_t i = 0; values != NULL && values[i].bv_val != NULL; i++)
+		put_value(reader, at, &values[i]);
+	return LDAP_SUCCESS;
+}
+
+static int put_attributes(struct stream_reader *reader, LDAPMessage *message, bool first)
+{
+	LDAP *handle = reader->session->handle;
+	struct berval dn, name, *values = NULL;
+	BerElement *ber = NULL;
+	int code = ldap_get_dn_ber(handle, message, &ber, &dn);
+
+	if (code == LDAP_SUCCESS && first)
+		put(&reader->bytes, dn.bv_val, dn.bv_len);
+	while (code == LDAP_SUCCESS) {
+		code = ldap_get_attribute_ber(handle, message, ber, &name, &values);
+		if (code != LDAP_SUCCESS || name.bv_val == NULL)
+			break;
+		code = put_attribute(reader, &name, values);
+		ldap_memfree(values);
+		values = NULL;
+	}
+	if (ber != NULL)
+		ber_free(ber, 0);
+	return code;
+}
+
+/* --- the rest of values that come in parts -------------------------------------------------- */
+
+static enum ldap_result ask_rest(
+	struct stream_reader *reader, const char *rest, LDAPMessage **message_r)
+{
+	static const struct ldap_stream_options plain = { .filter = "(objectClass=*)" };
+	const char *attributes[] = { rest, NULL };
+	struct ldap_stream_options options = plain;
+	struct stream_controls controls;
+	enum ldap_result result;
+	char *dn = mem_strdup(reader->bytes.data);
+	int msgid;
+
+	options.base = dn;
+	options.scope = LDAP_BASE;
+	options.attributes = attributes;
+	options.show_deleted = reader->show_deleted;
+	stream_controls_init(&controls, &options);
+	result = stream_send(reader->session, &options, &controls, &msgid);
+	if (result == LDAP_DONE)
+		result = ldap_session_wait(
+			reader->session, "read the rest of", dn, msgid, message_r);
+	mem_free(&dn);
+	return result;
+}
+
+static enum ldap_result fetch_rest(struct stream_reader *reader, const char *rest)
+{
+	LDAPMessage *message = NULL, *entry;
+	enum ldap_result result = ask_rest(reader, rest, &message);
+	size_t before = reader->count;
+	int code;
+
+	if (result != LDAP_DONE)
+		return result;
+	entry = ldap_first_entry(reader->session->handle, message);
+	code = entry == NULL ? LDAP_NO_SUCH_OBJECT : put_attributes(reader, entry, false);
+	/* each answer must get us further */
+	if (code == LDAP_SUCCESS && reader->count == before && reader->rests.len > 0)
+		code = LDAP_DECODING_ERROR;
+	ldap_msgfree(message);
+	return ldap_session_judge(reader->session, "read", reader->bytes.data, code, NULL);
+}
+
+static enum ldap_result fetch_rests(struct stream_reader *reader)
+{
+	enum ldap_result result = LDAP_DONE;
+
+	while (result == LDAP_DONE && reader->rests.len > 0) {
+		struct str rests = reader->rests;
+
+		reader->rests = (struct str)STR_INIT;
+		for (size_t at = 0; result == LDAP_DONE && at < rests.len;
+			at += strlen(rests.data + at) + 1)
+			result = fetch_rest(reader, rests.data + at);
+		str_free(&rests);
+	}
+	return result;
+}
+
+/* --- the entry ------------------------------------------------------------------------------ */
+
+static bool is_deleted(const struct ldap_stream_entry *entry)
+{
+	const struct ldap_value *value = ldap_stream_value(entry, "isDeleted");
+
+	return value != NULL && strcasecmp(value->data, "TRUE") == 0;
+}
+
+static void settle(struct stream_reader *reader)
+{
+	for (size_t i = 0; i < reader->count; i++) {
+		const struct stream_slot *slot = &reader->slots[i];
+
+		reader->values[i] = (struct ldap_value){ .name = reader->bytes.data + slot->name,
+			.data = reader->bytes.data + slot->data,
+			.len = slot->len };
+	}
+	reader->entry = (struct ldap_stream_entry){
+		.dn = reader->bytes.data, .values = reader->values, .count = reader->count
+	};
+	reader->entry.deleted = reader->show_deleted && is_deleted(&reader->entry);
+}
+
+enum ldap_result stream_reader_take(struct stream_reader *reader, LDAPMessage *message)
+{
+	enum ldap_result result = LDAP_DONE;
+	int code;
+
+	str_reset(&reader->bytes);
+	str_reset(&reader->rests);
+	reader->count = 0;
+	code = put_attributes(reader, message, true);
+	if (code != LDAP_SUCCESS)
+		return ldap_session_judge(reader->session, "an entry", NULL, code, NULL);
+	if (reader->rests.len > 0)
+		result = fetch_rests(reader);
+	settle(reader);
+	return result;
+}
