@@ -11,6 +11,7 @@ lib_librestante_a_SOURCES = \
 	lib/control.h lib/control_internal.h \
 	lib/cookie.c lib/cookie.h \
 	lib/csv.c lib/csv.h \
+	lib/csv_stream.c lib/csv_stream.h \
 	lib/descriptors.c lib/descriptors.h \
 	lib/digest.c lib/digest.h \
 	lib/endmark.c lib/endmark.h \
