@@ -23,7 +23,6 @@ lib_librestante_a_SOURCES = \
 	lib/ldap_session.c lib/ldap_connect.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
 	lib/ldif_read.c lib/ldif_write.c lib/ldif.h \
 	lib/ldap_stream.c lib/ldap_stream_entry.c lib/ldap_stream_sync.c lib/ldap_stream.h lib/ldap_stream_internal.h \
-	lib/ldif_write.c lib/ldif.h \
 	lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h \
 	lib/mem.c lib/mem.h \
