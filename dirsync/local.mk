@@ -6,3 +6,9 @@ dirsync_libdirsync_a_SOURCES = \
 	dirsync/moves.c dirsync/moves.h \
 	dirsync/person.c dirsync/person_code.c dirsync/person_value.c \
 	dirsync/strings.c dirsync/strings.h
+# down
+dirsync_libdirsync_a_SOURCES += \
+	dirsync/contact.c dirsync/contact_source.c dirsync/contact.h \
+	dirsync/outfile.c dirsync/outfile.h \
+	dirsync/target.c dirsync/target_csv.c dirsync/target_file.c dirsync/target_ldif.c \
+	dirsync/target_vcard.c dirsync/target_internal.h
