@@ -1,12 +1,11 @@
 /*
- * A system's entry in ou=systems: the lease of its syncs, the runs asked for and finished, and what
- * the last ones did. All writes go to write_uri and assert what they replace.
+ * A system's entry in ou=systems: the lease of its syncs, the run asked for, and what the last one
+ * did. All writes go to write_uri and assert what they replace. What others may ask is
+ * lib/syncask.h.
  *
- * Runs: whoever wants a sync raises restanteSyncAsked (a number) and waits until
- * restanteSyncFinished reaches it. A run that begins reads the number first: it answers all
- * requests up to it, since its data is read later. A run that fails writes restanteSyncFailed =
- * "NUMBER reason", so that nobody waits in vain; a later run that is complete answers these, too.
- * Up and down have numbers of their own (restanteDownSyncAsked, ...).
+ * A run that begins reads the number asked first: it answers all requests up to it, since its data
+ * is read later. A run that fails says so by number and reason, so that nobody waits in vain; a
+ * later run that is complete answers these, too.
  */
 #ifndef RESTANTE_DIRSYNC_BACKEND_H
 #define RESTANTE_DIRSYNC_BACKEND_H
@@ -16,17 +15,17 @@
 
 #include "lib/ldap_session.h"
 #include "lib/str.h"
-
-enum direction { DIRECTION_UP, DIRECTION_DOWN };
+#include "lib/syncask.h"
 
 struct backend {
-	struct str dn, csn;
+	struct str dn;
 	uint64_t asked, finished; /* of this direction */
+	struct str lease;         /* as it stands there: what the next one replaces */
 	struct str holder;        /* of the lease, "" = nobody */
 	uint64_t term;
-	int64_t expires_us; /* wall clock of the directory's writers */
-	struct str run;     /* id of the run that the snapshot must be of (up) */
-	uint64_t approved;  /* restanteSyncApproved: size of the deletion list that was approved */
+	int64_t expires_us; /* wall clock of its holder, for people */
+	struct str run;     /* id of the run that the snapshot must be of */
+	uint64_t approved;  /* size of the deletion list that was approved, 0 = none */
 };
 
 /* LDAP_NO_ENTRY: the system has no entry. */
@@ -34,42 +33,55 @@ enum ldap_result backend_read(struct ldap_session *session, const char *base, co
 	enum direction direction, struct backend *backend_r, const char **error_r);
 void backend_free(struct backend *backend);
 
+/* "TERM HOLDER EXPIRY"; a holder "-" is nobody. Pure; false: it is none. */
+bool backend_lease_parse(
+	const char *text, uint64_t *term_r, struct str *holder_r, int64_t *expires_us_r);
+
 /*
- * Takes or renews the lease: compare-and-swap on what was read. The term rises with each new
- * holder. LDAP_ASSERTION: another one has it, or was faster. An expired lease of another is taken
- * only after its full length was seen to pass on our own monotonic clock without a renewal: clocks
- * of hosts are not compared.
+ * Takes or renews the lease: compare-and-swap on what was read, which is `backend` (of this moment,
+ * or of the last call here). The term rises with each new holder, and when a holder that was
+ * started again takes over from itself. LDAP_ASSERTION: another one has it, or was faster. A lease
+ * of another is taken only after its full length was seen to pass on our own monotonic clock
+ * without a renewal: clocks of hosts are not compared. Whoever waits calls with what it has just
+ * read, more than once.
  */
 struct lease_watch {
-	uint64_t term;
-	struct str value; /* as it was when we first saw it */
-	int64_t since_mono_us;
+	uint64_t term;         /* of ours, 0 = we have none */
+	struct str value;      /* as we saw it first, or as we wrote it */
+	int64_t since_mono_us; /* ours: just before it was written */
 };
 enum ldap_result backend_lease(struct ldap_session *session, struct backend *backend,
 	enum direction direction, const char *holder, int64_t length_us, struct lease_watch *watch,
 	const char **error_r);
+/* Whether it is ours still, by our own clock: asked before each batch of writes. */
+bool backend_leased(const struct lease_watch *watch, int64_t length_us);
 /* Gives it back, where it is still ours. */
 void backend_unlease(struct ldap_session *session, struct backend *backend,
-	enum direction direction, const char *holder);
+	enum direction direction, struct lease_watch *watch);
+void lease_watch_free(struct lease_watch *watch);
 
 struct run_record {
 	enum direction direction;
 	struct str run; /* id: "20261122T153000Z-4f2a" */
 	int64_t start_us, end_us;
-	uint64_t answers; /* requests up to this number */
-	bool complete;    /* else failed: reason */
-	bool changed;     /* false: nothing but this record was written */
+	uint64_t answers;  /* requests up to this number */
+	bool complete;     /* everything was tried: answers the requests, the snapshot is of it */
+	bool failed;       /* tells them so; neither: no new data, they wait on */
+	bool full;         /* no delta */
+	uint64_t approval; /* the approval that was used up, 0 = none */
 	uint64_t added, modified, deleted, conflicts, refused, persons;
-	struct str outcome; /* "complete", "stopped: 120 mailboxes vanished ...", ... */
+	uint64_t pending;   /* size of the list that waits for an approval */
+	struct str outcome; /* complete, nothing, stopped, incomplete, failed */
+	struct str reason;  /* one line, "" = none */
 };
 
-/* Writes it, asserted on the lease's term: a run that lost its lease records nothing. */
+/* "complete persons=1200 added=3 changed=1 deleted=0 conflicts=2 refused=0[ pending=N][; REASON]",
+ * appended. Pure. */
+void run_record_text(const struct run_record *record, struct str *out);
+
+/* Writes it, asserted on the lease's term: LDAP_ASSERTION where another one has it meanwhile. */
 enum ldap_result backend_record(struct ldap_session *session, const char *base, const char *system,
 	uint64_t term, const struct run_record *record, const char **error_r);
 void run_record_free(struct run_record *record);
-
-/* For whoever asks (cli, controller): raises the number; *number_r is what to wait for. */
-enum ldap_result backend_ask(struct ldap_session *session, const char *base, const char *system,
-	enum direction direction, uint64_t *number_r, const char **error_r);
 
 #endif

@@ -1,0 +1,218 @@
+#include "dirsync/backend.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/when.h"
+
+#define NOBODY "-"
+
+static _Thread_local char fault[1280];
+
+/* --- the lease as text ---------------------------------------------------------------------- */
+
+bool backend_lease_parse(
+	const char *text, uint64_t *term_r, struct str *holder_r, int64_t *expires_us_r)
+{
+	const char *holder = strchr(text, ' ');
+	const char *expiry = holder != NULL ? strchr(holder + 1, ' ') : NULL;
+	char *end;
+
+	*term_r = strtoull(text, &end, 10);
+	if (expiry == NULL || end != holder || *text < '0' || *text > '9' || expiry == holder + 1)
+		return false;
+	str_append(holder_r, holder + 1, (size_t)(expiry - holder - 1));
+	if (strcmp(str_cstr(holder_r), NOBODY) == 0)
+		str_reset(holder_r);
+	*expires_us_r = when_generalized_us(expiry + 1);
+	return *expires_us_r > 0;
+}
+
+static void lease_text(uint64_t term, const char *holder, int64_t expires_us, struct str *out)
+{
+	char instant[32];
+
+	str_printf(out, "%" PRIu64 " %s %s", term, holder,
+		clock_generalized(instant, sizeof(instant), expires_us));
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+/* A lease that nobody can read is no holder's; what replaces it begins above its number. */
+static void take_lease(struct backend *backend, const char *system)
+{
+	char shown[128];
+
+	if (backend->lease.len == 0 ||
+		backend_lease_parse(str_cstr(&backend->lease), &backend->term, &backend->holder,
+			&backend->expires_us))
+		return;
+	str_reset(&backend->holder);
+	log_warning("sync", "a lease that is none is replaced system=%s value=%s", system,
+		log_value(shown, sizeof(shown), str_cstr(&backend->lease)));
+}
+
+enum ldap_result backend_read(struct ldap_session *session, const char *base, const char *system,
+	enum direction direction, struct backend *backend_r, const char **error_r)
+{
+	struct sync_state state;
+	enum ldap_result result = sync_read(session, base, system, direction, &state);
+
+	memset(backend_r, 0, sizeof(*backend_r));
+	if (result != LDAP_DONE) {
+		snprintf(fault, sizeof(fault), "%s%s%s%s", ldap_session_reason(session),
+			result == LDAP_NO_ENTRY ? "; add an entry for system " : "",
+			result == LDAP_NO_ENTRY ? system : "",
+			result == LDAP_NO_ENTRY ? ", see restante-schema(5)" : "");
+		*error_r = fault;
+		return result;
+	}
+	backend_r->asked = state.asked;
+	backend_r->finished = state.finished;
+	backend_r->approved = state.approved;
+	backend_r->dn = state.dn;
+	backend_r->run = state.run;
+	backend_r->lease = state.lease;
+	memset(&state.dn, 0, sizeof(state.dn));
+	memset(&state.run, 0, sizeof(state.run));
+	memset(&state.lease, 0, sizeof(state.lease));
+	sync_state_free(&state);
+	take_lease(backend_r, system);
+	return LDAP_DONE;
+}
+
+void backend_free(struct backend *backend)
+{
+	str_free(&backend->dn);
+	str_free(&backend->lease);
+	str_free(&backend->holder);
+	str_free(&backend->run);
+}
+
+/* --- the lease ------------------------------------------------------------------------------ */
+
+static void set(struct str *s, const char *text)
+{
+	str_reset(s);
+	str_append_z(s, text);
+}
+
+static enum ldap_result swap_lease(struct ldap_session *session, const struct backend *backend,
+	enum direction direction, const struct str *value)
+{
+	const char *attribute = sync_attribute(direction, SYNC_LEASE);
+	const char *values[] = { str_cstr(value), NULL };
+	const struct ldap_change change = { LDAP_CHANGE_REPLACE, attribute, values };
+	struct str assertion = STR_INIT;
+	enum ldap_result result;
+
+	if (backend->lease.len == 0)
+		str_printf(&assertion, "(!(%s=*))", attribute);
+	else {
+		str_printf(&assertion, "(%s=", attribute);
+		ldap_filter_escape(str_cstr(&backend->lease), &assertion);
+		str_append_c(&assertion, ')');
+	}
+	result = ldap_session_modify(
+		session, str_cstr(&backend->dn), &change, 1, str_cstr(&assertion), NULL, 0);
+	str_free(&assertion);
+	return result;
+}
+
+/* Whether another's lease may be taken: it stood there unchanged for its full length. */
+static bool has_expired(
+	const struct backend *backend, int64_t length_us, struct lease_watch *watch, int64_t now)
+{
+	const char *value = str_cstr(&backend->lease);
+
+	if (watch->term == 0 && strcmp(str_cstr(&watch->value), value) == 0)
+		return now - watch->since_mono_us >= length_us;
+	watch->term = 0;
+	watch->since_mono_us = now;
+	set(&watch->value, value);
+	return false;
+}
+
+static enum ldap_result say_busy(
+	const struct backend *backend, enum direction direction, const char **error_r)
+{
+	snprintf(fault, sizeof(fault), "%s has the lease of %s syncs of %s",
+		str_cstr(&backend->holder), direction == DIRECTION_UP ? "up" : "down",
+		str_cstr(&backend->dn));
+	*error_r = fault;
+	return LDAP_ASSERTION;
+}
+
+static enum ldap_result say_failed(
+	struct ldap_session *session, enum ldap_result result, const char **error_r)
+{
+	snprintf(fault, sizeof(fault), "%s%s",
+		result == LDAP_ASSERTION ? "another one took the lease: " : "",
+		ldap_session_reason(session));
+	*error_r = fault;
+	return result;
+}
+
+enum ldap_result backend_lease(struct ldap_session *session, struct backend *backend,
+	enum direction direction, const char *holder, int64_t length_us, struct lease_watch *watch,
+	const char **error_r)
+{
+	bool free_now = backend->holder.len == 0,
+	     same = strcmp(str_cstr(&backend->holder), holder) == 0;
+	int64_t now = clock_mono_us(), expires_us = clock_wall_us() + length_us;
+	bool renew = same && watch->term != 0 && watch->term == backend->term;
+	uint64_t term = renew ? backend->term : backend->term + 1;
+	struct str value = STR_INIT;
+	enum ldap_result result;
+
+	if (!free_now && !same && !has_expired(backend, length_us, watch, now))
+		return say_busy(backend, direction, error_r);
+	lease_text(term, holder, expires_us, &value);
+	result = swap_lease(session, backend, direction, &value);
+	if (result == LDAP_DONE) {
+		*watch = (struct lease_watch){ term, watch->value, now };
+		set(&watch->value, str_cstr(&value));
+		set(&backend->lease, str_cstr(&value));
+		set(&backend->holder, holder);
+		backend->term = term;
+		backend->expires_us = expires_us;
+	} else {
+		/* not done as far as we know; ours is what stands there, if it was */
+		if (result == LDAP_ASSERTION)
+			watch->term = 0;
+		say_failed(session, result, error_r);
+	}
+	str_free(&value);
+	return result;
+}
+
+bool backend_leased(const struct lease_watch *watch, int64_t length_us)
+{
+	return watch->term != 0 && clock_mono_us() - watch->since_mono_us < length_us;
+}
+
+void backend_unlease(struct ldap_session *session, struct backend *backend,
+	enum direction direction, struct lease_watch *watch)
+{
+	struct str value = STR_INIT;
+
+	if (watch->term == 0 || watch->term != backend->term)
+		return;
+	/* the term stays: the next holder's is higher */
+	lease_text(backend->term, NOBODY, clock_wall_us(), &value);
+	if (swap_lease(session, backend, direction, &value) == LDAP_DONE) {
+		set(&backend->lease, str_cstr(&value));
+		str_reset(&backend->holder);
+	}
+	watch->term = 0;
+	str_free(&value);
+}
+
+void lease_watch_free(struct lease_watch *watch)
+{
+	str_free(&watch->value);
+}
