@@ -1,4 +1,4 @@
-#include "dirsync/backend.h"
+#include "dirsync/backend_names.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,12 +6,22 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/federation.h"
 #include "lib/log.h"
 #include "lib/when.h"
 
 #define NOBODY "-"
 
 static _Thread_local char fault[1280];
+
+const struct backend_names backend_names[2] = {
+	[SYNC_UP] = { "restanteUpLease", "restanteSyncAsked", "restanteSyncFinished",
+		"restanteUpSyncFailed", "restanteUpSyncStart", "restanteUpSyncAt",
+		"restanteUpSyncOutcome", "restanteUpSyncRun" },
+	[SYNC_DOWN] = { "restanteDownLease", "restanteDownSyncAsked", "restanteDownSyncFinished",
+		"restanteDownSyncFailed", "restanteDownSyncStart", "restanteDownSyncAt",
+		"restanteDownSyncOutcome", "restanteDownSyncRun" },
+};
 
 /* --- the lease as text ---------------------------------------------------------------------- */
 
@@ -56,33 +66,64 @@ static void take_lease(struct backend *backend, const char *system)
 		log_value(shown, sizeof(shown), str_cstr(&backend->lease)));
 }
 
-enum ldap_result backend_read(struct ldap_session *session, const char *base, const char *system,
-	enum direction direction, struct backend *backend_r, const char **error_r)
+static uint64_t number(const struct ldap_entry *entry, const char *name)
 {
-	struct sync_state state;
-	enum ldap_result result = sync_read(session, base, system, direction, &state);
+	const char *text = ldap_entry_value(entry, name);
+
+	return text != NULL && *text != '-' ? strtoull(text, NULL, 10) : 0;
+}
+
+static void take(const struct ldap_entry *entry, const char *name, struct str *value_r)
+{
+	const char *value = ldap_entry_value(entry, name);
+
+	str_append_z(value_r, value != NULL ? value : "");
+}
+
+static void take_backend(const struct ldap_entry *entry, const struct backend_names *names,
+	const char *system, struct backend *backend)
+{
+	str_append_z(&backend->dn, entry->dn);
+	take(entry, names->run, &backend->run);
+	take(entry, names->lease, &backend->lease);
+	backend->asked = number(entry, names->asked);
+	backend->finished = number(entry, names->finished);
+	backend->failed = number(entry, names->failed);
+	backend->approved = number(entry, BACKEND_APPROVED);
+	take_lease(backend, system);
+}
+
+static void system_dn(const char *base, const char *system, struct str *out)
+{
+	str_append_z(out, "cn=");
+	ldap_dn_escape(system, out);
+	str_append_c(out, ',');
+	federation_systems_dn(base, out);
+}
+
+enum ldap_result backend_read(struct ldap_session *session, const char *base, const char *system,
+	enum sync_direction direction, struct backend *backend_r, const char **error_r)
+{
+	const struct backend_names *names = &backend_names[direction];
+	const char *wanted[] = { names->lease, names->asked, names->finished, names->failed,
+		names->run, BACKEND_APPROVED, NULL };
+	struct ldap_entry *entry = NULL;
+	struct str dn = STR_INIT;
+	enum ldap_result result;
 
 	memset(backend_r, 0, sizeof(*backend_r));
-	if (result != LDAP_DONE) {
-		snprintf(fault, sizeof(fault), "%s%s%s%s", ldap_session_reason(session),
-			result == LDAP_NO_ENTRY ? "; add an entry for system " : "",
-			result == LDAP_NO_ENTRY ? system : "",
-			result == LDAP_NO_ENTRY ? ", see restante-schema(5)" : "");
+	system_dn(base, system, &dn);
+	result = ldap_session_read(session, str_cstr(&dn), wanted, &entry);
+	if (result == LDAP_DONE)
+		take_backend(entry, names, system, backend_r);
+	else {
+		snprintf(fault, sizeof(fault), "%s%s", ldap_session_reason(session),
+			result == LDAP_NO_ENTRY ? "; add it, see restante-schema(5)" : "");
 		*error_r = fault;
-		return result;
 	}
-	backend_r->asked = state.asked;
-	backend_r->finished = state.finished;
-	backend_r->approved = state.approved;
-	backend_r->dn = state.dn;
-	backend_r->run = state.run;
-	backend_r->lease = state.lease;
-	memset(&state.dn, 0, sizeof(state.dn));
-	memset(&state.run, 0, sizeof(state.run));
-	memset(&state.lease, 0, sizeof(state.lease));
-	sync_state_free(&state);
-	take_lease(backend_r, system);
-	return LDAP_DONE;
+	ldap_entry_free(&entry);
+	str_free(&dn);
+	return result;
 }
 
 void backend_free(struct backend *backend)
@@ -102,9 +143,9 @@ static void set(struct str *s, const char *text)
 }
 
 static enum ldap_result swap_lease(struct ldap_session *session, const struct backend *backend,
-	enum direction direction, const struct str *value)
+	enum sync_direction direction, const struct str *value)
 {
-	const char *attribute = sync_attribute(direction, SYNC_LEASE);
+	const char *attribute = backend_names[direction].lease;
 	const char *values[] = { str_cstr(value), NULL };
 	const struct ldap_change change = { LDAP_CHANGE_REPLACE, attribute, values };
 	struct str assertion = STR_INIT;
@@ -138,10 +179,10 @@ static bool has_expired(
 }
 
 static enum ldap_result say_busy(
-	const struct backend *backend, enum direction direction, const char **error_r)
+	const struct backend *backend, enum sync_direction direction, const char **error_r)
 {
 	snprintf(fault, sizeof(fault), "%s has the lease of %s syncs of %s",
-		str_cstr(&backend->holder), direction == DIRECTION_UP ? "up" : "down",
+		str_cstr(&backend->holder), direction == SYNC_UP ? "up" : "down",
 		str_cstr(&backend->dn));
 	*error_r = fault;
 	return LDAP_ASSERTION;
@@ -158,8 +199,8 @@ static enum ldap_result say_failed(
 }
 
 enum ldap_result backend_lease(struct ldap_session *session, struct backend *backend,
-	enum direction direction, const char *holder, int64_t length_us, struct lease_watch *watch,
-	const char **error_r)
+	enum sync_direction direction, const char *holder, int64_t length_us,
+	struct lease_watch *watch, const char **error_r)
 {
 	bool free_now = backend->holder.len == 0,
 	     same = strcmp(str_cstr(&backend->holder), holder) == 0;
@@ -196,7 +237,7 @@ bool backend_leased(const struct lease_watch *watch, int64_t length_us)
 }
 
 void backend_unlease(struct ldap_session *session, struct backend *backend,
-	enum direction direction, struct lease_watch *watch)
+	enum sync_direction direction, struct lease_watch *watch)
 {
 	struct str value = STR_INIT;
 

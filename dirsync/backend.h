@@ -16,10 +16,12 @@
 #include "lib/ldap_session.h"
 #include "lib/str.h"
 #include "lib/syncask.h"
+#include "lib/syncoutcome.h"
 
 struct backend {
 	struct str dn;
 	uint64_t asked, finished; /* of this direction */
+	uint64_t failed;          /* what the last run that failed was to answer, 0 = none */
 	struct str lease;         /* as it stands there: what the next one replaces */
 	struct str holder;        /* of the lease, "" = nobody */
 	uint64_t term;
@@ -30,7 +32,7 @@ struct backend {
 
 /* LDAP_NO_ENTRY: the system has no entry. */
 enum ldap_result backend_read(struct ldap_session *session, const char *base, const char *system,
-	enum direction direction, struct backend *backend_r, const char **error_r);
+	enum sync_direction direction, struct backend *backend_r, const char **error_r);
 void backend_free(struct backend *backend);
 
 /* "TERM HOLDER EXPIRY"; a holder "-" is nobody. Pure; false: it is none. */
@@ -51,37 +53,34 @@ struct lease_watch {
 	int64_t since_mono_us; /* ours: just before it was written */
 };
 enum ldap_result backend_lease(struct ldap_session *session, struct backend *backend,
-	enum direction direction, const char *holder, int64_t length_us, struct lease_watch *watch,
-	const char **error_r);
+	enum sync_direction direction, const char *holder, int64_t length_us,
+	struct lease_watch *watch, const char **error_r);
 /* Whether it is ours still, by our own clock: asked before each batch of writes. */
 bool backend_leased(const struct lease_watch *watch, int64_t length_us);
 /* Gives it back, where it is still ours. */
 void backend_unlease(struct ldap_session *session, struct backend *backend,
-	enum direction direction, struct lease_watch *watch);
+	enum sync_direction direction, struct lease_watch *watch);
 void lease_watch_free(struct lease_watch *watch);
 
 struct run_record {
-	enum direction direction;
+	enum sync_direction direction;
 	struct str run; /* id: "20261122T153000Z-4f2a" */
+	bool full;      /* no delta */
 	int64_t start_us, end_us;
-	uint64_t answers;  /* requests up to this number */
-	bool complete;     /* everything was tried: answers the requests, the snapshot is of it */
-	bool failed;       /* tells them so; neither: no new data, they wait on */
-	bool full;         /* no delta */
-	uint64_t approval; /* the approval that was used up, 0 = none */
-	uint64_t added, modified, deleted, conflicts, refused, persons;
-	uint64_t pending;   /* size of the list that waits for an approval */
-	struct str outcome; /* complete, nothing, stopped, incomplete, failed */
-	struct str reason;  /* one line, "" = none */
+	uint64_t answers;            /* requests up to this number */
+	uint64_t approval;           /* the approval that was used up, 0 = none */
+	struct sync_outcome outcome; /* its text does not count: */
+	struct str reason;           /* one line, "" = none */
 };
 
-/* "complete persons=1200 added=3 changed=1 deleted=0 conflicts=2 refused=0[ pending=N][; REASON]",
- * appended. Pure. */
-void run_record_text(const struct run_record *record, struct str *out);
-
-/* Writes it, asserted on the lease's term: LDAP_ASSERTION where another one has it meanwhile. */
-enum ldap_result backend_record(struct ldap_session *session, const char *base, const char *system,
-	uint64_t term, const struct run_record *record, const char **error_r);
+/*
+ * A complete run answers the requests, and its id is what the snapshot must be of. One that was
+ * stopped, is incomplete or failed tells them so; where there was nothing new they wait on.
+ * Asserted on the term of the lease in `backend`: LDAP_ASSERTION where another one has it
+ * meanwhile.
+ */
+enum ldap_result backend_record(struct ldap_session *session, const struct backend *backend,
+	const struct run_record *record, const char **error_r);
 void run_record_free(struct run_record *record);
 
 #endif

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += dirsync/libdirsync.a
 dirsync_libdirsync_a_SOURCES = \
-	dirsync/apply.h dirsync/backend.c dirsync/backend_record.c dirsync/backend.h dirsync/entry.h dirsync/guard.h dirsync/mapping.h \
+	dirsync/apply.h dirsync/entry.h dirsync/guard.h dirsync/mapping.h \
+	dirsync/backend.c dirsync/backend_record.c dirsync/backend.h dirsync/backend_names.h \
 	dirsync/person.h dirsync/plan.h dirsync/reconcile.h dirsync/run.h dirsync/snapshot.h \
 	dirsync/source.h dirsync/target.h \
 	dirsync/moves.c dirsync/moves.h \

@@ -57,13 +57,15 @@ static int64_t instant_of(const struct ldap_entry *entry, const char *name)
 	return us > 0 ? us : 0;
 }
 
-/* "TERM HOLDER EXPIRY"; an empty one where the second word is missing. */
+/* "TERM HOLDER EXPIRY"; an empty one where the second word is missing, or "-": given back. */
 static char *holder_of(const char *lease)
 {
 	const char *word = lease + strcspn(lease, " ");
+	size_t len;
 
 	word += strspn(word, " ");
-	return mem_strndup(word, strcspn(word, " "));
+	len = strcspn(word, " ");
+	return mem_strndup(word, len == 1 && *word == '-' ? 0 : len);
 }
 
 static void take_side(
