@@ -13,3 +13,8 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/outfile.c dirsync/outfile.h \
 	dirsync/target.c dirsync/target_csv.c dirsync/target_file.c dirsync/target_ldif.c \
 	dirsync/target_vcard.c dirsync/target_internal.h
+# up
+dirsync_libdirsync_a_SOURCES += \
+	dirsync/keeper.c dirsync/keeper.h \
+	dirsync/reports.c dirsync/reports.h \
+	dirsync/snapshot.c dirsync/view.c dirsync/view.h

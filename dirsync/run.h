@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 
 #include "dirsync/backend.h"
 #include "lib/config.h"
@@ -15,22 +17,20 @@ struct run_options {
 	bool dry_run; /* writes nothing; the plan as LDIF to `out` */
 	FILE *out;
 	const atomic_bool *stop;
+	/* Kept by the caller from run to run; each may be NULL. What a connector keeps between
+	 * pulls: run_up opens it, run_source_close closes it, before the settings go. Since when
+	 * the lease of another host is watched. */
+	struct source **source;
+	struct lease_watch *watch;
 	/* Where it is, for progress bars and status; may be NULL. total 0 = not known. */
 	void (*progress)(void *context, const char *phase, uint64_t done, uint64_t total);
 	void *context;
 };
 
-enum run_outcome {
-	RUN_COMPLETE,
-	RUN_NOTHING,    /* no new data; the record says so */
-	RUN_STOPPED,    /* a guard: wants restante sync approve */
-	RUN_INCOMPLETE, /* the source failed: nothing was applied */
-	RUN_FAILED,     /* the directory, the disk, the configuration */
-	RUN_BUSY,       /* another host has the lease */
-};
-
-/* record_r is filled whatever the outcome, and was written to the directory where that could be. */
-enum run_outcome run_up(const struct run_options *options, struct run_record *record_r);
-enum run_outcome run_down(const struct run_options *options, struct run_record *record_r);
+/* record_r is filled whatever the outcome, and was written to the directory where that could be
+ * (never with dry_run, nor where another host has the lease: SYNC_BUSY). */
+enum sync_word run_up(const struct run_options *options, struct run_record *record_r);
+enum sync_word run_down(const struct run_options *options, struct run_record *record_r);
+void run_source_close(const struct run_options *options);
 
 #endif

@@ -11,14 +11,16 @@
 struct snapshot;
 
 struct snapshot_head {
-	struct str run;     /* id of the run that wrote it, "" = none */
-	struct str parent;  /* of the run before: its record is in the directory where this run ended
-			       between its commit here and its record there */
-	struct str mark;    /* of the source */
-	int64_t full_us;    /* wall clock of the last complete pull, 0 = never */
+	struct str run;    /* id of the run that wrote it, "" = none */
+	struct str parent; /* of the run before: its record is in the directory where this run ended
+			      between its commit here and its record there */
+	struct str mark;   /* of the source */
+	int64_t full_us;   /* wall clock of the last complete pull, 0 = never */
 	uint64_t full_runs; /* complete pulls so far */
 	uint64_t persons;
-	struct strings had; /* "attribute=COUNT": entries that had a value, for the guard */
+	/* Size of the list that was approved last and still is pending: what is marked goes on to
+	 * count until it expires, and is not to be approved twice. */
+	uint64_t approved;
 };
 
 /* NULL with *error_r; one that is damaged is removed, with a warning, and begins empty. */

@@ -1,0 +1,169 @@
+#define _GNU_SOURCE
+#include "dirsync/reports.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dirsync/strings.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define KINDS_MAX 16
+
+struct reports {
+	pthread_mutex_t lock;
+	struct str lines;
+	uint64_t kept;
+	struct {
+		char name[24];
+		uint64_t count;
+	} kinds[KINDS_MAX];
+	/* Delta: ids that the file had reports of, and those of them that were seen. */
+	struct strings seen;
+};
+
+static _Thread_local char failure[512];
+
+struct reports *reports_new(void)
+{
+	struct reports *reports = mem_zalloc(sizeof *reports);
+
+	pthread_mutex_init(&reports->lock, NULL);
+	return reports;
+}
+
+void reports_free(struct reports **reports)
+{
+	struct reports *r = *reports;
+
+	if (r == NULL)
+		return;
+	str_free(&r->lines);
+	strings_free(&r->seen);
+	pthread_mutex_destroy(&r->lock);
+	mem_free(reports);
+}
+
+static void count(struct reports *reports, const char *kind)
+{
+	for (size_t i = 0; i < KINDS_MAX; i++) {
+		if (reports->kinds[i].name[0] == '\0')
+			snprintf(reports->kinds[i].name, sizeof reports->kinds[i].name, "%s", kind);
+		if (strcmp(reports->kinds[i].name, kind) == 0) {
+			reports->kinds[i].count++;
+			return;
+		}
+	}
+}
+
+void reports_add(struct reports *reports, const char *kind, const char *id, const char *address,
+	const char *text)
+{
+	struct json *line = json_new_object();
+
+	json_set_string(line, "kind", kind);
+	json_set_string(line, "id", id);
+	json_set_string(line, "address", address);
+	json_set_string(line, "text", text);
+	pthread_mutex_lock(&reports->lock);
+	count(reports, kind);
+	if (reports->kept++ < REPORTS_MAX) {
+		json_dump(line, &reports->lines);
+		str_append_c(&reports->lines, '\n');
+	}
+	pthread_mutex_unlock(&reports->lock);
+	json_free(&line);
+}
+
+void reports_seen(struct reports *reports, const char *id)
+{
+	pthread_mutex_lock(&reports->lock);
+	if (reports->seen.count < REPORTS_MAX)
+		strings_add(&reports->seen, id);
+	pthread_mutex_unlock(&reports->lock);
+}
+
+uint64_t reports_count(const struct reports *reports, const char *kind)
+{
+	for (size_t i = 0; i < KINDS_MAX; i++)
+		if (strcmp(reports->kinds[i].name, kind) == 0)
+			return reports->kinds[i].count;
+	return 0;
+}
+
+/* --- the file ------------------------------------------------------------------------------- */
+
+int reports_read(const char *dir, const char *system,
+	int (*callback)(void *context, struct json *report), void *context)
+{
+	char *path = mem_printf("%s/%s/reports", dir, system), *line = NULL;
+	FILE *file = fopen(path, "re");
+	size_t size = 0;
+	ssize_t len;
+	int done = 0;
+	const char *error;
+
+	mem_free(&path);
+	if (file == NULL)
+		return 0;
+	while (done == 0 && (len = getline(&line, &size, file)) > 0) {
+		struct json *report = json_parse(line, (size_t)len, &error);
+		if (report != NULL)
+			done = callback(context, report);
+	}
+	free(line);
+	fclose(file);
+	return done;
+}
+
+static int keep_unseen(void *context, struct json *report)
+{
+	struct reports *reports = context;
+	const char *id = json_get_string(report, "id");
+
+	if ((id == NULL || !strings_has(&reports->seen, id)) && reports->kept++ < REPORTS_MAX) {
+		json_dump(report, &reports->lines);
+		str_append_c(&reports->lines, '\n');
+	}
+	json_free(&report);
+	return 0;
+}
+
+static int write_file(const char *path, const struct str *lines)
+{
+	FILE *file = fopen(path, "we");
+	bool good;
+
+	if (file == NULL)
+		return -1;
+	good = lines->len == 0 || fwrite(lines->data, lines->len, 1, file) == 1;
+	return fclose(file) == 0 && good ? 0 : -1;
+}
+
+int reports_keep(struct reports *reports, const char *dir, const char *system, bool partial,
+	const char **error_r)
+{
+	char *path = mem_printf("%s/%s/reports", dir, system);
+	char *fresh = mem_printf("%s.new", path);
+	int done;
+
+	if (partial)
+		reports_read(dir, system, keep_unseen, reports);
+	if (reports->kept > REPORTS_MAX)
+		log_warning("sync", "more than %d reports, the first are kept system=%s",
+			REPORTS_MAX, system);
+	done = write_file(fresh, &reports->lines);
+	if (done == 0)
+		done = rename(fresh, path);
+	if (done < 0) {
+		snprintf(failure, sizeof failure, "%s: %s", fresh, strerror(errno));
+		*error_r = failure;
+	}
+	mem_free(&fresh);
+	mem_free(&path);
+	return done;
+}

@@ -1,0 +1,247 @@
+#define _GNU_SOURCE
+#include "dirsync/view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/bulksort.h"
+#include "lib/mem.h"
+
+struct view {
+	struct view_options options;
+	const char **attributes;
+	struct bulk *entries, *orphans;
+	struct view_counts counts;
+	_Atomic uint64_t progress;
+	struct entry entry;
+	struct str encoded, last_id;
+	const char *error; /* of the callback that stopped a search */
+	view_callback found;
+	void *found_context;
+};
+
+static _Thread_local char failure[1024];
+
+struct view *view_new(const struct view_options *options)
+{
+	struct view *view = mem_zalloc(sizeof *view);
+
+	view->options = *options;
+	view->attributes = entry_attributes(options->mapped);
+	view->entry = (struct entry)ENTRY_INIT;
+	view->entries = bulk_new(options->dir, "entries", options->memory);
+	view->orphans = bulk_new(options->dir, "orphans", options->memory / 4);
+	return view;
+}
+
+void view_free(struct view **view)
+{
+	struct view *v = *view;
+
+	if (v == NULL)
+		return;
+	bulk_free(&v->entries);
+	bulk_free(&v->orphans);
+	entry_free(&v->entry);
+	str_free(&v->encoded);
+	str_free(&v->last_id);
+	mem_free(&v->attributes);
+	mem_free(view);
+}
+
+uint64_t view_progress(const struct view *view)
+{
+	return atomic_load(&view->progress);
+}
+
+struct view_counts view_counts(const struct view *view)
+{
+	return view->counts;
+}
+
+static bool stopped(const struct view *view)
+{
+	return view->options.stop != NULL && atomic_load(view->options.stop);
+}
+
+/* --- the searches --------------------------------------------------------------------------- */
+
+static void begin_filter(const struct view *view, struct str *filter)
+{
+	str_append_z(filter, "(&(objectClass=restanteMailbox)(restanteSystem=");
+	ldap_filter_escape(view->options.system, filter);
+	str_append_c(filter, ')');
+}
+
+static void add_any(struct str *filter, const char *attribute, const char *const *values, size_t n)
+{
+	str_append_z(filter, "(|");
+	for (size_t i = 0; i < n; i++) {
+		str_printf(filter, "(%s=", attribute);
+		ldap_filter_escape(values[i], filter);
+		str_append_c(filter, ')');
+	}
+	str_append_c(filter, ')');
+}
+
+static int search(struct view *view, struct ldap_session *session, const char *filter,
+	ldap_entry_callback callback, const char **error_r)
+{
+	enum ldap_result result;
+
+	view->error = NULL;
+	result = ldap_session_search(session, view->options.ldap->base, LDAP_SUB, filter,
+		view->attributes, callback, view);
+	if (view->error != NULL)
+		*error_r = view->error;
+	else if (result != LDAP_DONE)
+		snprintf(failure, sizeof failure, "the mailboxes in the directory: %s",
+			ldap_session_reason(session));
+	if (view->error == NULL && result != LDAP_DONE)
+		*error_r = failure;
+	return view->error == NULL && result == LDAP_DONE ? 0 : -1;
+}
+
+static bool read_entry(struct view *view, const struct ldap_entry *raw)
+{
+	const char *reason;
+
+	entry_reset(&view->entry);
+	if (entry_read(raw, view->options.mapped, &view->entry, &reason) == 0)
+		return true;
+	if (view->options.unusable != NULL)
+		view->options.unusable(view->options.context, raw->dn, reason);
+	return false;
+}
+
+/* --- everything ----------------------------------------------------------------------------- */
+
+static int collect(void *context, const struct ldap_entry *raw)
+{
+	struct view *view = context;
+	const struct str *id = &view->entry.person.id;
+
+	atomic_fetch_add(&view->progress, 1);
+	if (stopped(view)) {
+		view->error = "stopped";
+		return -1;
+	}
+	if (!read_entry(view, raw))
+		return 0;
+	view->counts.entries++;
+	view->counts.addresses += view->entry.person.addresses.count;
+	view->counts.orphans += id->len == 0;
+	str_reset(&view->encoded);
+	entry_encode(&view->entry, &view->encoded);
+	return bulk_add(id->len > 0 ? view->entries : view->orphans, str_cstr(id), id->len,
+		view->encoded.data, view->encoded.len, &view->error);
+}
+
+int view_read(struct view *view, const char **error_r)
+{
+	struct ldap_session *session = ldap_session_open(view->options.ldap, error_r);
+	struct str filter = STR_INIT;
+	int done;
+
+	if (session == NULL)
+		return -1;
+	begin_filter(view, &filter);
+	str_append_c(&filter, ')');
+	done = search(view, session, filter.data, collect, error_r);
+	ldap_session_close(&session);
+	str_free(&filter);
+	if (done == 0)
+		done = bulk_sort(view->entries, error_r);
+	return done == 0 ? bulk_sort(view->orphans, error_r) : done;
+}
+
+static int next(struct bulk *bulk, struct entry *entry_r, const char **error_r)
+{
+	struct bulk_pair pair;
+	int got = bulk_next(bulk, &pair, error_r);
+
+	if (got == 1 && entry_decode(pair.value, pair.value_len, entry_r) < 0) {
+		*error_r = "what was sorted of the directory is not what was written";
+		return -1;
+	}
+	return got;
+}
+
+static bool is_again(struct view *view, const struct entry *entry)
+{
+	const struct str *id = &entry->person.id;
+
+	if (view->last_id.len == id->len &&
+		memcmp(str_cstr(&view->last_id), str_cstr(id), id->len) == 0)
+		return true;
+	str_reset(&view->last_id);
+	str_append(&view->last_id, str_cstr(id), id->len);
+	return false;
+}
+
+int view_next(struct view *view, struct entry *entry_r, const char **error_r)
+{
+	for (;;) {
+		int got = next(view->entries, entry_r, error_r);
+
+		if (got != 1 || !is_again(view, entry_r))
+			return got;
+		if (view->options.unusable != NULL)
+			view->options.unusable(view->options.context, str_cstr(&entry_r->dn),
+				"another entry of this system has the same restanteSourceId; "
+				"remove it from one of them");
+	}
+}
+
+int view_orphan(struct view *view, struct entry *entry_r, const char **error_r)
+{
+	return next(view->orphans, entry_r, error_r);
+}
+
+/* --- some ----------------------------------------------------------------------------------- */
+
+static int hand_over(void *context, const struct ldap_entry *raw)
+{
+	struct view *view = context;
+
+	if (!read_entry(view, raw))
+		return 0;
+	if (view->found(view->found_context, &view->entry) == 0)
+		return 0;
+	view->error = "stopped";
+	return -1;
+}
+
+static int find(struct view *view, struct ldap_session *session, struct str *filter,
+	view_callback callback, void *context, const char **error_r)
+{
+	int done;
+
+	str_append_c(filter, ')');
+	view->found = callback;
+	view->found_context = context;
+	done = search(view, session, filter->data, hand_over, error_r);
+	str_free(filter);
+	return done;
+}
+
+int view_find_ids(struct view *view, struct ldap_session *session, const char *const *ids,
+	size_t count, view_callback callback, void *context, const char **error_r)
+{
+	struct str filter = STR_INIT;
+
+	begin_filter(view, &filter);
+	add_any(&filter, "restanteSourceId", ids, count);
+	return find(view, session, &filter, callback, context, error_r);
+}
+
+int view_find_orphans(struct view *view, struct ldap_session *session, const char *const *physicals,
+	size_t count, view_callback callback, void *context, const char **error_r)
+{
+	struct str filter = STR_INIT;
+
+	begin_filter(view, &filter);
+	str_append_z(&filter, "(!(restanteSourceId=*))");
+	add_any(&filter, "mailRoutingAddress", physicals, count);
+	return find(view, session, &filter, callback, context, error_r);
+}
