@@ -33,6 +33,7 @@ lib_librestante_a_SOURCES = \
 	lib/procstat.c lib/procstat.h \
 	lib/pulse.h \
 	lib/route.c lib/route.h \
+	lib/runner.c lib/runner_spawn.c lib/runner.h lib/runner_internal.h \
 	lib/sdnotify.c lib/sdnotify.h \
 	lib/secret.c lib/secret.h \
 	lib/str.c lib/str.h \
@@ -42,6 +43,7 @@ lib_librestante_a_SOURCES = \
 	lib/tls.c lib/tls.h \
 	lib/utf8.c lib/utf8.h \
 	lib/when.c lib/when.h \
+	lib/words.c lib/words.h \
 	lib/xtext.c
 
 LIB_LIBS = lib/librestante.a $(DB_LIBS) $(LDAP_LIBS) $(LBER_LIBS) $(OPENSSL_LIBS) \
