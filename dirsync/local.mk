@@ -21,3 +21,10 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/keeper.c dirsync/keeper.h \
 	dirsync/reports.c dirsync/reports.h \
 	dirsync/snapshot.c dirsync/view.c dirsync/view.h
+# sources
+dirsync_libdirsync_a_SOURCES += \
+	dirsync/source.c dirsync/source_ldap.c dirsync/source_ldap_open.c dirsync/source_ldap_sync.c \
+	dirsync/source_ldap_usn.c dirsync/source_ldap_internal.h \
+	dirsync/source_mark.c dirsync/source_mark.h \
+	dirsync/uuidset.c dirsync/uuidset.h
+

@@ -72,10 +72,13 @@ struct source_kind {
 	 * NULL: it has none. Sleeps until the source may have something newer than mark: 1; 0 after
 	 * timeout_us, or once *stop; -1 with *error_r where it cannot listen now. For one thread of
 	 * its own: pulls may go on meanwhile. A source that cannot listen sleeps and returns 0.
+	 * After a 1 the next call comes after a pull, with its mark.
 	 */
 	int (*wait)(struct source *source, const char *mark, int64_t timeout_us,
 		const atomic_bool *stop, const char **error_r);
 };
+
+extern const struct source_kind source_ldap;
 
 /* NULL: there is none of that name. The table is dirsync/source.c. */
 const struct source_kind *source_kind_find(const char *name);
