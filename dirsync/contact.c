@@ -1,6 +1,7 @@
 #include "dirsync/contact.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -54,68 +55,40 @@ static void add_once(char ***list, size_t *count, const char *name)
 static int bad(const struct config_down *settings, const char *text, const char *what,
 	const char **error_r)
 {
-	snprintf(form_error, sizeof(form_error), "down %s.attributes: \"%.200s\" %s",
+	snprintf(form_error, sizeof(form_error), "down %s.attributes: \"%.200s\": %s",
 		settings->name, text, what);
 	*error_r = form_error;
 	return -1;
 }
 
-/* Each name of "%{a|b:local}" is to be read. */
-static void need_names(struct contact_form *form, const char *inside, size_t len)
+static void need_name(void *context, const char *name)
 {
-	while (len > 0) {
-		size_t part = 0, name;
-		char *text;
+	struct contact_form *form = context;
 
-		while (part < len && inside[part] != '|')
-			part++;
-		for (name = 0; name < part && inside[name] != ':';)
-			name++;
-		text = mem_strndup(inside, name);
-		if (*text != '\0' && !in_list(made, text))
-			add_once(&form->sources, &form->source_count, text);
-		mem_free(&text);
-		inside += part;
-		len -= part;
-		if (len > 0) { /* the bar */
-			inside++;
-			len--;
-		}
-	}
+	if (!in_list(made, name))
+		add_once(&form->sources, &form->source_count, name);
 }
 
-/* Takes the star out of "%{name*}"; the names of the template are noted. */
-static int read_template(struct contact_form *form, struct item *item, const char **why_r)
+/* Takes the star out of "%{name*}", and notes the name. */
+static int take_star(struct item *item, const char **why_r)
 {
-	char *at = item->template, *end, *star;
+	char *star, *begin;
 
-	while ((at = strchr(at, '%')) != NULL) {
-		if (at[1] == '%') {
-			at += 2;
-			continue;
-		}
-		if (at[1] != '{' || (end = strchr(at, '}')) == NULL) {
-			*why_r = "has a % that is neither %{name} nor %%";
+	while ((star = strchr(item->template, '*')) != NULL) {
+		begin = star;
+		while (begin > item->template && strchr("{|", begin[-1]) == NULL)
+			begin--;
+		if (begin == item->template || begin == star || strchr("|:}", star[1]) == NULL ||
+			star[1] == '\0') {
+			*why_r = "it has a star that does not follow a name: %{name*}";
 			return -1;
 		}
-		star = memchr(at, '*', (size_t)(end - at));
-		if (star != NULL && item->list != NULL) {
-			*why_r = "has a star twice: one name of a template may have many values";
+		if (item->list != NULL) {
+			*why_r = "it has two stars: one name of a template may have many values";
 			return -1;
 		}
-		if (star != NULL) {
-			size_t len = strcspn(at + 2, "*:|}");
-
-			if (at + 2 + len != star) {
-				*why_r = "has a star that does not follow a name: %{name*}";
-				return -1;
-			}
-			item->list = mem_strndup(at + 2, len);
-			memmove(star, star + 1, strlen(star));
-			end--;
-		}
-		need_names(form, at + 2, (size_t)(end - at - 2));
-		at = end + 1;
+		item->list = mem_strndup(begin, (size_t)(star - begin));
+		memmove(star, star + 1, strlen(star));
 	}
 	return 0;
 }
@@ -124,7 +97,7 @@ static int add_item(struct contact_form *form, const struct config_down *setting
 	const char **error_r)
 {
 	char *equals = strchr(text, '=');
-	const char *why = "is no ATTRIBUTE=TEMPLATE";
+	const char *why = "it is no ATTRIBUTE=TEMPLATE";
 	struct item *item;
 
 	if (equals == NULL || equals == text || equals[1] == '\0')
@@ -136,7 +109,8 @@ static int add_item(struct contact_form *form, const struct config_down *setting
 	item->lower = mem_strdup(item->name);
 	for (char *c = item->lower; *c != '\0'; c++)
 		*c = (char)tolower((unsigned char)*c);
-	if (read_template(form, item, &why) < 0)
+	if (take_star(item, &why) < 0 ||
+		mapping_template_names(item->template, need_name, form, &why) < 0)
 		return bad(settings, text, why, error_r);
 	add_once(&form->names, &form->name_count, item->name);
 	return 0;

@@ -14,8 +14,10 @@ dirsync_libdirsync_a_SOURCES = \
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/contact.c dirsync/contact_source.c dirsync/contact.h \
 	dirsync/outfile.c dirsync/outfile.h \
-	dirsync/target.c dirsync/target_csv.c dirsync/target_file.c dirsync/target_ldif.c \
-	dirsync/target_vcard.c dirsync/target_internal.h
+	dirsync/target.c dirsync/target_command.c dirsync/target_csv.c dirsync/target_file.c \
+	dirsync/target_ldif.c dirsync/target_vcard.c dirsync/target_internal.h \
+	dirsync/target_ldap.c dirsync/target_ldap_adopt.c dirsync/target_ldap_after.c \
+	dirsync/target_ldap_change.c dirsync/target_ldap_put.c dirsync/target_ldap.h
 # up
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/keeper.c dirsync/keeper.h \
