@@ -276,7 +276,7 @@ int cli_need_control(struct cli *cli)
 	return cli->control != NULL ? CLI_DONE : cli_fail(cli, CLI_MILTER, "%s", error);
 }
 
-/* --- asking the milter --------------------------------------------------------------------- */
+/* --- asking a daemon ---------------------------------------------------------------------- */
 
 struct json *cli_request(const char *command)
 {
@@ -319,7 +319,7 @@ struct json *cli_ask(struct cli *cli, struct json *request, int *code_r)
 		return reply;
 	const char *text = json_get_string(reply, "error");
 	*code_r = cli_fail(cli, (enum cli_exit)cli_code_of(json_get_string(reply, "code")), "%s",
-		text != NULL ? text : "restante-milter refused without a reason");
+		text != NULL ? text : "the daemon refused without a reason");
 	json_free(&reply);
 	return NULL;
 }

@@ -23,7 +23,7 @@ enum cli_exit {
 	CLI_NOTFOUND = 3,
 	CLI_REFUSED = 4,   /* not held, not fenced, not drained, exists already, not confirmed */
 	CLI_DIRECTORY = 5, /* the directory does not answer */
-	CLI_MILTER = 6,    /* restante-milter does not answer */
+	CLI_MILTER = 6,    /* restante-milter, or for sync restante-dirsync, does not answer */
 	CLI_CONFIG = 78,   /* EX_CONFIG */
 };
 
@@ -88,8 +88,8 @@ int cli_fail(struct cli *cli, enum cli_exit code, const char *format, ...)
 int cli_fail_ldap(struct cli *cli, enum ldap_result result, const char *what, const char *reason);
 
 /*
- * Asks the milter. The reply (the caller's), or NULL after a complaint with *code_r set; a reply
- * with "ok":false is a complaint as well. request is taken.
+ * Asks the milter, or whoever cli->control is connected to. The reply (the caller's), or NULL after
+ * a complaint with *code_r set; a reply with "ok":false is a complaint as well. request is taken.
  */
 struct json *cli_ask(struct cli *cli, struct json *request, int *code_r);
 /* A request with its command set. */

@@ -15,6 +15,9 @@ cli_libcli_a_SOURCES = \
 	cli/status.c \
 	cli/swap.c cli/swap_check.c cli/swap.h \
 	cli/swap_show.c \
+	cli/sync.c cli/sync.h \
+	cli/sync_assign.c cli/sync_change.c cli/sync_directory.c \
+	cli/sync_reports.c cli/sync_show.c cli/sync_status.c cli/sync_view.c \
 	cli/table.c \
 	cli/term.c cli/term.h \
 	cli/trace.c \

@@ -60,6 +60,33 @@ const struct verb cli_verbs[] = {
 		verb_node_disable },
 	{ "node approve", "", "let this front door apply a refused mass disappearance", "",
 		verb_node_approve },
+	{ "sync run", "[SYSTEM...]", "read the addresses of systems, and write their address books",
+		"      --up             up only: what the system has goes to the directory\n"
+		"      --down           down only: everyone else goes to its address book\n"
+		"      --full           read everything, not changes alone\n"
+		"      --wait           show progress, and wait for the end\n"
+		"      --timeout TIME   how long to wait where no daemon answers here (5m)\n",
+		verb_sync_run },
+	{ "sync status", "[SYSTEM...]", "show the last runs; exit 1 when something needs attention",
+		"", verb_sync_status },
+	{ "sync diff", "SYSTEM", "show what a run would change, as LDIF; nothing is written",
+		"      --down           of its address book\n"
+		"      --full           read everything, not changes alone\n"
+		"      --limit N        at most N changes (1000; 0 = all)\n",
+		verb_sync_diff },
+	{ "sync conflicts", "[SYSTEM...]",
+		"list addresses claimed twice, and what was refused; exit 1 when there are any",
+		"      --limit N        at most N lines (1000; 0 = all)\n", verb_sync_conflicts },
+	{ "sync approve", "SYSTEM", "let a run that was stopped apply its deletions",
+		"      --yes            do not ask\n", verb_sync_approve },
+	{ "sync assign", "ADDRESS SYSTEM",
+		"give an address to the mailbox that claims it on that system",
+		"      --id SOURCEID    its id there, where no run has reported it\n"
+		"      --yes            do not ask\n",
+		verb_sync_assign },
+	{ "sync adopt", "SYSTEM ADDRESS",
+		"take over the foreign contact that has the address in its address book", "",
+		verb_sync_adopt },
 	{ "trace", "KEY", "put the log lines of one message together",
 		"      KEY              id=, queue id, number in the hold queue, Message-ID or "
 		"address\n"

@@ -1,0 +1,112 @@
+/* `restante sync approve` and `restante sync adopt`: what waits for an administrator's word. */
+#include "cli/sync.h"
+
+#include <inttypes.h>
+
+#include "cli/verbs.h"
+#include "lib/syncoutcome.h"
+
+/* --- approve -------------------------------------------------------------------------------- */
+
+static void give_approval(
+	struct cli *cli, const struct sync_system *system, uint64_t size, bool asked)
+{
+	struct json *object = json_new_object();
+
+	cli_say(cli, "approved for %s: a list of at most %" PRIu64 "; %s", system->name, size,
+		asked ? "a run is asked for" : "the next run applies it");
+	json_set_bool(object, "ok", true);
+	json_set_string(object, "system", system->name);
+	json_set_int(object, "approved", (int64_t)size);
+	if (asked)
+		json_set_int(object, "number", (int64_t)system->side[SYNC_UP].asked);
+	cli_give(cli, object);
+}
+
+static int approve(struct cli *cli, struct sync_system *system, bool yes)
+{
+	struct sync_outcome outcome;
+	char question[128];
+
+	if (!sync_outcome_parse(system->side[SYNC_UP].outcome, &outcome) ||
+		outcome.word != SYNC_STOPPED || outcome.pending == 0)
+		return cli_fail(cli, CLI_REFUSED,
+			"%s: its last up sync was not stopped, nothing waits for approval",
+			system->name);
+	if (!cli->quiet)
+		fprintf(stderr, "%s: %s\n`restante sync diff %s` shows what would be done.\n",
+			system->name, outcome.text, system->name);
+	snprintf(question, sizeof(question), "Apply a list of up to %" PRIu64 "?", outcome.pending);
+	if (!cli_confirm(cli, yes, question))
+		return CLI_REFUSED;
+	enum ldap_result result = syncask_approve(cli->session, system, outcome.pending);
+	if (result == LDAP_ASSERTION)
+		return cli_fail(cli, CLI_REFUSED,
+			"%s: another run has ended meanwhile; look at `restante sync status` and "
+			"approve that one",
+			system->name);
+	if (result != LDAP_DONE)
+		return cli_fail_ldap(cli, result, system->name, ldap_session_reason(cli->session));
+	result = syncask_raise(cli->session, system, SYNC_UP);
+	give_approval(cli, system, outcome.pending, result == LDAP_DONE);
+	return CLI_DONE;
+}
+
+int verb_sync_approve(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { "yes", no_argument, NULL, 'y' },
+		{ NULL, 0, NULL, 0 } };
+	struct sync_systems systems;
+	bool yes = false;
+	int letter, code;
+
+	while ((letter = cli_getopt(cli, argc, argv, "y", options)) == 'y')
+		yes = true;
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	if (argc - optind != 1)
+		return cli_usage(
+			cli, "one name of a system is needed, %d are given", argc - optind);
+	const char *name = argv[optind];
+	code = cli_need_directory(cli);
+	if (code != CLI_DONE)
+		return code;
+	enum ldap_result result =
+		syncask_read(cli->session, cli->config->ldap.base, name, &systems);
+	if (result == LDAP_NO_ENTRY)
+		return cli_fail(cli, CLI_NOTFOUND, "%s: no such system in ou=systems", name);
+	if (result != LDAP_DONE)
+		return cli_fail_ldap(cli, result, name, ldap_session_reason(cli->session));
+	code = approve(cli, &systems.systems[0], yes);
+	syncask_free(&systems);
+	return code;
+}
+
+/* --- adopt ---------------------------------------------------------------------------------- */
+
+int verb_sync_adopt(struct cli *cli, int argc, char **argv)
+{
+	int letter = cli_getopt(cli, argc, argv, "", NULL), code;
+
+	if (letter != -1)
+		return letter == 'h' ? CLI_DONE : CLI_USAGE;
+	if (argc - optind != 2)
+		return cli_usage(
+			cli, "a system and an address are needed, %d are given", argc - optind);
+	const char *system = argv[optind], *address = argv[optind + 1];
+	code = cli_address(cli, address);
+	if (code == CLI_DONE)
+		code = sync_need_daemon(cli, "run this where it runs");
+	if (code != CLI_DONE)
+		return code;
+	struct json *request = cli_request("adopt");
+	json_set_string(request, "system", system);
+	json_set_string(request, "address", address);
+	struct json *reply = cli_ask(cli, request, &code);
+	if (reply == NULL)
+		return code;
+	const char *dn = json_get_string(reply, "dn");
+	cli_say(cli, "%s on %s is ours now: %s", address, system, dn != NULL ? dn : "?");
+	cli_give(cli, reply);
+	return CLI_DONE;
+}
