@@ -27,3 +27,10 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/source_mark.c dirsync/source_mark.h \
 	dirsync/uuidset.c dirsync/uuidset.h
 
+# what follows from what was read
+dirsync_libdirsync_a_SOURCES += \
+	dirsync/guard.c \
+	dirsync/reconcile.c dirsync/reconcile_add.c dirsync/reconcile_address.c \
+	dirsync/reconcile_build.c dirsync/reconcile_moves.c dirsync/reconcile_policy.c \
+	dirsync/reconcile_value.c dirsync/reconcile_internal.h \
+	dirsync/trace.c

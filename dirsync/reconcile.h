@@ -147,8 +147,18 @@ void reconcile_loses(const struct reconcile_run *run, const struct reconcile_fac
 int reconcile(const struct reconcile_run *run, const struct reconcile_facts *facts,
 	const struct reconcile_sink *sink, struct guard_tally *tally, struct trace *trace_r);
 
-/* Whether the orphan may be re-keyed to fresh: same primary address, another id. */
-bool reconcile_recreated(const struct person *fresh, const struct entry *orphan);
+/*
+ * For pairing. Whether the orphan, whose id a complete pull lacks, may be re-keyed to fresh: same
+ * primary address, another id, no open move (of the orphan; NULL: none). If not, the old id is
+ * reconciled as any other, and the orphan is the owner of its addresses.
+ */
+bool reconcile_recreated(
+	const struct person *fresh, const struct entry *orphan, const struct move *move);
+/*
+ * Whether the mailbox takes what it gains, `taken` and all else given: false where no entry is made
+ * for it. What it does not take is not `passing` elsewhere.
+ */
+bool reconcile_takes(const struct reconcile_run *run, const struct reconcile_facts *facts);
 
 /*
  * The DN of a new entry. Its RDN is the federation's own, never a name: a digest of system, id and
