@@ -7,15 +7,19 @@
 
 #include "dirsync/person.h"
 #include "lib/ldap_session.h"
+#include "lib/ldap_stream.h"
 #include "lib/route.h"
 
 struct entry {
 	struct str dn, uuid, csn;
 	struct str system;
 	enum route_state state;
-	struct person person; /* id "" = no restanteSourceId; primary = mail */
+	/* id "" = no restanteSourceId; primary = restantePrimaryUTF8, else mail; what is no address
+	 * (hand-written) is not in it. */
+	struct person person;
 	/* "ATTRIBUTE VALUE" of each address that is not spelled as its key (but for ASCII case), or
-	 * not where a key of its kind is stored: what a removal has to name. */
+	 * not where a key of its kind is stored, and of all its spellings where it has several:
+	 * what a removal has to name. */
 	struct strings spelled;
 	struct strings going; /* restanteVanishingAddress, "KEY INSTANT": marked, still routed */
 	int64_t vanished_us;  /* restanteVanishedSince, 0 = not */
@@ -32,9 +36,15 @@ void entry_reset(struct entry *entry);
 /* The attributes to ask for, those of the mapping (NULL-terminated) included; the caller frees the
  * list, not the names. */
 const char **entry_attributes(const char *const *mapped);
-/* 0; -1 with *error_r where it is no usable mailbox entry (it is reported and left alone). */
+/* 0; -1 with *error_r (static text) where it is no usable mailbox entry: it is reported and left
+ * alone. dn and what else could be read are in entry_r all the same. */
 int entry_read(const struct ldap_entry *raw, const char *const *mapped, struct entry *entry_r,
 	const char **error_r);
+int entry_read_stream(const struct ldap_stream_entry *raw, const char *const *mapped,
+	struct entry *entry_r, const char **error_r);
+/* Since when the address is marked (restanteVanishingAddress), microseconds; 0 = it is not. */
+int64_t entry_going_since(const struct entry *entry, const char *key);
+/* decode: -1 where the bytes are none that encode made. */
 void entry_encode(const struct entry *entry, struct str *out);
 int entry_decode(const void *data, size_t len, struct entry *entry_r);
 

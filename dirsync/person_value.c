@@ -113,9 +113,8 @@ static bool is_name(const char *name)
 int person_add_attribute(
 	struct person *person, const char *name, const char *value, const char **error_r)
 {
-	struct str text = STR_INIT;
+	char text[PERSON_NAME_MAX + 1 + PERSON_VALUE_MAX + 1];
 	size_t prefix = strlen(name) + 1;
-	int result;
 
 	if (!is_name(name))
 		return fault(error_r, "no name of an attribute");
@@ -125,13 +124,11 @@ int person_add_attribute(
 		return fault(error_r, "value is longer than 1024 bytes");
 	if (!utf8_valid(value))
 		return fault(error_r, "value is not UTF-8");
-	str_printf(&text, "%s=%s", name, value);
 	for (size_t i = 0; i < prefix; i++)
-		if (text.data[i] >= 'A' && text.data[i] <= 'Z')
-			text.data[i] |= 0x20;
-	result = add(&person->attributes, str_cstr(&text), prefix, error_r);
-	str_free(&text);
-	return result;
+		text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+	text[prefix - 1] = '=';
+	strcpy(text + prefix, value);
+	return add(&person->attributes, text, prefix, error_r);
 }
 
 const char *person_attribute(const struct person *person, const char *name)

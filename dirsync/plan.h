@@ -55,7 +55,9 @@ struct plan_change {
 
 struct plan;
 
-/* A file below dir that has no name any more. NULL with *error_r. */
+/* A file below dir that has no name any more. NULL with *error_r (one line; valid until the
+ * thread's next call, as all of them). Puts may follow reads. Texts that are NULL are read as "".
+ */
 struct plan *plan_new(const char *dir, const char **error_r);
 void plan_free(struct plan **plan);
 int plan_put(struct plan *plan, const struct plan_change *change, const char **error_r);
@@ -67,7 +69,9 @@ int plan_next(struct plan *plan, struct plan_change *change_r, const char **erro
 uint64_t plan_place(const struct plan *plan);
 void plan_seek(struct plan *plan, uint64_t place);
 
-/* As LDIF (RFC 2849 change records; the reason as a comment): what --dry-run prints. */
+const char *plan_kind_name(enum plan_kind kind); /* "add", "modify", ..., "report" */
+/* As LDIF (RFC 2849 change records; reason and assertion as comments): what --dry-run prints.
+ * Appends one record and an empty line; of a report the comment alone. */
 void plan_ldif(const struct plan_change *change, struct str *out);
 
 #endif

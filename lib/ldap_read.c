@@ -57,7 +57,7 @@ static void add_attribute(
 	attribute->values[count] = NULL;
 }
 
-static struct ldap_entry *entry_of(LDAP *handle, LDAPMessage *message)
+struct ldap_entry *ldap_session_entry(LDAP *handle, LDAPMessage *message)
 {
 	struct ldap_entry *entry = mem_zalloc(sizeof(*entry));
 	struct berval dn = { 0, NULL }, name, *values;
@@ -95,7 +95,7 @@ static int take_message(struct search *search, LDAPMessage *message, enum ldap_r
 
 	switch (ldap_msgtype(message)) {
 	case LDAP_RES_SEARCH_ENTRY:
-		if ((entry = entry_of(handle, message)) == NULL)
+		if ((entry = ldap_session_entry(handle, message)) == NULL)
 			break;
 		if (search->callback(search->context, entry) != 0) {
 			ldap_abandon_ext(handle, search->msgid, NULL, NULL);

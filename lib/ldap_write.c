@@ -95,7 +95,7 @@ static bool parse_post_read(const struct berval *value, char *csn_r, size_t size
 	return found;
 }
 
-static bool post_read_csn(LDAP *handle, LDAPMessage *message, char *csn_r, size_t size)
+bool ldap_session_post_read(LDAP *handle, LDAPMessage *message, char *csn_r, size_t size)
 {
 	LDAPControl **controls = NULL, *control;
 	bool found = false;
@@ -152,11 +152,50 @@ static void free_mods(struct mods *mods)
 
 /* --- operations ----------------------------------------------------------------------------- */
 
-/* slapo-unique says constraintViolation, as other rules do; only its own words mean "taken". */
-static enum ldap_result tell_unique(struct ldap_session *session, enum ldap_result result)
+int ldap_session_send_modify(struct ldap_session *session, const char *dn,
+	const struct ldap_change *changes, size_t count, const char *assertion, bool csn,
+	int *msgid_r)
 {
-	if (result == LDAP_TAKEN &&
-		strstr(session->reason, ldap_err2string(LDAP_CONSTRAINT_VIOLATION)) &&
+	struct mods mods = mods_of(changes, count, false);
+	struct controls controls = { .count = 0 };
+	int code = add_assertion(session, &controls, assertion);
+
+	if (csn)
+		add_post_read(&controls);
+	if (code == LDAP_SUCCESS)
+		code = ldap_modify_ext(
+			session->handle, dn, mods.list, controls.list, NULL, msgid_r);
+	free_controls(&controls);
+	free_mods(&mods);
+	return code;
+}
+
+int ldap_session_send_add(struct ldap_session *session, const char *dn,
+	const struct ldap_change *attributes, size_t count, int *msgid_r)
+{
+	struct mods mods = mods_of(attributes, count, true);
+	int code = ldap_add_ext(session->handle, dn, mods.list, NULL, NULL, msgid_r);
+
+	free_mods(&mods);
+	return code;
+}
+
+int ldap_session_send_delete(
+	struct ldap_session *session, const char *dn, const char *assertion, int *msgid_r)
+{
+	struct controls controls = { .count = 0 };
+	int code = add_assertion(session, &controls, assertion);
+
+	if (code == LDAP_SUCCESS)
+		code = ldap_delete_ext(session->handle, dn, controls.list, NULL, msgid_r);
+	free_controls(&controls);
+	return code;
+}
+
+/* slapo-unique says constraintViolation, as other rules do; only its own words mean "taken". */
+enum ldap_result ldap_session_tell_unique(struct ldap_session *session, enum ldap_result result)
+{
+	if (result == LDAP_TAKEN && session->code == LDAP_CONSTRAINT_VIOLATION &&
 		strstr(session->reason, "not unique") == NULL &&
 		strstr(session->reason, "non-unique") == NULL)
 		return LDAP_REFUSED;
@@ -167,24 +206,18 @@ enum ldap_result ldap_session_modify(struct ldap_session *session, const char *d
 	const struct ldap_change *changes, size_t count, const char *assertion, char *csn_r,
 	size_t csn_size)
 {
-	struct mods mods = mods_of(changes, count, false);
-	struct controls controls = { .count = 0 };
 	LDAPMessage *message = NULL;
 	enum ldap_result result;
 	int msgid, code;
 
-	code = add_assertion(session, &controls, assertion);
-	if (csn_r != NULL)
-		add_post_read(&controls);
-	if (code == LDAP_SUCCESS)
-		code = ldap_modify_ext(session->handle, dn, mods.list, controls.list, NULL, &msgid);
-	free_controls(&controls);
-	free_mods(&mods);
+	code = ldap_session_send_modify(
+		session, dn, changes, count, assertion, csn_r != NULL, &msgid);
 	if (code != LDAP_SUCCESS)
 		return ldap_session_broken(session, "modify", dn, code);
-	result = tell_unique(session, ldap_session_wait(session, "modify", dn, msgid, &message));
+	result = ldap_session_wait(session, "modify", dn, msgid, &message);
+	result = ldap_session_tell_unique(session, result);
 	if (result == LDAP_DONE && csn_r != NULL &&
-		!post_read_csn(session->handle, message, csn_r, csn_size))
+		!ldap_session_post_read(session->handle, message, csn_r, csn_size))
 		result = read_csn(session, dn, csn_r, csn_size);
 	ldap_msgfree(message);
 	return result;
@@ -193,25 +226,19 @@ enum ldap_result ldap_session_modify(struct ldap_session *session, const char *d
 enum ldap_result ldap_session_add(struct ldap_session *session, const char *dn,
 	const struct ldap_change *attributes, size_t count)
 {
-	struct mods mods = mods_of(attributes, count, true);
-	int msgid, code;
+	int msgid, code = ldap_session_send_add(session, dn, attributes, count, &msgid);
 
-	code = ldap_add_ext(session->handle, dn, mods.list, NULL, NULL, &msgid);
-	free_mods(&mods);
 	if (code != LDAP_SUCCESS)
 		return ldap_session_broken(session, "add", dn, code);
-	return tell_unique(session, ldap_session_wait(session, "add", dn, msgid, NULL));
+	return ldap_session_tell_unique(
+		session, ldap_session_wait(session, "add", dn, msgid, NULL));
 }
 
 enum ldap_result ldap_session_delete(
 	struct ldap_session *session, const char *dn, const char *assertion)
 {
-	struct controls controls = { .count = 0 };
-	int msgid, code = add_assertion(session, &controls, assertion);
+	int msgid, code = ldap_session_send_delete(session, dn, assertion, &msgid);
 
-	if (code == LDAP_SUCCESS)
-		code = ldap_delete_ext(session->handle, dn, controls.list, NULL, &msgid);
-	free_controls(&controls);
 	if (code != LDAP_SUCCESS)
 		return ldap_session_broken(session, "delete", dn, code);
 	return ldap_session_wait(session, "delete", dn, msgid, NULL);

@@ -20,6 +20,7 @@ lib_librestante_a_SOURCES = \
 	lib/journal.c lib/journal.h \
 	lib/json.c lib/json.h \
 	lib/ldap_probe.c lib/ldap_probe.h \
+	lib/ldap_async.c lib/ldap_async.h \
 	lib/ldap_session.c lib/ldap_connect.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
 	lib/ldif_read.c lib/ldif_write.c lib/ldif.h \
 	lib/ldap_stream.c lib/ldap_stream_entry.c lib/ldap_stream_sync.c lib/ldap_stream.h lib/ldap_stream_internal.h \
@@ -32,6 +33,7 @@ lib_librestante_a_SOURCES = \
 	lib/procstat.c lib/procstat.h \
 	lib/pulse.h \
 	lib/route.c lib/route.h \
+	lib/runner.c lib/runner_spawn.c lib/runner.h lib/runner_internal.h \
 	lib/sdnotify.c lib/sdnotify.h \
 	lib/secret.c lib/secret.h \
 	lib/str.c lib/str.h \
@@ -41,6 +43,7 @@ lib_librestante_a_SOURCES = \
 	lib/tls.c lib/tls.h \
 	lib/utf8.c lib/utf8.h \
 	lib/when.c lib/when.h \
+	lib/words.c lib/words.h \
 	lib/xtext.c
 
 LIB_LIBS = lib/librestante.a $(DB_LIBS) $(LDAP_LIBS) $(LBER_LIBS) $(OPENSSL_LIBS) \
