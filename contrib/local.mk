@@ -10,16 +10,29 @@ dist_metricsexample_DATA = contrib/metrics/restante-alerts.yml contrib/metrics/r
 logrotateexampledir = $(docdir)/logrotate
 dist_logrotateexample_DATA = contrib/logrotate/restante
 
-# The service; where the programs are is known to make alone (DESTDIR, prefix=).
-EXTRA_DIST += contrib/systemd/restante-milter.service.in
-CLEANFILES += contrib/systemd/restante-milter.service
-noinst_DATA = contrib/systemd/restante-milter.service
+# The services; where the programs are is known to make alone (DESTDIR, prefix=). The daemon of the
+# syncs and its single pass for a timer differ in the lines that begin with #daemon and #once.
+units = contrib/systemd/restante-milter.service contrib/systemd/restante-dirsync.service \
+	contrib/systemd/restante-dirsync-once.service
+timers = contrib/systemd/restante-dirsync-once.timer
+EXTRA_DIST += contrib/systemd/restante-milter.service.in contrib/systemd/restante-dirsync.service.in \
+	$(timers)
+CLEANFILES += $(units)
+noinst_DATA = $(units)
+place = sed 's,[@]sbindir[@],$(sbindir),'
 contrib/systemd/restante-milter.service: contrib/systemd/restante-milter.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
-	sed 's,[@]sbindir[@],$(sbindir),' $(srcdir)/contrib/systemd/restante-milter.service.in >$@.new && \
-	mv $@.new $@
+	$(place) $(srcdir)/contrib/systemd/restante-milter.service.in >$@.new && mv $@.new $@
+contrib/systemd/restante-dirsync.service: contrib/systemd/restante-dirsync.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
+	$(place) $(srcdir)/contrib/systemd/restante-dirsync.service.in | \
+	sed -e 's/^#daemon //' -e '/^#once /d' >$@.new && mv $@.new $@
+contrib/systemd/restante-dirsync-once.service: contrib/systemd/restante-dirsync.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
+	$(place) $(srcdir)/contrib/systemd/restante-dirsync.service.in | \
+	sed -e 's/^#once //' -e '/^#daemon /d' >$@.new && mv $@.new $@
 if WITH_SYSTEMD_UNIT
-systemdsystemunit_DATA = contrib/systemd/restante-milter.service
+systemdsystemunit_DATA = $(units) $(timers)
 endif
 
 # Both ask `restante help`, so that there is no second list of verbs and options.
