@@ -10,6 +10,11 @@ dist_metricsexample_DATA = contrib/metrics/restante-alerts.yml contrib/metrics/r
 logrotateexampledir = $(docdir)/logrotate
 dist_logrotateexample_DATA = contrib/logrotate/restante
 
+# Sections of restante.conf for the syncs, per kind of system.
+dirsyncexampledir = $(docdir)/dirsync
+dist_dirsyncexample_DATA = contrib/dirsync/active-directory.conf contrib/dirsync/csv.conf \
+	contrib/dirsync/cyrus.conf contrib/dirsync/dovecot-openldap.conf
+
 # The services; where the programs are is known to make alone (DESTDIR, prefix=). The daemon of the
 # syncs and its single pass for a timer differ in the lines that begin with #daemon and #once.
 units = contrib/systemd/restante-milter.service contrib/systemd/restante-dirsync.service \
