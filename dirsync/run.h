@@ -22,6 +22,10 @@ struct run_options {
 	 * the lease of another host is watched. */
 	struct source **source;
 	struct lease_watch *watch;
+	/* run_down: the object of somebody else that has this address becomes our contact; NULL:
+	 * none does. adopted gets its DN, "" = it was not to be taken over; may be NULL. */
+	const char *adopt;
+	struct str *adopted;
 	/* Where it is, for progress bars and status; may be NULL. total 0 = not known. */
 	void (*progress)(void *context, const char *phase, uint64_t done, uint64_t total);
 	void *context;

@@ -33,7 +33,8 @@ struct target_sink {
 	 * stops. */
 	int (*contact)(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE]);
 	/* The result of each put; what has none when end or abort is over was not done, as far as
-	 * is known. text: the server's words, or the foreign object's DN and the address. */
+	 * is known. text: the server's words, or the foreign object's DN and the address; DONE: the
+	 * DN of the object that was taken over, else "". */
 	void (*result)(void *context, enum target_verb verb, const char *id,
 		enum target_result result, const char *text);
 };

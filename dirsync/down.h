@@ -1,0 +1,76 @@
+/*
+ * A down sync: what the files dirsync/down_*.c and run_down.c share; nobody else includes it.
+ *
+ * What the directory wants and what the target has are read at the same time, each into an external
+ * sort by id; the merge of the two gives the plan; the guard judges it; then it is written.
+ */
+#ifndef RESTANTE_DIRSYNC_DOWN_H
+#define RESTANTE_DIRSYNC_DOWN_H
+
+#include "dirsync/reports.h"
+#include "dirsync/run.h"
+#include "dirsync/target.h"
+#include "dirsync/written.h"
+#include "lib/bulksort.h"
+
+#define DOWN_SORT_BYTES (16 * 1024 * 1024) /* each of the sorts in memory, before it goes to disk  \
+					    */
+#define DOWN_LEAST 3 /* so few deletions are no mass deletion, however small the address book */
+
+struct down {
+	const struct run_options *run;
+	const struct config_down *settings;
+	struct ldap_options ldap; /* of write_uri */
+	const struct target_kind *kind;
+	struct contact_form *form;
+	struct target *target;
+	struct written *written; /* NULL where the target lists */
+	struct reports *reports;
+	struct run_record *record;
+	char *dir; /* STATE_DIR/SYSTEM/down */
+	atomic_bool stop;
+	int64_t deadline_us; /* monotonic */
+
+	struct bulk *want, *have; /* id -> digest and contact; id -> digest */
+	struct bulk *plan;        /* verb and id -> contact */
+	struct bulk *done;        /* id -> digest, or nothing: for `written` */
+	struct strings alone;     /* ids of mailboxes that moves keep out */
+	struct str deleted;       /* ids to be deleted, NUL-terminated: for the guard */
+	uint64_t had, wanted, deletions;
+	uint64_t changes; /* of all kinds */
+	char error[1024];
+};
+
+/* Keeps the text as the reason of the run; -1. */
+int down_fail(struct down *down, const char *error);
+void down_progress(struct down *down, const char *phase, uint64_t done, uint64_t total);
+/* Whether the run must end; then the reason is kept. */
+bool down_stopped(struct down *down);
+
+/* down_read.c. All: 0, or -1 with down->error. */
+
+/* Both sides, sorted. */
+int down_read(struct down *down);
+/* Which mailboxes moves keep out: read last, since a move that began meanwhile counts. */
+int down_read_moves(struct down *down, struct ldap_session *session);
+
+/* down_plan.c */
+
+/* 1: to be written; 0: nothing is to be done; -1. A `whole` target is written meanwhile. */
+int down_plan(struct down *down);
+/* 0: go on; 1: it waits for restante sync approve, the record says why; -1. */
+int down_guard(struct down *down, struct ldap_session *session, uint64_t approved);
+
+/* down_apply.c */
+
+extern const struct target_sink down_sink_functions; /* without its context */
+/* A put; noted for `written`. */
+int down_put(
+	struct down *down, enum target_verb verb, const char *id, const char *encoded, size_t len);
+/* The plan, as records on run->out. */
+int down_show(struct down *down);
+int down_apply(struct down *down);
+/* What was written is remembered. */
+int down_remember(struct down *down);
+
+#endif

@@ -1,0 +1,205 @@
+/* Writing the plan. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dirsync/down.h"
+#include "lib/log.h"
+
+static const char *const verb_names[] = { "deleted", "changed", "added", "kept" };
+
+/* --- results ---------------------------------------------------------------------------------- */
+
+static void count_done(struct down *down, enum target_verb verb)
+{
+	struct sync_outcome *outcome = &down->record->outcome;
+
+	outcome->deleted += verb == TARGET_DELETE;
+	outcome->changed += verb == TARGET_CHANGE;
+	outcome->added += verb == TARGET_ADD;
+}
+
+static void take_result(void *context, enum target_verb verb, const char *id,
+	enum target_result result, const char *text)
+{
+	struct down *down = context;
+	struct sync_outcome *outcome = &down->record->outcome;
+	char shown[512];
+
+	if (result == TARGET_DONE) {
+		count_done(down, verb);
+		if (down->kind->lists) /* else it counts once all of it is written */
+			log_info("dirsync", "contact %s system=%s id=%s%s%s", verb_names[verb],
+				down->run->system, id, *text != '\0' ? " was=" : "",
+				log_value(shown, sizeof(shown), text));
+		if (*text != '\0' && down->run->adopted != NULL)
+			target_dn(down->settings, id, down->run->adopted);
+		return;
+	}
+	outcome->conflicts += result == TARGET_FOREIGN;
+	outcome->refused += result == TARGET_REFUSED;
+	reports_add(down->reports, result == TARGET_FOREIGN ? "foreign" : "refused", id, "", text);
+	log_warning("dirsync", "contact not %s: %s system=%s id=%s text=%s", verb_names[verb],
+		result == TARGET_FOREIGN ? "somebody else has its address" : "refused",
+		down->run->system, id, log_value(shown, sizeof(shown), text));
+}
+
+const struct target_sink down_sink_functions = { .result = take_result };
+
+/* --- putting ---------------------------------------------------------------------------------- */
+
+static bool has_address(const struct person *contact, const char *key)
+{
+	struct address address;
+
+	for (const char *t = strings_first(&contact->attributes); t != NULL;
+		t = strings_next(&contact->attributes, t))
+		if (contact_address(strchr(t, '=') + 1, &address) && strcmp(address.key, key) == 0)
+			return true;
+	return false;
+}
+
+static bool is_adopted(const struct down *down, enum target_verb verb, const struct person *contact)
+{
+	struct address address;
+	const char *error;
+
+	return down->run->adopt != NULL && verb == TARGET_ADD &&
+	       address_parse(down->run->adopt, &address, &error) == 0 &&
+	       has_address(contact, address.key);
+}
+
+static int decode(struct down *down, enum target_verb verb, const char *id, const char *encoded,
+	size_t len, struct person *contact)
+{
+	if (verb != TARGET_DELETE && person_decode(encoded, len, contact) < 0)
+		return down_fail(down, "a sorted run is damaged; is the disk sound?");
+	if (verb == TARGET_DELETE)
+		str_append_z(&contact->id, id);
+	return 0;
+}
+
+static int note(struct down *down, enum target_verb verb, const struct person *contact)
+{
+	uint8_t digest[PERSON_DIGEST_SIZE];
+	const char *error;
+
+	if (down->written == NULL || verb == TARGET_KEEP)
+		return 0;
+	person_digest(contact, digest);
+	if (bulk_add(down->done, contact->id.data, contact->id.len, digest,
+		    verb == TARGET_DELETE ? 0 : sizeof(digest), &error) < 0)
+		return down_fail(down, error);
+	return 0;
+}
+
+int down_put(
+	struct down *down, enum target_verb verb, const char *id, const char *encoded, size_t len)
+{
+	struct person contact = PERSON_INIT;
+	const char *error;
+	int done = decode(down, verb, id, encoded, len, &contact);
+
+	if (done == 0 && verb == TARGET_DELETE && down->kind->whole)
+		take_result(down, verb, id, TARGET_DONE, "");
+	else if (done == 0 && down->kind->put(down->target, verb, &contact,
+				      is_adopted(down, verb, &contact), &error) < 0)
+		done = down_fail(down, error);
+	if (done == 0)
+		done = note(down, verb, &contact);
+	person_free(&contact);
+	return done;
+}
+
+/* --- the plan --------------------------------------------------------------------------------- */
+
+typedef int (*plan_callback)(
+	struct down *down, enum target_verb verb, const char *id, const char *encoded, size_t len);
+
+static int for_each(struct down *down, plan_callback callback)
+{
+	struct str id = STR_INIT;
+	struct bulk_pair pair;
+	uint64_t count = 0;
+	const char *error;
+	int got, done = 0;
+
+	while (done == 0 && (got = bulk_next(down->plan, &pair, &error)) != 0) {
+		if (got < 0) {
+			done = down_fail(down, error);
+			break;
+		}
+		if (++count % 100 == 0)
+			down_progress(down, "writing", count, down->changes);
+		str_reset(&id);
+		str_append(&id, pair.key + 1, pair.key_len - 1);
+		done = down_stopped(down) ? -1
+					  : callback(down, (enum target_verb)(pair.key[0] - '0'),
+						    str_cstr(&id), pair.value, pair.value_len);
+	}
+	str_free(&id);
+	return done;
+}
+
+static int show(
+	struct down *down, enum target_verb verb, const char *id, const char *encoded, size_t len)
+{
+	struct target_options options = { .settings = down->settings, .form = down->form };
+	struct person contact = PERSON_INIT;
+	struct str text = STR_INIT;
+	int done = decode(down, verb, id, encoded, len, &contact);
+
+	if (done == 0) {
+		target_ldif_record(&options, verb, &contact, &text);
+		count_done(down, verb);
+	}
+	if (done == 0 && down->run->out != NULL && text.len > 0 &&
+		fwrite(text.data, text.len, 1, down->run->out) != 1)
+		done = down_fail(down, "the list of changes cannot be written");
+	str_free(&text);
+	person_free(&contact);
+	return done;
+}
+
+int down_show(struct down *down)
+{
+	return for_each(down, show);
+}
+
+int down_apply(struct down *down)
+{
+	const char *error;
+
+	down_progress(down, "writing", 0, down->changes);
+	if (for_each(down, down_put) < 0)
+		return -1;
+	if (down->kind->end(down->target, &error) < 0)
+		return down_fail(down, error);
+	return 0;
+}
+
+int down_remember(struct down *down)
+{
+	struct str seal = STR_INIT, id = STR_INIT;
+	struct bulk_pair pair;
+	const char *error;
+	int got = bulk_sort(down->done, &error);
+
+	while (got >= 0 && (got = bulk_next(down->done, &pair, &error)) == 1) {
+		str_reset(&id);
+		str_append(&id, pair.key, pair.key_len);
+		got = written_put(down->written, str_cstr(&id),
+			pair.value_len > 0 ? (const uint8_t *)pair.value : NULL, &error);
+		log_info("dirsync", "contact %s system=%s id=%s",
+			pair.value_len > 0 ? "written" : "deleted", down->run->system,
+			str_cstr(&id));
+	}
+	if (down->kind->seal != NULL)
+		down->kind->seal(down->target, &seal);
+	if (got == 0)
+		got = written_commit(
+			down->written, str_cstr(&down->record->run), str_cstr(&seal), &error);
+	str_free(&seal);
+	str_free(&id);
+	return got < 0 ? down_fail(down, error) : 0;
+}
