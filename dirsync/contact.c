@@ -116,22 +116,22 @@ static int add_item(struct contact_form *form, const struct config_down *setting
 	return 0;
 }
 
-/* The next word of *at_r; one in double quotes may have blanks. NULL: there is none. */
+/* The next word of *at_r; what stands in double quotes may have blanks. NULL: there is none. */
 static char *next_word(const char **at_r)
 {
-	const char *start = *at_r + strspn(*at_r, " \t\r\n");
-	size_t len;
+	const char *at = *at_r + strspn(*at_r, " \t\r\n");
+	struct str word = STR_INIT;
+	bool quoted = false;
 
-	if (*start == '\0')
+	if (*at == '\0')
 		return NULL;
-	if (*start == '"') {
-		len = strcspn(++start, "\"");
-		*at_r = start + len + (start[len] == '"');
-	} else {
-		len = strcspn(start, " \t\r\n");
-		*at_r = start + len;
-	}
-	return mem_strndup(start, len);
+	for (; *at != '\0' && (quoted || strchr(" \t\r\n", *at) == NULL); at++)
+		if (*at == '"')
+			quoted = !quoted;
+		else
+			str_append_c(&word, *at);
+	*at_r = at;
+	return str_steal(&word);
 }
 
 struct contact_form *contact_form_new(const struct config_down *settings, const char **error_r)

@@ -5,8 +5,8 @@
  * used. Equal contacts have equal digests (person_digest). Pure.
  *
  * `attributes` is a list of ATTRIBUTE=TEMPLATE, separated by blanks; a template with blanks stands
- * in double quotes as a whole: "displayName=%{givenName} %{sn}". An attribute that is named several
- * times has several values. A template whose name is followed by a star makes a value of each
+ * in double quotes: displayName="%{givenName} %{sn}". An attribute that is named several times has
+ * several values. A template whose name is followed by a star makes a value of each
  * value: proxyAddresses=smtp:%{others*}. Where a name is missing the value is left out; two values
  * that differ in case alone are one, the first.
  *

@@ -13,6 +13,8 @@ dirsync_libdirsync_a_SOURCES = \
 # down
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/contact.c dirsync/contact_source.c dirsync/contact.h \
+	dirsync/down.h dirsync/down_apply.c dirsync/down_plan.c dirsync/down_read.c \
+	dirsync/run_down.c dirsync/written.c dirsync/written.h \
 	dirsync/outfile.c dirsync/outfile.h \
 	dirsync/target.c dirsync/target_command.c dirsync/target_csv.c dirsync/target_file.c \
 	dirsync/target_ldif.c dirsync/target_vcard.c dirsync/target_internal.h \
