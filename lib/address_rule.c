@@ -89,7 +89,7 @@ static int same_form(const char *local, const char *wanted, const char **error_r
 	result = address_rule_form(str_cstr(&text), true, &form, error_r);
 	if (result == 0 && strcmp(str_cstr(&form), str_cstr(&key)) != 0)
 		result = fault(error_r, "the directory compares a character of it otherwise (sharp "
-					"s, final sigma, ligatures, full-width letters)");
+					"s, final sigma, full-width letters, superscripts)");
 	str_free(&text);
 	str_free(&form);
 	str_free(&key);

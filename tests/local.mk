@@ -5,6 +5,7 @@ include tests/unit/lib.mk
 include tests/unit/directory.mk
 include tests/unit/queue.mk
 include tests/unit/milter.mk
+include tests/unit/dirsync.mk
 include tests/unit/cli.mk
 include tests/unit/doctor.mk
 else

@@ -8,13 +8,14 @@ fuzz_programs = tests/fuzz/fuzz_address tests/fuzz/fuzz_xtext tests/fuzz/fuzz_re
 	tests/fuzz/fuzz_record tests/fuzz/fuzz_held tests/fuzz/fuzz_mtaqueue tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_control tests/fuzz/fuzz_config tests/fuzz/fuzz_notice tests/fuzz/fuzz_term \
 	tests/fuzz/fuzz_logline tests/fuzz/fuzz_csv tests/fuzz/fuzz_endpoint tests/fuzz/fuzz_dn \
-	tests/fuzz/fuzz_when
+	tests/fuzz/fuzz_when tests/fuzz/fuzz_person tests/fuzz/fuzz_entry tests/fuzz/fuzz_mapping
 replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/replay_reply \
 	tests/fuzz/replay_dot tests/fuzz/replay_cookie tests/fuzz/replay_sync tests/fuzz/replay_params \
 	tests/fuzz/replay_record tests/fuzz/replay_held tests/fuzz/replay_mtaqueue \
 	tests/fuzz/replay_json tests/fuzz/replay_control tests/fuzz/replay_config \
 	tests/fuzz/replay_notice tests/fuzz/replay_term tests/fuzz/replay_logline \
-	tests/fuzz/replay_csv tests/fuzz/replay_endpoint tests/fuzz/replay_dn tests/fuzz/replay_when
+	tests/fuzz/replay_csv tests/fuzz/replay_endpoint tests/fuzz/replay_dn tests/fuzz/replay_when \
+	tests/fuzz/replay_person tests/fuzz/replay_entry tests/fuzz/replay_mapping
 
 EXTRA_PROGRAMS += $(fuzz_programs)
 check_PROGRAMS += $(replay_programs)
@@ -161,6 +162,27 @@ tests_fuzz_fuzz_when_LDADD = $(LIB_LIBS)
 tests_fuzz_replay_when_SOURCES = tests/fuzz/fuzz_when.c $(replay_sources)
 tests_fuzz_replay_when_CPPFLAGS = $(replay_cppflags)
 tests_fuzz_replay_when_LDADD = $(LIB_LIBS)
+
+tests_fuzz_fuzz_person_SOURCES = tests/fuzz/fuzz_person.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_person_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_person_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+tests_fuzz_replay_person_SOURCES = tests/fuzz/fuzz_person.c $(replay_sources)
+tests_fuzz_replay_person_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_person_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_entry_SOURCES = tests/fuzz/fuzz_entry.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_entry_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_entry_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+tests_fuzz_replay_entry_SOURCES = tests/fuzz/fuzz_entry.c $(replay_sources)
+tests_fuzz_replay_entry_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_entry_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_mapping_SOURCES = tests/fuzz/fuzz_mapping.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_mapping_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_mapping_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+tests_fuzz_replay_mapping_SOURCES = tests/fuzz/fuzz_mapping.c $(replay_sources)
+tests_fuzz_replay_mapping_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_mapping_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 
 FUZZ_CC = clang-14
 FUZZ_SECONDS = 60
