@@ -22,9 +22,15 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/target_ldap_change.c dirsync/target_ldap_put.c dirsync/target_ldap.h
 # up
 dirsync_libdirsync_a_SOURCES += \
+	dirsync/folder.c dirsync/folder.h \
 	dirsync/keeper.c dirsync/keeper.h \
 	dirsync/reports.c dirsync/reports.h \
-	dirsync/snapshot.c dirsync/view.c dirsync/view.h
+	dirsync/run_up.c dirsync/runid.c dirsync/runid.h \
+	dirsync/snapshot.c \
+	dirsync/up_apply.c dirsync/up_delta.c dirsync/up_join.c dirsync/up_judge.c \
+	dirsync/up_meet.c dirsync/up_owners.c dirsync/up_pull.c dirsync/up_shown.c \
+	dirsync/up.h dirsync/up_meeting.h \
+	dirsync/view.c dirsync/view.h
 # sources
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/source.c dirsync/source_ldap.c dirsync/source_ldap_open.c dirsync/source_ldap_sync.c \

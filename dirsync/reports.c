@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dirsync/folder.h"
 #include "dirsync/strings.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -15,6 +16,8 @@
 #define KINDS_MAX 16
 
 struct reports {
+	char *system;
+	enum sync_direction direction;
 	pthread_mutex_t lock;
 	struct str lines;
 	uint64_t kept;
@@ -28,10 +31,12 @@ struct reports {
 
 static _Thread_local char failure[512];
 
-struct reports *reports_new(void)
+struct reports *reports_new(const char *system, enum sync_direction direction)
 {
 	struct reports *reports = mem_zalloc(sizeof *reports);
 
+	reports->system = mem_strdup(system);
+	reports->direction = direction;
 	pthread_mutex_init(&reports->lock, NULL);
 	return reports;
 }
@@ -42,6 +47,7 @@ void reports_free(struct reports **reports)
 
 	if (r == NULL)
 		return;
+	mem_free(&r->system);
 	str_free(&r->lines);
 	strings_free(&r->seen);
 	pthread_mutex_destroy(&r->lock);
@@ -60,17 +66,26 @@ static void count(struct reports *reports, const char *kind)
 	}
 }
 
-void reports_add(struct reports *reports, const char *kind, const char *id, const char *address,
-	const char *text)
+static void set(struct json *line, const char *key, const char *text)
+{
+	json_set_string(line, key, text != NULL ? text : "");
+}
+
+void reports_add(struct reports *reports, const struct report *report)
 {
 	struct json *line = json_new_object();
 
-	json_set_string(line, "kind", kind);
-	json_set_string(line, "id", id);
-	json_set_string(line, "address", address);
-	json_set_string(line, "text", text);
+	set(line, "system", reports->system);
+	set(line, "direction", sync_direction_name(reports->direction));
+	set(line, "kind", report->kind);
+	set(line, "id", report->id);
+	set(line, "address", report->address);
+	set(line, "place", report->place);
+	set(line, "owner", report->owner);
+	set(line, "owner_dn", report->owner_dn);
+	set(line, "text", report->text);
 	pthread_mutex_lock(&reports->lock);
-	count(reports, kind);
+	count(reports, report->kind);
 	if (reports->kept++ < REPORTS_MAX) {
 		json_dump(line, &reports->lines);
 		str_append_c(&reports->lines, '\n');
@@ -97,10 +112,19 @@ uint64_t reports_count(const struct reports *reports, const char *kind)
 
 /* --- the file ------------------------------------------------------------------------------- */
 
-int reports_read(const char *dir, const char *system,
+static char *path_of(const char *dir, const char *system, enum sync_direction direction)
+{
+	char *folder = folder_of(dir, system);
+	char *path = mem_printf("%s/%s.reports", folder, sync_direction_name(direction));
+
+	mem_free(&folder);
+	return path;
+}
+
+int reports_read(const char *dir, const char *system, enum sync_direction direction,
 	int (*callback)(void *context, struct json *report), void *context)
 {
-	char *path = mem_printf("%s/%s/reports", dir, system), *line = NULL;
+	char *path = path_of(dir, system, direction), *line = NULL;
 	FILE *file = fopen(path, "re");
 	size_t size = 0;
 	ssize_t len;
@@ -144,18 +168,17 @@ static int write_file(const char *path, const struct str *lines)
 	return fclose(file) == 0 && good ? 0 : -1;
 }
 
-int reports_keep(struct reports *reports, const char *dir, const char *system, bool partial,
-	const char **error_r)
+int reports_keep(struct reports *reports, const char *dir, bool partial, const char **error_r)
 {
-	char *path = mem_printf("%s/%s/reports", dir, system);
+	char *path = path_of(dir, reports->system, reports->direction);
 	char *fresh = mem_printf("%s.new", path);
 	int done;
 
 	if (partial)
-		reports_read(dir, system, keep_unseen, reports);
+		reports_read(dir, reports->system, reports->direction, keep_unseen, reports);
 	if (reports->kept > REPORTS_MAX)
 		log_warning("sync", "more than %d reports, the first are kept system=%s",
-			REPORTS_MAX, system);
+			REPORTS_MAX, reports->system);
 	done = write_file(fresh, &reports->lines);
 	if (done == 0)
 		done = rename(fresh, path);

@@ -10,27 +10,35 @@
 #include <stdint.h>
 
 #include "lib/json.h"
+#include "lib/syncask.h"
 
 #define REPORTS_MAX 10000 /* more are counted, not kept */
 
 struct reports;
 
-struct reports *reports_new(void);
+/* NULL counts as "". */
+struct report {
+	const char *kind; /* "conflict", "domain", "duplicate", "refused", ... */
+	const char *id;   /* on the source */
+	const char *address;
+	const char *place; /* DN or FILE:LINE on the source, or the DN in the directory */
+	const char *owner, *owner_dn; /* of a conflict: system and entry that have the address */
+	const char *text;
+};
+
+struct reports *reports_new(const char *system, enum sync_direction direction);
 void reports_free(struct reports **reports);
-/* kind: "conflict", "domain", "rekey", "unusable", "refused", ... Thread-safe, as is reports_seen.
- */
-void reports_add(struct reports *reports, const char *kind, const char *id, const char *address,
-	const char *text);
+/* Thread-safe, as is reports_seen. */
+void reports_add(struct reports *reports, const struct report *report);
 /* Delta: what was said of this id before does not count any more. */
 void reports_seen(struct reports *reports, const char *id);
 uint64_t reports_count(const struct reports *reports, const char *kind);
 /* Replaces the file; partial: what it says of ids that were not seen stays. 0, or -1 with
  * *error_r. */
-int reports_keep(struct reports *reports, const char *dir, const char *system, bool partial,
-	const char **error_r);
+int reports_keep(struct reports *reports, const char *dir, bool partial, const char **error_r);
 
 /* What the file says; a file that is not there is empty. The callback takes the object. */
-int reports_read(const char *dir, const char *system,
+int reports_read(const char *dir, const char *system, enum sync_direction direction,
 	int (*callback)(void *context, struct json *report), void *context);
 
 #endif

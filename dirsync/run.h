@@ -5,17 +5,16 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "dirsync/backend.h"
+#include "dirsync/plan.h"
 #include "lib/config.h"
 
 struct run_options {
 	const struct config *config;
 	const char *system;
 	bool full;    /* no delta */
-	bool dry_run; /* writes nothing; the plan as LDIF to `out` */
-	FILE *out;
+	bool dry_run; /* writes nothing; the changes go to `change` */
 	const atomic_bool *stop;
 	/* Kept by the caller from run to run; each may be NULL. What a connector keeps between
 	 * pulls: run_up opens it, run_source_close closes it, before the settings go. Since when
@@ -28,6 +27,9 @@ struct run_options {
 	struct str *adopted;
 	/* Where it is, for progress bars and status; may be NULL. total 0 = not known. */
 	void (*progress)(void *context, const char *phase, uint64_t done, uint64_t total);
+	/* dry_run: one that would be made; kind: "add", "modify", ...; ldif: a change record. */
+	void (*change)(void *context, const char *kind, const struct plan_change *change,
+		const char *ldif);
 	void *context;
 };
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dirsync/folder.h"
 #include "lib/bdb.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -62,6 +63,7 @@ static void copy_head(const struct snapshot_head *from, struct snapshot_head *to
 	str_append_z(&to->parent, str_cstr(&from->parent));
 	str_append_z(&to->mark, str_cstr(&from->mark));
 	to->approved = from->approved;
+	to->pending = from->pending;
 	to->full_us = from->full_us;
 	to->full_runs = from->full_runs;
 	to->persons = from->persons;
@@ -82,6 +84,7 @@ static void encode_head(const struct snapshot_head *head, struct str *out)
 	str_append(out, &head->full_runs, sizeof head->full_runs);
 	str_append(out, &head->persons, sizeof head->persons);
 	str_append(out, &head->approved, sizeof head->approved);
+	str_append(out, &head->pending, sizeof head->pending);
 }
 
 struct reader {
@@ -116,7 +119,7 @@ static int decode_head(const struct str *value, struct snapshot_head *head_r)
 
 	if (mark == NULL || strcmp(format, FORMAT) != 0 || !take_number(&r, &head_r->full_us) ||
 		!take_number(&r, &head_r->full_runs) || !take_number(&r, &head_r->persons) ||
-		!take_number(&r, &head_r->approved))
+		!take_number(&r, &head_r->approved) || !take_number(&r, &head_r->pending))
 		return -1;
 	str_append_z(&head_r->run, run);
 	str_append_z(&head_r->parent, parent);
@@ -232,7 +235,7 @@ struct snapshot *snapshot_open(
 {
 	struct snapshot *s = mem_zalloc(sizeof *s);
 
-	s->dir = mem_printf("%s/%s", dir, system);
+	s->dir = folder_of(dir, system);
 	s->cache_bytes = cache_bytes;
 	int done = open_engine(s, error_r);
 	if (done < 0 && access(s->dir, R_OK | W_OK | X_OK) == 0 && !in_use(s->dir)) {

@@ -21,6 +21,7 @@ struct snapshot_head {
 	/* Size of the list that was approved last and still is pending: what is marked goes on to
 	 * count until it expires, and is not to be approved twice. */
 	uint64_t approved;
+	uint64_t pending; /* deletions that are marked and not done: a delta does not see them */
 };
 
 /* NULL with *error_r; one that is damaged is removed, with a warning, and begins empty. */

@@ -262,6 +262,7 @@ static void derive_all(struct config *config)
 	derive(&config->milter.hostname, host);
 	host[strcspn(host, ".")] = '\0';
 	derive(&config->milter.node, host);
+	derive(&config->dirsync.holder, host);
 	char *uri = config->ldap.uri + strspn(config->ldap.uri, " ");
 	char *first = mem_strndup(uri, strcspn(uri, " "));
 	derive(&config->ldap.write_uri, first);

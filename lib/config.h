@@ -226,5 +226,7 @@ const struct config_down *config_down(const struct config *config, const char *n
 
 /* The ldap {} section as options for a session; uri: NULL = write_uri. Points into config. */
 struct ldap_options config_ldap_options(const struct config *config, const char *uri);
+/* The same for restante-dirsync on write_uri, which may have a bind of its own. */
+struct ldap_options config_dirsync_options(const struct config *config);
 
 #endif

@@ -137,3 +137,15 @@ struct ldap_options config_ldap_options(const struct config *config, const char 
 		.timeout_us = ldap->timeout,
 	};
 }
+
+struct ldap_options config_dirsync_options(const struct config *config)
+{
+	struct ldap_options options = config_ldap_options(config, NULL);
+
+	if (config->dirsync.bind_dn[0] != '\0') {
+		options.bind = LDAP_BIND_SIMPLE;
+		options.bind_dn = config->dirsync.bind_dn;
+		options.password_file = or_null(config->dirsync.password_file);
+	}
+	return options;
+}

@@ -29,7 +29,9 @@ lib_librestante_a_SOURCES = \
 	lib/mem.c lib/mem.h \
 	lib/metrics.c lib/metrics.h \
 	lib/metrics_http.c lib/metrics_http.h \
+	lib/notify.c lib/notify.h \
 	lib/orcpt.c lib/orcpt.h \
+	lib/privileges.c lib/privileges.h \
 	lib/procstat.c lib/procstat.h \
 	lib/pulse.h \
 	lib/route.c lib/route.h \

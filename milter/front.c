@@ -18,8 +18,8 @@
 #include "milter/commands.h"
 #include "milter/events.h"
 #include "milter/exposition.h"
-#include "milter/notify.h"
-#include "milter/privileges.h"
+#include "lib/notify.h"
+#include "lib/privileges.h"
 #include "milter/settings.h"
 #include "milter/socket.h"
 #include "milter/watchdog.h"
@@ -58,7 +58,7 @@ static int start_privileges(struct start *s)
 {
 	const struct config_milter *m = &s->front->config->milter;
 
-	if (privileges_find(m->user, m->group, &s->privileges, &s->error) < 0 ||
+	if (privileges_find("milter", m->user, m->group, &s->privileges, &s->error) < 0 ||
 		make_parent(s, m->control_socket, 0750) < 0 ||
 		privileges_folder(&s->privileges, m->replica_dir, 0700, &s->error) < 0 ||
 		privileges_folder(&s->privileges, m->queue_dir, 0700, &s->error) < 0)
@@ -439,7 +439,7 @@ static int check_files(const struct config *config, const char *path, struct str
 	const struct config_milter *m = &config->milter;
 	struct privileges privileges;
 	const char *error;
-	int done = privileges_find(m->user, m->group, &privileges, error_r);
+	int done = privileges_find("milter", m->user, m->group, &privileges, error_r);
 
 	if (done == 0)
 		done = privileges_drop(&privileges, error_r);

@@ -9,14 +9,14 @@
 #include "lib/config.h"
 #include "lib/log.h"
 #include "milter/front.h"
-#include "milter/privileges.h"
+#include "lib/privileges.h"
 #include "milter/settings.h"
 
 /* Its files must stay the daemon's own. */
 static int become(const struct config_milter *m, struct str *error_r)
 {
 	struct privileges privileges;
-	int done = privileges_find(m->user, m->group, &privileges, error_r);
+	int done = privileges_find("milter", m->user, m->group, &privileges, error_r);
 
 	if (done == 0)
 		done = privileges_drop(&privileges, error_r);

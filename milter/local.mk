@@ -21,10 +21,8 @@ milter_libfront_a_SOURCES = \
 	milter/node.c milter/node_state.c milter/node_watch.c milter/node.h milter/node_core.h \
 	milter/node_entry.c milter/node_entry.h \
 	milter/nodemark.c milter/nodemark.h \
-	milter/notify.c milter/notify.h \
 	milter/physical.c milter/physical.h \
 	milter/plan.c milter/plan.h \
-	milter/privileges.c milter/privileges.h \
 	milter/queued.c milter/queued.h \
 	milter/rcpt.c \
 	milter/reply.c milter/reply.h \

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "milter/privileges.h"
+#include "lib/privileges.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -12,25 +12,26 @@
 
 #include "lib/mem.h"
 
-static int find_group(const char *name, gid_t *gid_r, struct str *error_r)
+static int find_group(const char *section, const char *name, gid_t *gid_r, struct str *error_r)
 {
 	const struct group *group = getgrnam(name);
 
 	if (group == NULL) {
-		str_printf(error_r, "milter.group: there is no group \"%s\"", name);
+		str_printf(error_r, "%s.group: there is no group \"%s\"", section, name);
 		return -1;
 	}
 	*gid_r = group->gr_gid;
 	return 0;
 }
 
-int privileges_find(const char *user, const char *group, struct privileges *p, struct str *error_r)
+int privileges_find(const char *section, const char *user, const char *group, struct privileges *p,
+	struct str *error_r)
 {
 	*p = (struct privileges){ .uid = geteuid(), .gid = (gid_t)-1, .user = NULL };
 	if (user != NULL && *user != '\0') {
 		const struct passwd *who = getpwnam(user);
 		if (who == NULL) {
-			str_printf(error_r, "milter.user: there is no user \"%s\"", user);
+			str_printf(error_r, "%s.user: there is no user \"%s\"", section, user);
 			return -1;
 		}
 		p->uid = who->pw_uid;
@@ -38,7 +39,7 @@ int privileges_find(const char *user, const char *group, struct privileges *p, s
 		p->user = mem_strdup(user);
 	}
 	if (group != NULL && *group != '\0')
-		return find_group(group, &p->gid, error_r);
+		return find_group(section, group, &p->gid, error_r);
 	return 0;
 }
 

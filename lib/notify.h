@@ -1,7 +1,7 @@
 /* Tells whoever started the daemon that it is usable: a descriptor, a pid file. For systemd there
  * is lib/sdnotify.h. */
-#ifndef RESTANTE_MILTER_NOTIFY_H
-#define RESTANTE_MILTER_NOTIFY_H
+#ifndef RESTANTE_LIB_NOTIFY_H
+#define RESTANTE_LIB_NOTIFY_H
 
 #include "lib/str.h"
 

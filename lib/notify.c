@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "milter/notify.h"
+#include "lib/notify.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Becomes the configured user; nothing that a core or a debugger could show of the secrets. */
-#ifndef RESTANTE_MILTER_PRIVILEGES_H
-#define RESTANTE_MILTER_PRIVILEGES_H
+#ifndef RESTANTE_LIB_PRIVILEGES_H
+#define RESTANTE_LIB_PRIVILEGES_H
 
 #include <sys/types.h>
 
@@ -12,9 +12,9 @@ struct privileges {
 	char *user; /* NULL: stay who we are */
 };
 
-/* Looks user and group up; "" or NULL = none. -1 with a reason. */
-int privileges_find(
-	const char *user, const char *group, struct privileges *privileges_r, struct str *error_r);
+/* Looks user and group of a section ("milter") up; "" or NULL = none. -1 with a reason. */
+int privileges_find(const char *section, const char *user, const char *group,
+	struct privileges *privileges_r, struct str *error_r);
 /*
  * A folder that the daemon needs, made where it is missing (its parent must be there), owned by
  * the user we become.

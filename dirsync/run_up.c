@@ -1,0 +1,493 @@
+/* An up sync from its lease to its record; its steps are in dirsync/up_*.c. */
+#define _GNU_SOURCE
+#include "dirsync/run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dirsync/folder.h"
+#include "dirsync/runid.h"
+#include "dirsync/up.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/when.h"
+
+/* Marks are instants that both clocks must understand. */
+#define CLOCK_TOLERANCE (60 * CLOCK_SECOND)
+
+/* --- for the steps ---------------------------------------------------------------------------- */
+
+int up_fail(struct up *up, const char *format, ...)
+{
+	va_list args;
+
+	if (up->error[0] != '\0')
+		return -1; /* the first one is the cause */
+	va_start(args, format);
+	vsnprintf(up->error, sizeof up->error, format, args);
+	va_end(args);
+	return -1;
+}
+
+void up_progress(const struct up *up, const char *phase, uint64_t done, uint64_t total)
+{
+	if (up->options->progress != NULL)
+		up->options->progress(up->options->context, phase, done, total);
+}
+
+bool up_stopped(const struct up *up)
+{
+	return atomic_load(&up->stop) ||
+	       (up->options->stop != NULL && atomic_load(up->options->stop));
+}
+
+int up_part(struct up *up, const char *id, enum up_part part, const void *data, size_t len)
+{
+	const char *error;
+
+	str_reset(&up->encoded);
+	str_append_c(&up->encoded, (char)part);
+	str_append(&up->encoded, data, len);
+	if (bulk_add(up->pending, id, strlen(id), up->encoded.data, up->encoded.len, &error) == 0)
+		return 0;
+	return up_fail(up, "%s", error);
+}
+
+int up_text(struct up *up, const char *id, enum up_part part, const char *text)
+{
+	return up_part(up, id, part, text, strlen(text) + 1);
+}
+
+void up_report(struct up *up, const char *kind, const char *id, const char *place, const char *text)
+{
+	const struct report report = { .kind = kind, .id = id, .place = place, .text = text };
+
+	reports_add(up->reports, &report);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static int open_settings(struct up *up)
+{
+	const struct run_options *o = up->options;
+	const char *error;
+
+	up->settings = config_up(o->config, o->system);
+	if (up->settings == NULL)
+		return up_fail(up, "%s: there is no section up %s {}", o->config->path, o->system);
+	up->kind = source_kind_find(up->settings->source);
+	if (up->kind == NULL)
+		return up_fail(up, "up %s.source: there is no connector %s", o->system,
+			up->settings->source);
+	if ((up->mapping = mapping_new(up->settings, &error)) == NULL ||
+		(up->policy = reconcile_policy_new(up->settings, &error)) == NULL)
+		return up_fail(up, "%s", error);
+	if (up->settings->container[0] != '\0')
+		str_append_z(&up->container, up->settings->container);
+	else
+		str_printf(&up->container, "ou=people,%s", o->config->ldap.base);
+	reconcile_tally_init(up->policy, &up->tally);
+	return 0;
+}
+
+static int open_directory(struct up *up)
+{
+	const struct run_options *o = up->options;
+	const char *error;
+	enum ldap_result result;
+
+	up->ldap = config_dirsync_options(o->config);
+	if ((up->session = ldap_session_open(&up->ldap, &error)) == NULL)
+		return up_fail(up, "%s", error);
+	result = federation_read(up->session, up->ldap.base, &up->federation);
+	if (result != LDAP_DONE)
+		return up_fail(up, "the federation's entry: %s", ldap_session_reason(up->session));
+	result = backend_read(up->session, up->ldap.base, o->system, SYNC_UP, &up->backend, &error);
+	if (result == LDAP_NO_ENTRY)
+		return up_fail(up,
+			"the system %s has no entry below ou=systems: add one "
+			"(restante-schema(5))",
+			o->system);
+	return result == LDAP_DONE ? 0 : up_fail(up, "the system's entry: %s", error);
+}
+
+/* 1: another host has it. */
+static int take_lease(struct up *up)
+{
+	const struct config_dirsync *d = &up->config->dirsync;
+	const struct keeper_options options = {
+		.ldap = &up->ldap,
+		.system = up->options->system,
+		.direction = SYNC_UP,
+		.backend = &up->backend,
+		.watch = up->watch,
+		.holder = d->holder,
+		.length_us = d->lease,
+		.from = up->options->stop,
+		.stop = &up->stop,
+	};
+	const char *error;
+	enum ldap_result result;
+
+	if (up->options->dry_run)
+		return 0;
+	result = backend_lease(
+		up->session, &up->backend, SYNC_UP, d->holder, d->lease, up->watch, &error);
+	if (result == LDAP_ASSERTION) {
+		up_fail(up, "%s has the lease of this system", str_cstr(&up->backend.holder));
+		return 1;
+	}
+	if (result != LDAP_DONE)
+		return up_fail(up, "the lease: %s", error);
+	up->keeper = keeper_start(&options);
+	return up->keeper != NULL ? 0 : up_fail(up, "no thread can be made");
+}
+
+static bool is_full(const struct up *up)
+{
+	int64_t every = up->settings->full_every, now = up->record->start_us;
+
+	if (up->options->full || !up->kind->deltas || !up->has_before || up->head.mark.len == 0)
+		return true;
+	/* a clock that was turned back counts as time enough */
+	return every > 0 && (now - up->head.full_us >= every || now < up->head.full_us);
+}
+
+/* Whose run it is: the one that the directory names, or one that could not be recorded there. */
+static bool is_level(const struct up *up)
+{
+	const char *run = str_cstr(&up->backend.run);
+
+	if (up->head.run.len == 0)
+		return false;
+	return strcmp(run, up->head.run.data) == 0 || strcmp(run, str_cstr(&up->head.parent)) == 0;
+}
+
+static int open_snapshot(struct up *up)
+{
+	const struct config_dirsync *d = &up->config->dirsync;
+	const char *error;
+
+	up->work = folder_work(d->state_dir, up->options->system, "up.work", &error);
+	if (up->work == NULL)
+		return up_fail(up, "%s", error);
+	up->snapshot = snapshot_open(d->state_dir, up->options->system, (uint64_t)d->cache, &error);
+	if (up->snapshot == NULL)
+		return up_fail(up, "%s", error);
+	snapshot_head(up->snapshot, &up->head);
+	up->has_before = is_level(up);
+	if (!up->has_before) {
+		if (up->head.run.len > 0 || up->backend.run.len > 0)
+			log_info("sync",
+				"the snapshot is not of the last run and does not count "
+				"system=%s",
+				up->options->system);
+		snapshot_head_free(&up->head);
+	}
+	up->full = is_full(up);
+	return 0;
+}
+
+static void tell_unusable(void *context, const char *dn, const char *reason)
+{
+	up_report(context, "unreadable", "", dn, reason);
+}
+
+static int open_parts(struct up *up)
+{
+	const char *error;
+	const struct view_options view = {
+		.ldap = &up->ldap,
+		.system = up->options->system,
+		.mapped = mapping_directory_names(up->mapping),
+		.dir = up->work,
+		.memory = UP_SORT_MEMORY,
+		.stop = &up->stop,
+		.unusable = tell_unusable,
+		.context = up,
+	};
+
+	if (moves_read(up->session, up->ldap.base, &up->moves) != LDAP_DONE)
+		return up_fail(up, "the moves: %s", ldap_session_reason(up->session));
+	up->view = view_new(&view);
+	up->pull = bulk_new(up->work, "pull", UP_SORT_MEMORY);
+	up->joins = bulk_new(up->work, "joins", UP_SORT_MEMORY);
+	up->addresses = bulk_new(up->work, "addresses", UP_SORT_MEMORY);
+	up->pending = bulk_new(up->work, "pending", UP_SORT_MEMORY);
+	if ((up->plan = plan_new(up->work, &error)) == NULL)
+		return up_fail(up, "%s", error);
+	return 0;
+}
+
+static int open_source(struct up *up)
+{
+	const struct config_down *down = config_down(up->config, up->options->system);
+	struct source **kept = up->options->source;
+
+	if (kept != NULL && *kept == NULL)
+		*kept = up->kind->open(up->settings, down != NULL ? down->marker : "");
+	up->source = kept != NULL ? *kept
+				  : up->kind->open(up->settings, down != NULL ? down->marker : "");
+	return up->source != NULL ? 0 : up_fail(up, "the connector cannot be opened");
+}
+
+void run_source_close(const struct run_options *options)
+{
+	const struct config_up *settings = config_up(options->config, options->system);
+	const struct source_kind *kind =
+		settings != NULL ? source_kind_find(settings->source) : NULL;
+
+	if (kind != NULL && options->source != NULL && *options->source != NULL)
+		kind->close(options->source);
+}
+
+/* --- the rules of this run -------------------------------------------------------------------- */
+
+static bool federated(const void *context, const char *domain)
+{
+	const struct up *up = context;
+
+	return federation_serves(up->federation, domain);
+}
+
+/* The entry was written a moment ago, by the directory's clock. A dry run wrote nothing. */
+static bool clock_agrees(struct up *up)
+{
+	static const char *const wanted[] = { "entryCSN", NULL };
+	struct ldap_entry *entry = NULL;
+	bool agrees = false;
+
+	if (up->options->dry_run)
+		return true;
+	if (ldap_session_read(up->session, str_cstr(&up->backend.dn), wanted, &entry) ==
+		LDAP_DONE) {
+		const char *csn = ldap_entry_value(entry, "entryCSN");
+		int64_t theirs = csn != NULL ? when_csn_us(csn) : -1;
+		agrees = theirs >= 0 && llabs(theirs - clock_wall_us()) <= CLOCK_TOLERANCE;
+	}
+	ldap_entry_free(&entry);
+	if (!agrees)
+		log_warning("sync",
+			"the clocks of this host and of the directory differ: nothing is marked "
+			"or expires; set them right system=%s",
+			up->options->system);
+	return agrees;
+}
+
+static int set_rules(struct up *up)
+{
+	up->rules = (struct reconcile_run){
+		.system = up->settings->name,
+		.run = str_cstr(&up->record->run),
+		.container = str_cstr(&up->container),
+		.policy = up->policy,
+		.now_us = up->record->start_us,
+		.grace_us = up->settings->grace,
+		.clock_agrees = clock_agrees(up),
+		.federated = federated,
+		.federated_context = up,
+	};
+	up->asked_us = runid_asked(up->config->dirsync.state_dir, up->options->system, SYNC_UP,
+		up->backend.asked > up->backend.finished ? up->backend.asked : 0);
+	return 0;
+}
+
+/* --- the run ---------------------------------------------------------------------------------- */
+
+static int compare(struct up *up)
+{
+	static int (*const steps[])(
+		struct up *) = { up_meet, up_join, up_owners, up_judge, up_apply };
+	int done = 0;
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps && done == 0; i++) {
+		done = steps[i](up);
+		if (done == 0 && up_stopped(up))
+			done = up_fail(up, "stopped");
+	}
+	return done;
+}
+
+static void take_reason(struct up *up, const char *text)
+{
+	str_reset(&up->record->reason);
+	str_append_z(&up->record->reason, text);
+}
+
+static void count_reports(struct up *up)
+{
+	struct sync_outcome *outcome = &up->record->outcome;
+
+	outcome->conflicts =
+		reports_count(up->reports, "conflict") + reports_count(up->reports, "duplicate");
+	outcome->refused = reports_count(up->reports, "refused") +
+			   reports_count(up->reports, "domain") +
+			   reports_count(up->reports, "unreadable");
+}
+
+/* Data that is older than a request does not answer it: the next run will. */
+static void set_answers(struct up *up)
+{
+	bool newer = up->asked_us == 0 || up->result.read_us >= up->asked_us;
+
+	up->record->answers = up->backend.asked;
+	if (up->record->outcome.word == SYNC_COMPLETE && !newer)
+		up->record->answers = up->backend.finished;
+}
+
+static enum sync_word pull_and_compare(struct up *up)
+{
+	if (up_pull(up) < 0)
+		return SYNC_FAILED;
+	up->record->full = up->rules.complete;
+	switch (up->result.outcome) {
+	case SOURCE_NOTHING: take_reason(up, str_cstr(&up->result.reason)); return SYNC_NOTHING;
+	case SOURCE_COMPLETE:
+	case SOURCE_DELTA: break;
+	default: take_reason(up, str_cstr(&up->result.reason)); return SYNC_INCOMPLETE;
+	}
+	int done = compare(up);
+	if (done < 0)
+		return SYNC_FAILED;
+	if (done == 0)
+		take_reason(up, str_cstr(&up->result.reason));
+	return done == 1 ? SYNC_STOPPED : SYNC_COMPLETE;
+}
+
+static enum sync_word work(struct up *up)
+{
+	static int (*const steps[])(struct up *) = { open_settings, open_directory };
+	static int (*const further[])(
+		struct up *) = { open_snapshot, open_parts, open_source, set_rules };
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if (steps[i](up) < 0)
+			return SYNC_FAILED;
+	int leased = take_lease(up);
+	if (leased != 0)
+		return leased < 0 ? SYNC_FAILED : SYNC_BUSY;
+	for (size_t i = 0; i < sizeof further / sizeof *further; i++)
+		if (further[i](up) < 0)
+			return SYNC_FAILED;
+	return pull_and_compare(up);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void keep_reports(struct up *up)
+{
+	const char *error;
+	bool partial = !up->rules.complete;
+
+	if (up->options->dry_run || up->record->outcome.word == SYNC_NOTHING)
+		return;
+	if (reports_keep(up->reports, up->config->dirsync.state_dir, partial, &error) < 0)
+		log_error("sync", "the reports cannot be kept: %s", error);
+}
+
+static void write_record(struct up *up)
+{
+	const char *error;
+	enum ldap_result result;
+
+	if (up->keeper == NULL)
+		return;
+	keeper_stop(&up->keeper);
+	if (!backend_leased(up->watch, up->config->dirsync.lease)) {
+		log_warning("sync", "the run is not recorded, its lease has ended system=%s",
+			up->options->system);
+		return;
+	}
+	result = backend_record(up->session, &up->backend, up->record, &error);
+	if (result == LDAP_DOWN) {
+		/* the server may have been restarted meanwhile */
+		ldap_session_close(&up->session);
+		up->session = ldap_session_open(&up->ldap, &error);
+		if (up->session != NULL)
+			result = backend_record(up->session, &up->backend, up->record, &error);
+	}
+	if (result != LDAP_DONE)
+		log_error("sync", "the run cannot be recorded system=%s run=%s: %s",
+			up->options->system, str_cstr(&up->record->run), error);
+	if (up->session != NULL)
+		backend_unlease(up->session, &up->backend, SYNC_UP, up->watch);
+}
+
+static void close_all(struct up *up)
+{
+	bulk_free(&up->pull);
+	bulk_free(&up->joins);
+	bulk_free(&up->addresses);
+	bulk_free(&up->pending);
+	plan_free(&up->plan);
+	view_free(&up->view);
+	snapshot_close(&up->snapshot);
+	snapshot_head_free(&up->head);
+	moves_free(&up->moves);
+	if (up->options->source == NULL && up->source != NULL)
+		up->kind->close(&up->source);
+	source_result_free(&up->result);
+	federation_free(&up->federation);
+	backend_free(&up->backend);
+	lease_watch_free(&up->own_watch);
+	mapping_free(&up->mapping);
+	reconcile_policy_free(&up->policy);
+	reports_free(&up->reports);
+	ldap_session_close(&up->session);
+	mem_free(&up->work);
+	str_free(&up->container);
+	str_free(&up->encoded);
+}
+
+static void log_end(const struct up *up)
+{
+	const struct sync_outcome *o = &up->record->outcome;
+	char time[32];
+
+	clock_human(time, sizeof time, up->record->end_us - up->record->start_us);
+	void (*say)(const char *, const char *, ...) LOG_PRINTF_ =
+		o->word == SYNC_COMPLETE || o->word == SYNC_NOTHING || o->word == SYNC_BUSY
+			? log_info
+			: log_error;
+	say("sync",
+		"up sync %s system=%s run=%s full=%d persons=%" PRIu64 " added=%" PRIu64
+		" changed=%" PRIu64 " deleted=%" PRIu64 " conflicts=%" PRIu64 " refused=%" PRIu64
+		" time=\"%s\"%s%s",
+		sync_word_name(o->word), up->options->system, str_cstr(&up->record->run),
+		up->record->full, o->persons, o->added, o->changed, o->deleted, o->conflicts,
+		o->refused, time, up->record->reason.len > 0 ? ": " : "",
+		str_cstr(&up->record->reason));
+}
+
+enum sync_word run_up(const struct run_options *options, struct run_record *record_r)
+{
+	struct up *up = mem_zalloc(sizeof *up);
+
+	*record_r = (struct run_record){ .direction = SYNC_UP, .start_us = clock_wall_us() };
+	runid_new(record_r->start_us, &record_r->run);
+	up->options = options;
+	up->config = options->config;
+	up->record = record_r;
+	up->watch = options->watch != NULL ? options->watch : &up->own_watch;
+	up->reports = reports_new(options->system, SYNC_UP);
+	enum sync_word word = work(up);
+	/* what a guard said, or the source, is there already */
+	if (up->error[0] != '\0')
+		take_reason(up, up->error);
+	record_r->outcome.word = word;
+	record_r->end_us = clock_wall_us();
+	count_reports(up);
+	set_answers(up);
+	keep_reports(up);
+	write_record(up);
+	log_end(up);
+	close_all(up);
+	mem_free(&up);
+	return word;
+}

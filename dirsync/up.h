@@ -1,0 +1,114 @@
+/*
+ * One up sync while it runs. For dirsync/up_*.c and run_up.c alone, each of which is one step:
+ *
+ *   pull    source -> sorted by id; at the same time the directory -> sorted by id
+ *   meet    the two and the snapshot, merged by id: what is equal is passed over; what is not goes
+ *           to `pending`, the addresses that it gains and loses to `addresses`
+ *   join    entries that may be adopted or re-keyed -> `pending`
+ *   owners  who has the addresses that are gained: other systems (conflict), or this one and loses
+ *           them (they pass) -> `pending`
+ *   judge   reconcile() for each id that is pending -> plan, reports, the next snapshot
+ *   apply   guards, the snapshot, the plan
+ */
+#ifndef RESTANTE_DIRSYNC_UP_H
+#define RESTANTE_DIRSYNC_UP_H
+
+#include "dirsync/apply.h"
+#include "dirsync/backend.h"
+#include "dirsync/guard.h"
+#include "dirsync/keeper.h"
+#include "dirsync/mapping.h"
+#include "dirsync/moves.h"
+#include "dirsync/reconcile.h"
+#include "dirsync/reports.h"
+#include "dirsync/run.h"
+#include "dirsync/snapshot.h"
+#include "dirsync/source.h"
+#include "dirsync/view.h"
+#include "lib/bulksort.h"
+#include "lib/federation.h"
+
+#define UP_SORT_MEMORY ((size_t)12 << 20) /* bytes, per sort */
+#define UP_BATCH       100                /* values in one search */
+
+/* How the parts of an id begin, in `pull` and in `pending`. */
+enum up_part {
+	UP_FRESH = 'F',    /* a person */
+	UP_GONE = 'G',     /* gone for certain */
+	UP_UNUSABLE = 'U', /* text: why */
+	UP_ENTRY = 'E',    /* an entry */
+	UP_BEFORE = 'T',   /* a trace */
+	UP_ADOPT = 'A',    /* an orphan: entry and trace (up_orphan) that may be adopted */
+	UP_REKEY = 'R',    /* the same, that may be re-keyed */
+	UP_TAKEN = 'K',    /* texts: address, system, DN, id, address of its move */
+	UP_PASSING = 'P',  /* text: address */
+	UP_SKIP = 'S',     /* its entry is re-keyed */
+};
+
+struct up {
+	const struct run_options *options;
+	const struct config *config;
+	const struct config_up *settings;
+	const struct source_kind *kind;
+	struct source *source;
+	struct mapping *mapping;
+	struct ldap_options ldap; /* write_uri */
+	struct ldap_session *session;
+	struct federation *federation;
+	struct backend backend;
+	struct lease_watch *watch, own_watch;
+	struct keeper *keeper;
+	atomic_bool stop; /* by whoever started it, or the lease is lost */
+
+	char *work; /* folder for what does not fit into memory */
+	struct str container;
+	struct run_record *record;
+	int64_t asked_us; /* when the request was seen first, 0 = there is none */
+
+	struct snapshot *snapshot;
+	struct snapshot_head head; /* as it was found; zeros where it does not count */
+	bool has_before;           /* it is of the run that the system's entry names */
+	bool full;                 /* everything is asked for */
+	struct source_result result;
+
+	struct view *view;
+	struct moves moves;
+	struct bulk *pull, *joins, *addresses, *pending;
+	uint64_t met, pending_count;
+	bool dirty; /* the next snapshot has other traces */
+	struct reconcile_run rules;
+	struct reconcile_policy *policy;
+	struct guard_tally tally;
+	struct plan *plan;
+	struct reports *reports;
+	struct apply_counts applied;
+	uint64_t edited; /* changes that were overtaken by somebody's edit */
+
+	char error[1024];   /* of the step that failed */
+	struct str encoded; /* scratch */
+};
+
+/* Each 0, or -1 with up->error. */
+int up_pull(struct up *up);
+int up_meet(struct up *up);
+int up_join(struct up *up);
+int up_owners(struct up *up);
+int up_judge(struct up *up);
+/* 1: a guard stopped it, up->record says why. */
+int up_apply(struct up *up);
+
+int up_fail(struct up *up, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void up_progress(const struct up *up, const char *phase, uint64_t done, uint64_t total);
+int up_part(struct up *up, const char *id, enum up_part part, const void *data, size_t len);
+/* The same with the C string `text`, its NUL included. */
+int up_text(struct up *up, const char *id, enum up_part part, const char *text);
+void up_report(
+	struct up *up, const char *kind, const char *id, const char *place, const char *text);
+bool up_stopped(const struct up *up);
+
+/* An orphan and the trace of its old id (NULL: none). decode: before_r is reset where there is
+ * none, 1 where there is one, 0 where not, -1. */
+void up_orphan_encode(const struct entry *entry, const struct trace *before, struct str *out);
+int up_orphan_decode(const void *data, size_t len, struct entry *entry_r, struct trace *before_r);
+
+#endif

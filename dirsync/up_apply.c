@@ -1,0 +1,247 @@
+/* Guards, the snapshot, the plan. */
+#define _GNU_SOURCE
+#include "dirsync/up.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/mem.h"
+
+static const char *kind_name(enum plan_kind kind)
+{
+	switch (kind) {
+	case PLAN_ADD: return "add";
+	case PLAN_MODIFY: return "modify";
+	case PLAN_ADOPT: return "adopt";
+	case PLAN_REKEY: return "rekey";
+	case PLAN_VANISHED: return "vanished";
+	case PLAN_RETURNED: return "returned";
+	case PLAN_EXPIRE: return "expire";
+	case PLAN_CLAIM: return "claim";
+	case PLAN_REPORT: return "report";
+	}
+	return "";
+}
+
+/* --- the guards ------------------------------------------------------------------------------- */
+
+struct verdict {
+	bool stops;
+	struct str reason;
+	uint64_t size;   /* of the list, as it is to be approved */
+	uint64_t needed; /* what had to be approved for it, 0 = nothing */
+};
+
+static struct verdict judge(const struct up *up)
+{
+	const struct guard_limits limits = {
+		.most = (uint64_t)up->settings->max_delete,
+		.percent = (unsigned)up->settings->max_delete_percent,
+		.least = GUARD_LEAST,
+		.lost_percent = (unsigned)up->settings->lost_percent,
+	};
+	uint64_t standing = up->head.approved, fresh = up->backend.approved;
+	struct guard_run run = {
+		.system = up->options->system,
+		.complete = up->rules.complete,
+		.persons = up->result.persons,
+		.approved = standing > fresh ? standing : fresh,
+		.new_system = up->settings->new_system,
+	};
+	struct verdict v = { .reason = STR_INIT };
+
+	v.stops = guard_judge(&limits, &up->tally, &run, &v.reason, &v.size) != GUARD_PASS;
+	if (!v.stops) {
+		struct str unused = STR_INIT;
+		run.approved = 0;
+		guard_judge(&limits, &up->tally, &run, &unused, &v.needed);
+		str_free(&unused);
+	}
+	return v;
+}
+
+static int stop(struct up *up, struct verdict *v)
+{
+	up->record->outcome.word = SYNC_STOPPED;
+	up->record->outcome.pending = v->size;
+	str_append(&up->record->reason, str_cstr(&v->reason), v->reason.len);
+	return 1;
+}
+
+/* --- the snapshot ----------------------------------------------------------------------------- */
+
+static struct snapshot_head next_head(const struct up *up)
+{
+	const struct guard_counts *counts = &up->tally.counts;
+	struct snapshot_head head = {
+		.full_us = up->head.full_us,
+		.full_runs = up->head.full_runs,
+		.persons = up->head.persons,
+		.approved = up->head.approved,
+		.pending = counts->vanished + counts->addresses_gone,
+	};
+
+	str_append_z(&head.run, str_cstr(&up->record->run));
+	str_append_z(&head.parent, str_cstr(&up->backend.run));
+	return head;
+}
+
+/*
+ * Before the first change: what we are about to write into the directory must be known as this
+ * system's by whoever comes after a crash. Without a mark the run after it reads everything.
+ */
+static int commit_traces(struct up *up)
+{
+	struct snapshot_head head;
+	const char *error;
+
+	if (!up->dirty) {
+		snapshot_abort(up->snapshot);
+		return 0;
+	}
+	head = next_head(up);
+	int done = snapshot_commit(up->snapshot, &head, &error);
+	snapshot_head_free(&head);
+	return done < 0 ? up_fail(up, "%s", error) : 0;
+}
+
+static int commit_head(struct up *up, uint64_t approved)
+{
+	struct snapshot_head head = next_head(up);
+	const char *error;
+
+	head.approved = approved;
+	if (up->rules.complete) {
+		head.full_us = up->record->start_us;
+		head.full_runs++;
+		head.persons = up->result.persons;
+	}
+	/* what somebody's edit overtook is not in the next delta: so that is to be everything */
+	if (up->edited == 0)
+		str_append_z(&head.mark, str_cstr(&up->result.mark));
+	int done = snapshot_begin(up->snapshot, false, &error);
+	if (done == 0)
+		done = snapshot_commit(up->snapshot, &head, &error);
+	snapshot_head_free(&head);
+	return done < 0 ? up_fail(up, "%s", error) : 0;
+}
+
+/* --- the plan --------------------------------------------------------------------------------- */
+
+static unsigned allowed(void *context)
+{
+	const struct up *up = context;
+
+	if (up_stopped(up))
+		return 0;
+	return (unsigned)(keeper_pressing(up->keeper) ? up->config->dirsync.window_moving
+						      : up->config->dirsync.window);
+}
+
+static void log_change(const struct up *up, const struct plan_change *change)
+{
+	char dn[600], id[300];
+
+	log_info("sync", "%s system=%s run=%s dn=%s id=%s: %s", kind_name(change->kind),
+		up->options->system, str_cstr(&up->record->run),
+		log_value(dn, sizeof dn, change->dn), log_value(id, sizeof id, change->id),
+		change->reason);
+}
+
+static void report_refused(
+	struct up *up, const struct plan_change *change, const char *what, const char *text)
+{
+	struct str line = STR_INIT;
+	char dn[600];
+
+	str_printf(&line, "%s of %s %s: %s", kind_name(change->kind), change->dn, what, text);
+	const struct report report = {
+		.kind = "refused", .id = change->id, .place = change->dn, .text = line.data
+	};
+	reports_add(up->reports, &report);
+	log_warning("sync", "%s %s system=%s dn=%s: %s", kind_name(change->kind), what,
+		up->options->system, log_value(dn, sizeof dn, change->dn), text);
+	str_free(&line);
+}
+
+static void take_result(
+	void *context, const struct plan_change *change, enum apply_result result, const char *text)
+{
+	struct up *up = context;
+
+	switch (result) {
+	case APPLY_DONE: log_change(up, change); break;
+	case APPLY_CHANGED:
+		up->edited++;
+		report_refused(up, change, "overtaken",
+			"somebody changed the entry meanwhile; the "
+			"next run sees it");
+		break;
+	case APPLY_TAKEN: report_refused(up, change, "refused", text); break;
+	case APPLY_REFUSED: report_refused(up, change, "refused", text); break;
+	case APPLY_DROPPED: report_refused(up, change, "dropped", text); break;
+	}
+}
+
+static int apply(struct up *up)
+{
+	const struct apply_options options = {
+		.ldap = &up->ldap,
+		.window = (unsigned)up->config->dirsync.window,
+		.allowed = allowed,
+		.result = take_result,
+		.context = up,
+	};
+	const char *error;
+	int done = 0;
+
+	up_progress(up, "apply", 0, plan_count(up->plan));
+	if (plan_count(up->plan) > 0)
+		done = apply_plan(&options, up->plan, &up->applied, &error);
+	up->record->outcome.added = up->applied.added;
+	up->record->outcome.changed = up->applied.changed;
+	up->record->outcome.deleted = up->applied.deleted;
+	return done < 0 ? up_fail(up, "%s", error) : 0;
+}
+
+static int print(struct up *up)
+{
+	struct plan_change change;
+	const char *error;
+	int got;
+
+	plan_rewind(up->plan);
+	while ((got = plan_next(up->plan, &change, &error)) == 1) {
+		str_reset(&up->encoded);
+		plan_ldif(&change, &up->encoded);
+		if (up->options->change != NULL)
+			up->options->change(up->options->context, kind_name(change.kind), &change,
+				str_cstr(&up->encoded));
+	}
+	return got < 0 ? up_fail(up, "%s", error) : 0;
+}
+
+int up_apply(struct up *up)
+{
+	struct verdict v = judge(up);
+	int done;
+
+	if (up->options->dry_run) {
+		done = print(up);
+		if (done == 0 && v.stops)
+			done = stop(up, &v);
+	} else if (v.stops) {
+		done = stop(up, &v);
+	} else {
+		done = commit_traces(up);
+		if (done == 0)
+			done = apply(up);
+		if (done == 0)
+			done = commit_head(up, v.needed);
+		if (done == 0 && up->backend.approved >= v.needed && v.needed > up->head.approved)
+			up->record->approval = up->backend.approved;
+	}
+	str_free(&v.reason);
+	return done;
+}

@@ -1,0 +1,120 @@
+/* The ids that a delta shows, some at a time. */
+#define _GNU_SOURCE
+#include "dirsync/up_meeting.h"
+
+#include <string.h>
+
+#include "lib/mem.h"
+
+/* Some ids of a delta, and what the directory has of them. */
+struct batch {
+	struct meeting *m;
+	struct shown shown[UP_BATCH];
+	struct entry entries[UP_BATCH];
+	bool has_entry[UP_BATCH];
+	size_t count;
+};
+
+static int fill_batch(struct batch *b)
+{
+	struct shown *s = &b->m->shown;
+	int got = 1;
+
+	b->count = 0;
+	while (b->count < UP_BATCH && (got = shown_next(b->m)) == 1) {
+		struct shown *kept = &b->shown[b->count];
+		/* what was kept there is given back for the next one */
+		struct shown old = *kept;
+		*kept = *s;
+		s->id = old.id;
+		s->unusable = old.unusable;
+		s->person = old.person;
+		b->has_entry[b->count++] = false;
+	}
+	return got < 0 ? -1 : 0;
+}
+
+static int take_entry(void *context, const struct entry *entry)
+{
+	struct batch *b = context;
+	struct str encoded = STR_INIT;
+	int done = 0;
+
+	for (size_t i = 0; i < b->count; i++) {
+		if (b->has_entry[i] ||
+			strcmp(str_cstr(&b->shown[i].id), str_cstr(&entry->person.id)) != 0)
+			continue;
+		entry_encode(entry, &encoded);
+		done = entry_decode(encoded.data, encoded.len, &b->entries[i]);
+		b->has_entry[i] = true;
+	}
+	str_free(&encoded);
+	return done;
+}
+
+static int take_orphan(void *context, const struct entry *entry)
+{
+	const struct batch *b = context;
+
+	return meeting_orphan(b->m->up, UP_ADOPT, entry, NULL);
+}
+
+static int ask_batch(struct batch *b)
+{
+	struct up *up = b->m->up;
+	const char *ids[UP_BATCH], *physicals[UP_BATCH], *error;
+	size_t without = 0;
+
+	for (size_t i = 0; i < b->count; i++)
+		ids[i] = str_cstr(&b->shown[i].id);
+	if (view_find_ids(up->view, up->session, ids, b->count, take_entry, b, &error) < 0)
+		return up_fail(up, "%s", error);
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->has_entry[i] && b->shown[i].has_person)
+			physicals[without++] = str_cstr(&b->shown[i].person.physical);
+	if (without > 0 && view_find_orphans(up->view, up->session, physicals, without, take_orphan,
+				   b, &error) < 0)
+		return up_fail(up, "%s", error);
+	return 0;
+}
+
+static int meet_batch(struct batch *b)
+{
+	struct meeting *m = b->m;
+	const char *error;
+
+	if (ask_batch(b) < 0)
+		return -1;
+	for (size_t i = 0; i < b->count; i++) {
+		struct met met = shown_met(&b->shown[i]);
+		int got = snapshot_get(m->up->snapshot, met.id, &m->trace, &error);
+
+		if (got < 0)
+			return up_fail(m->up, "%s", error);
+		met.before = got == 1 ? &m->trace : NULL;
+		met.entry = b->has_entry[i] ? &b->entries[i] : NULL;
+		reports_seen(m->up->reports, met.id);
+		if (meeting_meet(m, &met) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int meeting_delta(struct meeting *m)
+{
+	struct batch *b = mem_zalloc(sizeof *b);
+	int done = 0;
+
+	b->m = m;
+	do {
+		done = fill_batch(b);
+		if (done == 0 && b->count > 0)
+			done = meet_batch(b);
+	} while (done == 0 && b->count == UP_BATCH);
+	for (size_t i = 0; i < UP_BATCH; i++) {
+		shown_free(&b->shown[i]);
+		entry_free(&b->entries[i]);
+	}
+	mem_free(&b);
+	return done;
+}

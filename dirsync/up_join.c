@@ -1,0 +1,119 @@
+/*
+ * Entries that may be for a mailbox without one: those without source id, by the physical address;
+ * those whose id a complete pull lacks, by the primary address.
+ */
+#define _GNU_SOURCE
+#include "dirsync/up.h"
+
+#include <string.h>
+
+#include "lib/mem.h"
+
+/* All of one kind and address; of several mailboxes, or several entries, the first counts. */
+struct pair {
+	struct str key, newcomer, orphan;
+};
+
+void up_orphan_encode(const struct entry *entry, const struct trace *before, struct str *out)
+{
+	struct str encoded = STR_INIT;
+	uint32_t len;
+
+	entry_encode(entry, &encoded);
+	len = (uint32_t)encoded.len;
+	str_append(out, &len, sizeof len);
+	str_append(out, encoded.data, encoded.len);
+	if (before != NULL)
+		trace_encode(before, out);
+	str_free(&encoded);
+}
+
+int up_orphan_decode(const void *data, size_t size, struct entry *entry_r, struct trace *before_r)
+{
+	const char *at = data;
+	uint32_t len;
+
+	trace_reset(before_r);
+	if (size < sizeof len)
+		return -1;
+	memcpy(&len, at, sizeof len);
+	at += sizeof len;
+	size -= sizeof len;
+	if (len > size || entry_decode(at, len, entry_r) < 0)
+		return -1;
+	if (len == size)
+		return 0;
+	return trace_decode(at + len, size - len, before_r) == 0 ? 1 : -1;
+}
+
+/* The mailbox gets the entry; what had it is not judged by itself. */
+static int join(struct up *up, const struct pair *pair)
+{
+	enum up_part kind = (enum up_part)pair->key.data[0];
+	struct entry entry = ENTRY_INIT;
+	struct trace before = TRACE_INIT;
+	int done = 0;
+
+	if (pair->newcomer.len == 0 || pair->orphan.len == 0)
+		return 0;
+	if (up_orphan_decode(pair->orphan.data, pair->orphan.len, &entry, &before) < 0)
+		done = up_fail(up, "what was sorted of orphans is not what was written");
+	if (done == 0)
+		done = up_part(up, pair->newcomer.data, kind, pair->orphan.data, pair->orphan.len);
+	if (done == 0 && kind == UP_REKEY)
+		done = up_part(up, str_cstr(&entry.person.id), UP_SKIP, "", 0);
+	entry_free(&entry);
+	trace_free(&before);
+	return done;
+}
+
+static void begin_pair(struct pair *pair, const struct bulk_pair *found)
+{
+	str_reset(&pair->key);
+	str_reset(&pair->newcomer);
+	str_reset(&pair->orphan);
+	str_append(&pair->key, found->key, found->key_len);
+}
+
+static void take(struct pair *pair, const struct bulk_pair *found)
+{
+	struct str *side = found->value[0] == 'N' ? &pair->newcomer : &pair->orphan;
+
+	if (side->len == 0)
+		str_append(side, found->value + 1, found->value_len - 1);
+}
+
+static bool is_same(const struct pair *pair, const struct bulk_pair *found)
+{
+	return pair->key.len == found->key_len &&
+	       memcmp(str_cstr(&pair->key), found->key, found->key_len) == 0;
+}
+
+int up_join(struct up *up)
+{
+	struct pair pair = { STR_INIT, STR_INIT, STR_INIT };
+	struct bulk_pair found;
+	const char *error;
+	int got, done = bulk_sort(up->joins, &error);
+
+	if (done < 0)
+		return up_fail(up, "%s", error);
+	while (done == 0 && (got = bulk_next(up->joins, &found, &error)) != 0) {
+		if (got < 0) {
+			done = up_fail(up, "%s", error);
+			break;
+		}
+		if (!is_same(&pair, &found)) {
+			done = join(up, &pair);
+			begin_pair(&pair, &found);
+		}
+		take(&pair, &found);
+	}
+	if (done == 0)
+		done = join(up, &pair);
+	str_free(&pair.key);
+	str_free(&pair.newcomer);
+	str_free(&pair.orphan);
+	bulk_free(&up->joins);
+	return done;
+}

@@ -1,0 +1,304 @@
+/* Pull, directory and snapshot, merged by id. What is equal needs nothing more. */
+#define _GNU_SOURCE
+#include "dirsync/up_meeting.h"
+
+#include <string.h>
+
+#include "lib/address.h"
+
+/* --- what is equal ---------------------------------------------------------------------------- */
+
+static bool same_text(const struct str *a, const struct str *b)
+{
+	return a->len == b->len && memcmp(str_cstr(a), str_cstr(b), a->len) == 0;
+}
+
+static bool same_person(const struct person *a, const struct person *b)
+{
+	return same_text(&a->physical, &b->physical) && same_text(&a->primary, &b->primary) &&
+	       strings_equal(&a->addresses, &b->addresses) &&
+	       strings_equal(&a->foreign, &b->foreign) &&
+	       strings_equal(&a->attributes, &b->attributes);
+}
+
+static bool same_trace(const struct trace *before, const struct person *fresh)
+{
+	uint8_t digest[PERSON_DIGEST_SIZE];
+
+	if (before->missing != 0 || before->lacking.count != 0 ||
+		!strings_equal(&before->addresses, &fresh->addresses) ||
+		!strings_equal(&before->foreign, &fresh->foreign))
+		return false;
+	person_digest(fresh, digest);
+	return memcmp(digest, before->digest, sizeof digest) == 0;
+}
+
+/* reconcile() would find nothing to do. */
+static bool is_level(const struct met *met)
+{
+	return met->fresh != NULL && met->entry != NULL && met->before != NULL &&
+	       met->entry->vanished_us == 0 && met->entry->going.count == 0 &&
+	       met->entry->spelled.count == 0 && same_person(met->fresh, &met->entry->person) &&
+	       same_trace(met->before, met->fresh);
+}
+
+static bool is_named(const char *attribute, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(attribute, name, len) == 0 && attribute[len] == '=';
+}
+
+/* As reconcile() would count it. */
+static void count_level(struct up *up, const struct entry *entry)
+{
+	const struct strings *attributes = &entry->person.attributes;
+
+	for (size_t i = 0; i < up->tally.lost_count; i++)
+		for (const char *a = strings_first(attributes); a != NULL;
+			a = strings_next(attributes, a))
+			if (is_named(a, up->tally.lost[i].name)) {
+				up->tally.lost[i].had++;
+				break;
+			}
+}
+
+/* --- what is not ------------------------------------------------------------------------------ */
+
+static int put_addresses(struct up *up, char kind, const char *id, const struct strings *keys)
+{
+	struct str value = STR_INIT;
+	const char *error;
+	int done = 0;
+
+	str_append_c(&value, kind);
+	str_append(&value, id, strlen(id) + 1);
+	for (const char *k = strings_first(keys); k != NULL && done == 0; k = strings_next(keys, k))
+		done = bulk_add(up->addresses, k, strlen(k), value.data, value.len, &error);
+	str_free(&value);
+	return done == 0 ? 0 : up_fail(up, "%s", error);
+}
+
+static int put_traffic(struct meeting *m, const struct met *met)
+{
+	const struct reconcile_facts facts = {
+		.id = met->id,
+		.fresh = met->fresh,
+		.gone = met->gone,
+		.unusable = met->unusable,
+		.before = met->before,
+		.entry = met->entry,
+	};
+
+	strings_reset(&m->gains);
+	strings_reset(&m->loses);
+	reconcile_gains(&m->up->rules, &facts, &m->gains);
+	reconcile_loses(&m->up->rules, &facts, &m->loses);
+	if (put_addresses(m->up, 'G', met->id, &m->gains) < 0)
+		return -1;
+	return put_addresses(m->up, 'L', met->id, &m->loses);
+}
+
+static int put_join(struct up *up, char kind, const struct str *address, const struct str *value)
+{
+	struct address parsed;
+	struct str key = STR_INIT;
+	const char *error;
+
+	if (address->len == 0 || address_parse(address->data, &parsed, &error) < 0)
+		return 0;
+	str_printf(&key, "%c%s", kind, parsed.key);
+	int done = bulk_add(up->joins, key.data, key.len, value->data, value->len, &error);
+	str_free(&key);
+	return done == 0 ? 0 : up_fail(up, "%s", error);
+}
+
+/* A mailbox without an entry: one that lost its own may be for it (up_join). */
+static int put_newcomer(struct meeting *m, const struct met *met)
+{
+	struct up *up = m->up;
+
+	str_reset(&m->encoded);
+	str_append_c(&m->encoded, 'N');
+	str_append(&m->encoded, met->id, strlen(met->id) + 1);
+	if (put_join(up, UP_ADOPT, &met->fresh->physical, &m->encoded) < 0)
+		return -1;
+	return up->rules.complete ? put_join(up, UP_REKEY, &met->fresh->primary, &m->encoded) : 0;
+}
+
+int meeting_orphan(
+	struct up *up, enum up_part kind, const struct entry *entry, const struct trace *before)
+{
+	const struct str *key = kind == UP_ADOPT ? &entry->person.physical : &entry->person.primary;
+	struct str value = STR_INIT;
+
+	str_append_c(&value, 'O');
+	up_orphan_encode(entry, before, &value);
+	int done = put_join(up, (char)kind, key, &value);
+	str_free(&value);
+	return done;
+}
+
+static int put_parts(struct meeting *m, const struct met *met)
+{
+	struct up *up = m->up;
+	struct str *out = &m->encoded;
+	int done = 0;
+
+	str_reset(out);
+	if (met->fresh != NULL) {
+		person_encode(met->fresh, out);
+		done = up_part(up, met->id, UP_FRESH, out->data, out->len);
+	} else if (met->gone) {
+		done = up_part(up, met->id, UP_GONE, "", 0);
+	} else if (met->unusable != NULL) {
+		done = up_text(up, met->id, UP_UNUSABLE, met->unusable);
+	}
+	if (done == 0 && met->entry != NULL) {
+		str_reset(out);
+		entry_encode(met->entry, out);
+		done = up_part(up, met->id, UP_ENTRY, out->data, out->len);
+	}
+	if (done == 0 && met->before != NULL) {
+		str_reset(out);
+		trace_encode(met->before, out);
+		done = up_part(up, met->id, UP_BEFORE, out->data, out->len);
+	}
+	return done;
+}
+
+int meeting_meet(struct meeting *m, const struct met *met)
+{
+	struct up *up = m->up;
+
+	if ((++up->met & 1023) == 0) {
+		up_progress(up, "compare", up->met, up->record->outcome.persons);
+		if (up_stopped(up))
+			return up_fail(up, "stopped");
+	}
+	if (is_level(met)) {
+		count_level(up, met->entry);
+		return 0;
+	}
+	up->pending_count++;
+	if (put_parts(m, met) < 0 || put_traffic(m, met) < 0)
+		return -1;
+	if (met->fresh != NULL && met->entry == NULL)
+		return put_newcomer(m, met);
+	if (met->fresh == NULL && met->unusable == NULL && met->entry != NULL && up->rules.complete)
+		return meeting_orphan(up, UP_REKEY, met->entry, met->before);
+	return 0;
+}
+
+/* --- everything ------------------------------------------------------------------------------- */
+
+static int next_entry(struct meeting *m)
+{
+	const char *error;
+	int got = view_next(m->up->view, &m->entry, &error);
+
+	m->has_entry = got == 1;
+	return got < 0 ? up_fail(m->up, "%s", error) : got;
+}
+
+static int next_trace(struct meeting *m)
+{
+	const char *id, *error;
+	int got = m->up->has_before ? snapshot_next(m->up->snapshot, &id, &m->trace, &error) : 0;
+
+	m->has_trace = got == 1;
+	str_reset(&m->trace_id);
+	if (got == 1)
+		str_append_z(&m->trace_id, id);
+	return got < 0 ? up_fail(m->up, "%s", error) : got;
+}
+
+/* The smallest of the three that are at hand, NULL at the end of all. */
+static const char *first_id(const struct meeting *m)
+{
+	const char *ids[] = { m->shown.end ? NULL : str_cstr(&m->shown.id),
+		m->has_entry ? str_cstr(&m->entry.person.id) : NULL,
+		m->has_trace ? str_cstr(&m->trace_id) : NULL };
+	const char *first = NULL;
+
+	for (size_t i = 0; i < 3; i++)
+		if (ids[i] != NULL && (first == NULL || strcmp(ids[i], first) < 0))
+			first = ids[i];
+	return first;
+}
+
+static int meet_next(struct meeting *m, const char *id)
+{
+	bool shown = !m->shown.end && strcmp(str_cstr(&m->shown.id), id) == 0;
+	bool entry = m->has_entry && strcmp(str_cstr(&m->entry.person.id), id) == 0;
+	bool trace = m->has_trace && strcmp(str_cstr(&m->trace_id), id) == 0;
+	struct met met = shown ? shown_met(&m->shown) : (struct met){ .id = id };
+
+	met.entry = entry ? &m->entry : NULL;
+	met.before = trace ? &m->trace : NULL;
+	if (meeting_meet(m, &met) < 0)
+		return -1;
+	if (shown && shown_next(m) < 0)
+		return -1;
+	if (entry && next_entry(m) < 0)
+		return -1;
+	return trace && next_trace(m) < 0 ? -1 : 0;
+}
+
+static int put_orphans(struct meeting *m)
+{
+	const char *error;
+	int got;
+
+	while ((got = view_orphan(m->up->view, &m->entry, &error)) == 1)
+		if (meeting_orphan(m->up, UP_ADOPT, &m->entry, NULL) < 0)
+			return -1;
+	return got < 0 ? up_fail(m->up, "%s", error) : 0;
+}
+
+static int meet_all(struct meeting *m)
+{
+	const char *id, *error;
+
+	if (put_orphans(m) < 0)
+		return -1;
+	if (m->up->has_before && snapshot_walk(m->up->snapshot, &error) < 0)
+		return up_fail(m->up, "%s", error);
+	if (shown_next(m) < 0 || next_entry(m) < 0 || next_trace(m) < 0)
+		return -1;
+	while ((id = first_id(m)) != NULL)
+		if (meet_next(m, id) < 0)
+			return -1;
+	return 0;
+}
+
+/* What the guards compare with. A delta sees little of it. */
+static void count_all(struct up *up)
+{
+	struct guard_counts *counts = &up->tally.counts;
+
+	if (up->rules.complete) {
+		counts->had = view_counts(up->view).entries;
+		counts->addresses = view_counts(up->view).addresses;
+	} else {
+		counts->had = counts->addresses = up->head.persons;
+		counts->addresses_gone = up->head.pending;
+	}
+}
+
+int up_meet(struct up *up)
+{
+	struct meeting m = { .up = up, .trace = TRACE_INIT };
+	int done;
+
+	count_all(up);
+	done = up->rules.complete ? meet_all(&m) : meeting_delta(&m);
+	shown_free(&m.shown);
+	entry_free(&m.entry);
+	trace_free(&m.trace);
+	str_free(&m.trace_id);
+	str_free(&m.encoded);
+	strings_free(&m.gains);
+	strings_free(&m.loses);
+	return done;
+}

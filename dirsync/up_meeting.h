@@ -1,0 +1,50 @@
+/* What the files of the merge share (dirsync/up.h). */
+#ifndef RESTANTE_DIRSYNC_UP_MEETING_H
+#define RESTANTE_DIRSYNC_UP_MEETING_H
+
+#include "dirsync/up.h"
+
+/* One id, as it was found. */
+struct met {
+	const char *id;
+	const struct person *fresh;
+	bool gone;
+	const char *unusable;
+	const struct entry *entry;
+	const struct trace *before;
+};
+
+/* What the pull says of one id. */
+struct shown {
+	bool end;
+	struct str id, unusable;
+	struct person person;
+	bool has_person, gone;
+	struct bulk_pair ahead; /* the first pair of the next id */
+	bool has_ahead, began;
+};
+
+struct meeting {
+	struct up *up;
+	struct shown shown;
+	struct entry entry;
+	struct trace trace;
+	struct str trace_id, encoded;
+	struct strings gains, loses;
+	bool has_entry, has_trace;
+};
+
+/* One id: nothing where all is equal, else its parts go where they are needed. */
+int meeting_meet(struct meeting *m, const struct met *met);
+int meeting_orphan(
+	struct up *up, enum up_part kind, const struct entry *entry, const struct trace *before);
+
+/* up_shown.c: all that the pull has of the next id: 1, 0 at its end, -1. */
+int shown_next(struct meeting *m);
+struct met shown_met(const struct shown *shown);
+void shown_free(struct shown *shown);
+
+/* up_delta.c: the ids that a delta shows. */
+int meeting_delta(struct meeting *m);
+
+#endif

@@ -1,0 +1,282 @@
+/*
+ * Who has the addresses that mailboxes of this system gain: asked of the directory, many in one
+ * search. One that another mailbox of this system loses in the same run passes on; all others are
+ * taken.
+ */
+#define _GNU_SOURCE
+#include "dirsync/up.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/address.h"
+#include "lib/mailbox.h"
+#include "lib/mem.h"
+
+/* An address, and the ids of this system that gain and lose it. */
+struct wanted {
+	struct str key;
+	struct strings gains, loses;
+};
+
+struct asking {
+	struct up *up;
+	struct wanted wanted[UP_BATCH];
+	size_t count;
+	uint64_t asked;
+	bool nobody; /* the directory has no mailbox at all */
+	struct str text;
+	int failed;
+};
+
+static const char *const attributes[] = { "restanteSystem", "restanteSourceId", "mailLocalAddress",
+	"restanteAddressUTF8", NULL };
+
+/* --- what is found ---------------------------------------------------------------------------- */
+
+static struct wanted *find(struct asking *a, const char *key)
+{
+	size_t low = 0, high = a->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(str_cstr(&a->wanted[middle].key), key);
+
+		if (order == 0)
+			return &a->wanted[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static void put_text(struct str *out, const char *text)
+{
+	str_append(out, text, strlen(text) + 1);
+}
+
+struct owner {
+	const char *dn, *system, *id;
+	const char *move; /* address of the move of this mailbox, "" = none */
+	struct strings keys;
+};
+
+static int taken(struct asking *a, const char *id, const char *key, const struct owner *owner)
+{
+	str_reset(&a->text);
+	put_text(&a->text, key);
+	put_text(&a->text, owner->system);
+	put_text(&a->text, owner->dn);
+	put_text(&a->text, owner->id);
+	put_text(&a->text, owner->move);
+	return up_part(a->up, id, UP_TAKEN, a->text.data, a->text.len);
+}
+
+static int owned(struct asking *a, const struct wanted *wanted, const struct owner *owner)
+{
+	const char *key = wanted->key.data;
+
+	if (*owner->id != '\0' && strings_has(&wanted->loses, owner->id) &&
+		strcasecmp(owner->system, a->up->options->system) == 0)
+		return up_text(a->up, owner->id, UP_PASSING, key);
+	for (const char *id = strings_first(&wanted->gains); id != NULL;
+		id = strings_next(&wanted->gains, id))
+		if (taken(a, id, key, owner) < 0)
+			return -1;
+	return 0;
+}
+
+static void read_keys(const struct ldap_entry *raw, struct strings *keys)
+{
+	struct address address;
+	const char *error;
+
+	for (const char *const *name = attributes + 2; *name != NULL; name++) {
+		const struct ldap_attribute *found = ldap_entry_attribute(raw, *name);
+		for (size_t i = 0; found != NULL && i < found->count; i++)
+			if (address_parse(found->values[i], &address, &error) == 0)
+				strings_add(keys, address.key);
+	}
+}
+
+static const char *move_of(const struct moves *moves, const struct strings *keys)
+{
+	const char *key = "";
+
+	if (moves->count == 0)
+		return "";
+	for (const char *k = strings_first(keys); k != NULL; k = strings_next(keys, k)) {
+		const struct move *move = moves_find(moves, k);
+		if (move != NULL && (*key == '\0' || move->kind == MOVE_OPEN))
+			key = move->key.data;
+	}
+	return key;
+}
+
+static const char *or_empty(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+static int take_owner(void *context, const struct ldap_entry *raw)
+{
+	struct asking *a = context;
+	struct owner owner = {
+		.dn = raw->dn,
+		.system = or_empty(ldap_entry_value(raw, "restanteSystem")),
+		.id = or_empty(ldap_entry_value(raw, "restanteSourceId")),
+	};
+
+	read_keys(raw, &owner.keys);
+	owner.move = move_of(&a->up->moves, &owner.keys);
+	for (const char *k = strings_first(&owner.keys); k != NULL && a->failed == 0;
+		k = strings_next(&owner.keys, k)) {
+		const struct wanted *wanted = find(a, k);
+		if (wanted != NULL && wanted->gains.count > 0)
+			a->failed = owned(a, wanted, &owner);
+	}
+	strings_free(&owner.keys);
+	return a->failed;
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static int search(struct asking *a, const char *filter, const char *const *names,
+	ldap_entry_callback callback)
+{
+	struct up *up = a->up;
+	enum ldap_result result = ldap_session_search(
+		up->session, up->ldap.base, LDAP_SUB, filter, names, callback, a);
+
+	if (a->failed < 0)
+		return -1;
+	if (result == LDAP_DONE)
+		return 0;
+	return up_fail(
+		up, "who has which address in the directory: %s", ldap_session_reason(up->session));
+}
+
+/* Several mailboxes of the pull that gain one address: the first may have it. */
+static int share_out(struct asking *a, const struct wanted *wanted)
+{
+	const char *first = strings_first(&wanted->gains), *id = first;
+	const struct owner owner = {
+		.dn = "", .system = a->up->options->system, .id = first, .move = ""
+	};
+
+	while (id != NULL && (id = strings_next(&wanted->gains, id)) != NULL)
+		if (taken(a, id, wanted->key.data, &owner) < 0)
+			return -1;
+	return 0;
+}
+
+static int ask(struct asking *a)
+{
+	struct str filter = STR_INIT;
+	struct address address;
+	const char *error;
+	int done = 0;
+
+	if (a->count == 0)
+		return 0;
+	str_append_z(&filter, "(|");
+	for (size_t i = 0; i < a->count && done == 0; i++) {
+		if (address_parse(a->wanted[i].key.data, &address, &error) == 0)
+			mailbox_filter(&address, &filter);
+		done = share_out(a, &a->wanted[i]);
+	}
+	str_append_c(&filter, ')');
+	if (done == 0 && !a->nobody)
+		done = search(a, filter.data, attributes, take_owner);
+	str_free(&filter);
+	a->asked += a->count;
+	a->count = 0;
+	up_progress(a->up, "owners", a->asked, 0);
+	return up_stopped(a->up) ? up_fail(a->up, "stopped") : done;
+}
+
+/* --- the addresses, one after the other ------------------------------------------------------- */
+
+static struct wanted *begin_wanted(struct asking *a, const struct bulk_pair *pair)
+{
+	struct wanted *wanted = &a->wanted[a->count++];
+
+	str_reset(&wanted->key);
+	str_append(&wanted->key, pair->key, pair->key_len);
+	strings_reset(&wanted->gains);
+	strings_reset(&wanted->loses);
+	return wanted;
+}
+
+static bool is_of(const struct wanted *wanted, const struct bulk_pair *pair)
+{
+	return wanted != NULL && wanted->key.len == pair->key_len &&
+	       memcmp(wanted->key.data, pair->key, pair->key_len) == 0;
+}
+
+static int ask_all(struct asking *a)
+{
+	struct wanted *wanted = NULL;
+	struct bulk_pair pair;
+	const char *error;
+	int got;
+
+	while ((got = bulk_next(a->up->addresses, &pair, &error)) == 1) {
+		if (!is_of(wanted, &pair)) {
+			/* what nobody gains is of no interest */
+			if (wanted != NULL && wanted->gains.count == 0)
+				a->count--;
+			if (a->count == UP_BATCH && ask(a) < 0)
+				return -1;
+			wanted = begin_wanted(a, &pair);
+		}
+		strings_add(pair.value[0] == 'G' ? &wanted->gains : &wanted->loses, pair.value + 1);
+	}
+	if (got < 0)
+		return up_fail(a->up, "%s", error);
+	if (wanted != NULL && wanted->gains.count == 0)
+		a->count--;
+	return ask(a);
+}
+
+static int see_one(void *context, const struct ldap_entry *raw)
+{
+	struct asking *a = context;
+
+	(void)raw;
+	a->nobody = false;
+	return -1;
+}
+
+/* A first fill need not ask for each address. */
+static int look_for_any(struct asking *a)
+{
+	static const char *const nothing[] = { "1.1", NULL };
+
+	a->nobody = true;
+	return search(a, "(objectClass=restanteMailbox)", nothing, see_one);
+}
+
+int up_owners(struct up *up)
+{
+	struct asking *a = mem_zalloc(sizeof *a);
+	const char *error;
+	int done = bulk_sort(up->addresses, &error);
+
+	a->up = up;
+	done = done < 0 ? up_fail(up, "%s", error) : look_for_any(a);
+	if (done == 0)
+		done = ask_all(a);
+	for (size_t i = 0; i < UP_BATCH; i++) {
+		str_free(&a->wanted[i].key);
+		strings_free(&a->wanted[i].gains);
+		strings_free(&a->wanted[i].loses);
+	}
+	str_free(&a->text);
+	mem_free(&a);
+	bulk_free(&up->addresses);
+	return done;
+}

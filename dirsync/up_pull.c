@@ -1,0 +1,167 @@
+/* The source and the directory, read at the same time. */
+#define _GNU_SOURCE
+#include "dirsync/up.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+struct pulling {
+	struct up *up;
+	pthread_t thread;
+	bool began; /* the thread reads the directory */
+	const char *view_error;
+	char view_text[1024];
+	struct str value;
+	uint64_t shown;
+};
+
+static void *read_view(void *context)
+{
+	struct pulling *p = context;
+	const char *error;
+
+	pthread_setname_np(pthread_self(), "view");
+	if (view_read(p->up->view, &error) < 0) {
+		snprintf(p->view_text, sizeof p->view_text, "%s", error);
+		p->view_error = p->view_text;
+	}
+	return NULL;
+}
+
+/* Not before the source shows something: a drop folder may have nothing new. */
+static void begin_view(struct pulling *p)
+{
+	if (p->began || !p->up->full)
+		return;
+	p->began = pthread_create(&p->thread, NULL, read_view, p) == 0;
+}
+
+static int put(struct pulling *p, const char *id, enum up_part part)
+{
+	const char *error;
+
+	begin_view(p);
+	p->value.data[0] = (char)part;
+	if ((++p->shown & 1023) == 0)
+		up_progress(p->up, "pull", p->shown, p->up->head.persons);
+	if (bulk_add(p->up->pull, id, strlen(id), p->value.data, p->value.len, &error) == 0)
+		return 0;
+	return up_fail(p->up, "%s", error);
+}
+
+static void begin_value(struct pulling *p)
+{
+	str_reset(&p->value);
+	str_append_c(&p->value, '?');
+}
+
+static int take_person(void *context, const struct person *person)
+{
+	struct pulling *p = context;
+
+	begin_value(p);
+	person_encode(person, &p->value);
+	return put(p, str_cstr(&person->id), UP_FRESH);
+}
+
+static int take_gone(void *context, const char *id)
+{
+	struct pulling *p = context;
+
+	begin_value(p);
+	return put(p, id, UP_GONE);
+}
+
+static int take_refused(void *context, const char *id, const char *place, const char *reason)
+{
+	struct pulling *p = context;
+
+	up_report(p->up, "unreadable", id, place, reason);
+	if (*id == '\0')
+		return 0;
+	begin_value(p);
+	str_append(&p->value, reason, strlen(reason) + 1);
+	return put(p, id, UP_UNUSABLE);
+}
+
+static void pull(struct pulling *p, bool delta)
+{
+	struct up *up = p->up;
+	const struct source_sink sink = { p, take_person, take_gone, take_refused };
+	const struct source_request request = {
+		.delta = delta,
+		.mark = str_cstr(&up->head.mark),
+		.stop = &up->stop,
+	};
+
+	up_progress(up, "pull", 0, up->head.persons);
+	source_result_free(&up->result);
+	up->result = (struct source_result){ .outcome = SOURCE_INCOMPLETE };
+	up->kind->pull(up->source, &request, &sink, &up->result);
+}
+
+/* The mark of a delta was of no use: everything, from the beginning. */
+static void pull_again(struct pulling *p)
+{
+	struct up *up = p->up;
+
+	log_info("sync", "changes alone are not to be had, everything is read system=%s",
+		up->options->system);
+	bulk_free(&up->pull);
+	up->pull = bulk_new(up->work, "pull", UP_SORT_MEMORY);
+	up->full = true;
+	str_reset(&up->head.mark);
+	pull(p, false);
+}
+
+static bool usable(const struct up *up)
+{
+	return up->result.outcome == SOURCE_COMPLETE || up->result.outcome == SOURCE_DELTA;
+}
+
+/* A source that was asked for changes may show everything. */
+static int finish_view(struct pulling *p)
+{
+	struct up *up = p->up;
+
+	if (!usable(up))
+		atomic_store(&up->stop, true);
+	if (usable(up) && up->result.outcome == SOURCE_COMPLETE && !p->began) {
+		up->full = true;
+		begin_view(p);
+		if (!p->began)
+			return up_fail(up, "no thread for reading the directory can be made");
+	}
+	while (p->began && pthread_tryjoin_np(p->thread, NULL) != 0) {
+		up_progress(up, "directory", view_progress(up->view), up->head.persons);
+		clock_sleep_us(2 * CLOCK_MS);
+	}
+	if (usable(up) && p->view_error != NULL)
+		return up_fail(up, "%s", p->view_error);
+	return 0;
+}
+
+int up_pull(struct up *up)
+{
+	struct pulling p = { .up = up };
+	const char *error;
+
+	pull(&p, !up->full);
+	if (up->result.outcome == SOURCE_STALE)
+		pull_again(&p);
+	int done = finish_view(&p);
+	str_free(&p.value);
+	if (done < 0 || !usable(up))
+		return done;
+	up->record->outcome.persons = up->result.persons;
+	up->rules.complete = up->result.outcome == SOURCE_COMPLETE;
+	if (up_stopped(up))
+		return up_fail(up, "stopped");
+	if (bulk_sort(up->pull, &error) < 0)
+		return up_fail(up, "%s", error);
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* The pull, id by id. */
+#define _GNU_SOURCE
+#include "dirsync/up_meeting.h"
+
+#include <string.h>
+
+/* 1: there is a pair ahead; 0: the end. */
+static int look_ahead(struct meeting *m)
+{
+	struct shown *s = &m->shown;
+	const char *error;
+
+	if (s->has_ahead)
+		return 1;
+	int got = bulk_next(m->up->pull, &s->ahead, &error);
+	if (got < 0)
+		return up_fail(m->up, "%s", error);
+	s->has_ahead = got == 1;
+	return got;
+}
+
+static int take_part(struct meeting *m)
+{
+	struct shown *s = &m->shown;
+	const char *value = s->ahead.value + 1;
+	size_t len = s->ahead.value_len - 1;
+
+	s->has_ahead = false;
+	switch (s->ahead.value[0]) {
+	case UP_GONE: s->gone = true; break;
+	case UP_UNUSABLE:
+		str_reset(&s->unusable);
+		str_append_z(&s->unusable, value);
+		break;
+	default:
+		if (s->has_person)
+			up_report(m->up, "duplicate", str_cstr(&s->id), "",
+				"the pull shows two mailboxes of this id; the first counts");
+		else if (person_decode(value, len, &s->person) < 0)
+			return up_fail(
+				m->up, "what was sorted of the source is not what was written");
+		s->has_person = true;
+	}
+	return 0;
+}
+
+/* All that the pull has of the next id: 1, 0 at its end, -1. */
+int shown_next(struct meeting *m)
+{
+	struct shown *s = &m->shown;
+	int got = look_ahead(m);
+
+	s->has_person = s->gone = false;
+	str_reset(&s->unusable);
+	str_reset(&s->id);
+	s->end = got == 0;
+	if (got != 1)
+		return got;
+	str_append(&s->id, s->ahead.key, s->ahead.key_len);
+	while (got == 1 && s->ahead.key_len == s->id.len &&
+		memcmp(s->ahead.key, s->id.data, s->id.len) == 0) {
+		if (take_part(m) < 0)
+			return -1;
+		got = look_ahead(m);
+	}
+	return got < 0 ? -1 : 1;
+}
+
+struct met shown_met(const struct shown *s)
+{
+	return (struct met){
+		.id = s->id.data,
+		.fresh = s->has_person ? &s->person : NULL,
+		.gone = s->gone && !s->has_person,
+		.unusable = !s->has_person && s->unusable.len > 0 ? s->unusable.data : NULL,
+	};
+}
+
+void shown_free(struct shown *shown)
+{
+	str_free(&shown->id);
+	str_free(&shown->unusable);
+	person_free(&shown->person);
+}
