@@ -207,16 +207,23 @@ static int take_vanished(struct entry *entry, const char *value, const char **er
 	return fault(error_r, "restanteVanishedSince is no instant");
 }
 
+/* One that is not usable is there all the same, without a key: it is what a change replaces. */
+static void take_physical(struct person *person, const char *value, size_t len)
+{
+	const char *error;
+
+	if (person_set_physical(person, value, &error) < 0 && len <= ADDRESS_MAX)
+		set(&person->physical, value, len);
+}
+
 /* A value that could not be ours (too long, not UTF-8) is as none: it would be replaced. */
 static void take_loosely(struct entry *entry, enum field field, const char *name, const char *value)
 {
 	const char *error;
 
-	if (field == PHYSICAL)
-		(void)person_set_physical(&entry->person, value, &error);
-	else if (field == FOREIGN)
+	if (field == FOREIGN)
 		(void)person_add_foreign(&entry->person, value, &error);
-	else if (field == MAPPED)
+	else
 		(void)person_add_attribute(&entry->person, name, value, &error);
 }
 
@@ -244,7 +251,7 @@ static int take(struct entry *entry, enum field field, const char *name, const c
 		break;
 	case VANISHED: return take_vanished(entry, value, error_r);
 	case VANISHING: return take_mark(entry, value, error_r);
-	case PHYSICAL:
+	case PHYSICAL: take_physical(person, value, len); break;
 	case FOREIGN:
 	case MAPPED: take_loosely(entry, field, name, value); break;
 	case OTHER: break;

@@ -14,8 +14,8 @@ struct entry {
 	struct str dn, uuid, csn;
 	struct str system;
 	enum route_state state;
-	/* id "" = no restanteSourceId; primary = restantePrimaryUTF8, else mail; what is no address
-	 * (hand-written) is not in it. */
+	/* id "" = no restanteSourceId; primary = restantePrimaryUTF8, else mail; a physical address
+	 * that is not usable has no key; what is no address (hand-written) is not in it. */
 	struct person person;
 	/* "ATTRIBUTE VALUE" of each address that is not spelled as its key (but for ASCII case), or
 	 * not where a key of its kind is stored, and of all its spellings where it has several:

@@ -15,7 +15,7 @@
 #include "lib/ldap_session.h"
 
 struct ldap_value {
-	const char *name; /* as the server spells it; ";range=..." and options are taken off */
+	const char *name; /* as the server spells it; ";range=..." and ";binary" are taken off */
 	const char *data; /* data[len] is NUL */
 	size_t len;
 };

@@ -88,6 +88,18 @@ static void put_value(struct stream_reader *reader, size_t name, const struct be
 	slot->len = value->bv_len;
 }
 
+static bool begins_with(const char *text, size_t len, const char *prefix)
+{
+	return len >= strlen(prefix) && strncasecmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Options that make it another attribute, such as ";lang-de": whoever wants cn does not mean it. */
+static bool has_own_options(const char *name, size_t len, size_t bare)
+{
+	return len > bare && !begins_with(name + bare, len - bare, ";binary") &&
+	       !begins_with(name + bare, len - bare, ";" RANGE);
+}
+
 static int put_attribute(
 	struct stream_reader *reader, const struct berval *name, const struct berval *values)
 {
@@ -96,6 +108,8 @@ static int put_attribute(
 
 	if (end == -2)
 		return LDAP_DECODING_ERROR;
+	if (has_own_options(name->bv_val, name->bv_len, bare))
+		bare = name->bv_len;
 	at = put(&reader->bytes, name->bv_val, bare);
 	if (end >= 0) {
 		str_printf(&reader->rests, "%.*s;" RANGE "%ld-*", (int)bare, name->bv_val, end + 1);

@@ -187,7 +187,8 @@ static void strange_values(void **state)
 
 	(void)state;
 	assert_int_equal(read_stream(values, COUNT(values), &e), 0);
-	assert_int_equal(e.person.physical.len, 0);
+	assert_string_equal(str_cstr(&e.person.physical), "none");
+	assert_int_equal(e.person.physical_key.len, 0);
 	assert_int_equal(e.person.foreign.count, 0);
 	assert_int_equal(e.person.attributes.count, 0);
 	assert_int_equal(e.going.count, 1);
