@@ -10,6 +10,11 @@ dirsync_libdirsync_a_SOURCES = \
 	dirsync/plan.c dirsync/plan_ldif.c \
 	dirsync/person.c dirsync/person_code.c dirsync/person_value.c \
 	dirsync/strings.c dirsync/strings.h
+# writing into the directory
+dirsync_libdirsync_a_SOURCES += \
+	dirsync/apply.c dirsync/apply_op.c dirsync/apply_op.h dirsync/apply_send.c \
+	dirsync/apply_taken.c dirsync/apply_internal.h \
+	dirsync/handover.c dirsync/handover_run.c dirsync/handover.h dirsync/handover_internal.h
 # down
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/contact.c dirsync/contact_source.c dirsync/contact.h \

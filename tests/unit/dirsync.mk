@@ -14,3 +14,6 @@ tests_unit_test_entry_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_syncplan
 tests_unit_test_syncplan_SOURCES = tests/unit/test_syncplan.c tests/unit/unit.h
 tests_unit_test_syncplan_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_handover
+tests_unit_test_handover_SOURCES = tests/unit/test_handover.c tests/unit/unit.h
+tests_unit_test_handover_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
