@@ -326,6 +326,25 @@ static void bytes_and_back(void **state)
 	str_free(&again);
 }
 
+/* There is one form: sets in another order, or with one member twice, are none. */
+static void bytes_of_another_form(void **state)
+{
+	static const char sorted[] = "P1\0u\0\0\0a@x\0b@x\0\0\0\0";
+	static const char unsorted[] = "P1\0u\0\0\0b@x\0a@x\0\0\0\0";
+	static const char twice[] = "P1\0u\0\0\0a@x\0a@x\0\0\0\0";
+	static const char other[] = "P2\0u\0\0\0a@x\0b@x\0\0\0\0";
+	struct person p = PERSON_INIT;
+
+	(void)state;
+	assert_int_equal(person_decode(sorted, sizeof sorted, &p), 0);
+	assert_int_equal(p.addresses.count, 2);
+	assert_int_equal(person_decode(unsorted, sizeof unsorted, &p), -1);
+	assert_int_equal(person_decode(twice, sizeof twice, &p), -1);
+	assert_int_equal(person_decode(other, sizeof other, &p), -1);
+	assert_int_equal(p.addresses.count, 0);
+	person_free(&p);
+}
+
 static void expect_stored(const char *address, const char *attribute, const char *value)
 {
 	struct person p = PERSON_INIT;
@@ -378,6 +397,7 @@ int main(void)
 		cmocka_unit_test(attributes),
 		cmocka_unit_test(bounds),
 		cmocka_unit_test(bytes_and_back),
+		cmocka_unit_test(bytes_of_another_form),
 		cmocka_unit_test(how_the_directory_has_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
