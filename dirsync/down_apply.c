@@ -38,7 +38,10 @@ static void take_result(void *context, enum target_verb verb, const char *id,
 	}
 	outcome->conflicts += result == TARGET_FOREIGN;
 	outcome->refused += result == TARGET_REFUSED;
-	reports_add(down->reports, result == TARGET_FOREIGN ? "foreign" : "refused", id, "", text);
+	const struct report report = { .kind = result == TARGET_FOREIGN ? "foreign" : "refused",
+		.id = id,
+		.text = text };
+	reports_add(down->reports, &report);
 	log_warning("dirsync", "contact not %s: %s system=%s id=%s text=%s", verb_names[verb],
 		result == TARGET_FOREIGN ? "somebody else has its address" : "refused",
 		down->run->system, id, log_value(shown, sizeof(shown), text));
@@ -153,9 +156,9 @@ static int show(
 		target_ldif_record(&options, verb, &contact, &text);
 		count_done(down, verb);
 	}
-	if (done == 0 && down->run->out != NULL && text.len > 0 &&
-		fwrite(text.data, text.len, 1, down->run->out) != 1)
-		done = down_fail(down, "the list of changes cannot be written");
+	const struct run_change shown = { verb_names[verb], "", id, "", str_cstr(&text) };
+	if (done == 0 && down->run->change != NULL && text.len > 0)
+		down->run->change(down->run->context, &shown);
 	str_free(&text);
 	person_free(&contact);
 	return done;

@@ -7,8 +7,11 @@
 #include <stdint.h>
 
 #include "dirsync/backend.h"
-#include "dirsync/plan.h"
 #include "lib/config.h"
+
+struct run_change {
+	const char *kind, *dn, *id, *reason, *ldif;
+};
 
 struct run_options {
 	const struct config *config;
@@ -27,9 +30,9 @@ struct run_options {
 	struct str *adopted;
 	/* Where it is, for progress bars and status; may be NULL. total 0 = not known. */
 	void (*progress)(void *context, const char *phase, uint64_t done, uint64_t total);
-	/* dry_run: one that would be made; kind: "add", "modify", ...; ldif: a change record. */
-	void (*change)(void *context, const char *kind, const struct plan_change *change,
-		const char *ldif);
+	/* dry_run: one that would be made; may be NULL. kind: "add", "modify", ...; dn is "" and id
+	 * that of the contact in a down sync; ldif: change records. */
+	void (*change)(void *context, const struct run_change *change);
 	void *context;
 };
 

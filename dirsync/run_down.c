@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "dirsync/down.h"
+#include "dirsync/folder.h"
 #include "dirsync/keeper.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -71,7 +72,7 @@ static int make_folder(struct down *down, const char *path)
 static int make_folders(struct down *down)
 {
 	const char *state = down->run->config->dirsync.state_dir;
-	char *own = mem_printf("%s/%s", state, down->run->system);
+	char *own = folder_of(state, down->run->system);
 	int done;
 
 	down->dir = mem_printf("%s/down", own);
@@ -209,12 +210,9 @@ static enum sync_word run_leased(
 	if (word != SYNC_COMPLETE && !down->kind->lists && !down->run->dry_run)
 		outcome->added = outcome->changed = outcome->deleted = 0;
 	if (!down->run->dry_run && word == SYNC_COMPLETE) {
-		char *of = mem_printf("%s/down", down->run->system);
-
-		if (reports_keep(down->reports, down->run->config->dirsync.state_dir, of, false,
+		if (reports_keep(down->reports, down->run->config->dirsync.state_dir, false,
 			    &error) < 0)
 			log_warning("dirsync", "the reports of the run are lost: %s", error);
-		mem_free(&of);
 	}
 	return word;
 }
@@ -317,7 +315,7 @@ static void tell(const struct down *down, enum sync_word word)
 
 enum sync_word run_down(const struct run_options *options, struct run_record *record_r)
 {
-	struct down down = { .run = options, .record = record_r, .reports = reports_new() };
+	struct down down = { .run = options, .record = record_r, .reports = reports_new(options->system, SYNC_DOWN) };
 	struct ldap_session *session = NULL;
 	struct backend backend = { .asked = 0 };
 	enum sync_word word = SYNC_FAILED;

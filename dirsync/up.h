@@ -45,6 +45,14 @@ enum up_part {
 	UP_SKIP = 'S',     /* its entry is re-keyed */
 };
 
+/* How the values in `addresses` begin, each with an id behind it. */
+enum up_traffic {
+	UP_GAINS = 'G',       /* an entry gains it */
+	UP_GAINS_FIRST = 'M', /* a mailbox without an entry, whose primary address it is */
+	UP_GAINS_NEW = 'N',   /* one without an entry */
+	UP_LOSES = 'L',       /* an entry loses it */
+};
+
 struct up {
 	const struct run_options *options;
 	const struct config *config;
@@ -110,5 +118,8 @@ bool up_stopped(const struct up *up);
  * none, 1 where there is one, 0 where not, -1. */
 void up_orphan_encode(const struct entry *entry, const struct trace *before, struct str *out);
 int up_orphan_decode(const void *data, size_t len, struct entry *entry_r, struct trace *before_r);
+
+/* Of its addresses; open ones first. NULL: none. */
+const struct move *up_move_of(const struct moves *moves, const struct entry *entry);
 
 #endif

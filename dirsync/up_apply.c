@@ -215,9 +215,10 @@ static int print(struct up *up)
 	while ((got = plan_next(up->plan, &change, &error)) == 1) {
 		str_reset(&up->encoded);
 		plan_ldif(&change, &up->encoded);
+		const struct run_change shown = { kind_name(change.kind), change.dn, change.id,
+			change.reason, str_cstr(&up->encoded) };
 		if (up->options->change != NULL)
-			up->options->change(up->options->context, kind_name(change.kind), &change,
-				str_cstr(&up->encoded));
+			up->options->change(up->options->context, &shown);
 	}
 	return got < 0 ? up_fail(up, "%s", error) : 0;
 }

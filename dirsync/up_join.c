@@ -46,6 +46,18 @@ int up_orphan_decode(const void *data, size_t size, struct entry *entry_r, struc
 	return trace_decode(at + len, size - len, before_r) == 0 ? 1 : -1;
 }
 
+static bool recreated(const struct up *up, const struct pair *pair, const struct entry *orphan)
+{
+	size_t skip = strlen(pair->newcomer.data) + 1; /* its id */
+	struct person fresh = PERSON_INIT;
+	bool same =
+		person_decode(pair->newcomer.data + skip, pair->newcomer.len - skip, &fresh) == 0 &&
+		reconcile_recreated(&fresh, orphan, up_move_of(&up->moves, orphan));
+
+	person_free(&fresh);
+	return same;
+}
+
 /* The mailbox gets the entry; what had it is not judged by itself. */
 static int join(struct up *up, const struct pair *pair)
 {
@@ -58,13 +70,15 @@ static int join(struct up *up, const struct pair *pair)
 		return 0;
 	if (up_orphan_decode(pair->orphan.data, pair->orphan.len, &entry, &before) < 0)
 		done = up_fail(up, "what was sorted of orphans is not what was written");
+	else if (kind == UP_REKEY && !recreated(up, pair, &entry))
+		done = 1; /* the old id is judged as any other */
 	if (done == 0)
 		done = up_part(up, pair->newcomer.data, kind, pair->orphan.data, pair->orphan.len);
 	if (done == 0 && kind == UP_REKEY)
 		done = up_part(up, str_cstr(&entry.person.id), UP_SKIP, "", 0);
 	entry_free(&entry);
 	trace_free(&before);
-	return done;
+	return done < 0 ? -1 : 0;
 }
 
 static void begin_pair(struct pair *pair, const struct bulk_pair *found)

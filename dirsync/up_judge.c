@@ -98,7 +98,7 @@ static const struct move *better(const struct move *a, const struct move *b)
 	return b->kind == MOVE_OPEN && a->kind != MOVE_OPEN ? b : a;
 }
 
-static const struct move *move_of_entry(const struct moves *moves, const struct entry *entry)
+const struct move *up_move_of(const struct moves *moves, const struct entry *entry)
 {
 	const struct strings *keys = &entry->person.addresses;
 	const struct move *move = NULL;
@@ -171,7 +171,7 @@ static const struct entry *orphan_of(struct parts *p, const struct trace **befor
 
 	if (missing && p->has_adopt)
 		return &p->adopt;
-	if (!missing || !p->has_rekey || !reconcile_recreated(&p->fresh, &p->rekey))
+	if (!missing || !p->has_rekey)
 		return NULL;
 	*before_r = &p->rekey_before;
 	return &p->rekey;
@@ -193,9 +193,9 @@ static struct reconcile_facts facts_of(struct judging *j)
 	facts.orphan = orphan_of(p, &facts.before);
 	const struct move *move = read_owners(j->up, p, facts.orphan);
 	if (facts.entry != NULL)
-		move = better(move_of_entry(&j->up->moves, facts.entry), move);
+		move = better(up_move_of(&j->up->moves, facts.entry), move);
 	if (facts.orphan != NULL)
-		move = better(move_of_entry(&j->up->moves, facts.orphan), move);
+		move = better(up_move_of(&j->up->moves, facts.orphan), move);
 	facts.move = better(move, move_of_id(j->up, facts.id));
 	mark_moving(p, facts.move);
 	facts.taken = p->taken;

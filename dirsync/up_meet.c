@@ -65,18 +65,47 @@ static void count_level(struct up *up, const struct entry *entry)
 
 /* --- what is not ------------------------------------------------------------------------------ */
 
-static int put_addresses(struct up *up, char kind, const char *id, const struct strings *keys)
+/* How a gain counts for up_owners. */
+static char gain_kind(const struct met *met, const char *key, const char *primary)
 {
-	struct str value = STR_INIT;
-	const char *error;
-	int done = 0;
+	if (met->entry != NULL)
+		return UP_GAINS;
+	return strcmp(key, primary) == 0 ? UP_GAINS_FIRST : UP_GAINS_NEW;
+}
 
-	str_append_c(&value, kind);
-	str_append(&value, id, strlen(id) + 1);
-	for (const char *k = strings_first(keys); k != NULL && done == 0; k = strings_next(keys, k))
-		done = bulk_add(up->addresses, k, strlen(k), value.data, value.len, &error);
-	str_free(&value);
-	return done == 0 ? 0 : up_fail(up, "%s", error);
+static int put_address(struct meeting *m, const char *key, char kind, const char *id)
+{
+	struct str *out = &m->encoded;
+	const char *error;
+
+	str_reset(out);
+	str_append_c(out, kind);
+	str_append(out, id, strlen(id) + 1);
+	if (bulk_add(m->up->addresses, key, strlen(key), out->data, out->len, &error) == 0)
+		return 0;
+	return up_fail(m->up, "%s", error);
+}
+
+static int put_gains(struct meeting *m, const struct met *met)
+{
+	struct address primary = { .key = "" };
+	const char *error;
+
+	if (met->fresh != NULL && met->fresh->primary.len > 0 &&
+		address_parse(met->fresh->primary.data, &primary, &error) < 0)
+		primary.key[0] = '\0';
+	for (const char *k = strings_first(&m->gains); k != NULL; k = strings_next(&m->gains, k))
+		if (put_address(m, k, gain_kind(met, k, primary.key), met->id) < 0)
+			return -1;
+	return 0;
+}
+
+static int put_loses(struct meeting *m, const struct met *met)
+{
+	for (const char *k = strings_first(&m->loses); k != NULL; k = strings_next(&m->loses, k))
+		if (put_address(m, k, UP_LOSES, met->id) < 0)
+			return -1;
+	return 0;
 }
 
 static int put_traffic(struct meeting *m, const struct met *met)
@@ -94,9 +123,7 @@ static int put_traffic(struct meeting *m, const struct met *met)
 	strings_reset(&m->loses);
 	reconcile_gains(&m->up->rules, &facts, &m->gains);
 	reconcile_loses(&m->up->rules, &facts, &m->loses);
-	if (put_addresses(m->up, 'G', met->id, &m->gains) < 0)
-		return -1;
-	return put_addresses(m->up, 'L', met->id, &m->loses);
+	return put_gains(m, met) < 0 ? -1 : put_loses(m, met);
 }
 
 static int put_join(struct up *up, char kind, const struct str *address, const struct str *value)
@@ -123,7 +150,10 @@ static int put_newcomer(struct meeting *m, const struct met *met)
 	str_append(&m->encoded, met->id, strlen(met->id) + 1);
 	if (put_join(up, UP_ADOPT, &met->fresh->physical, &m->encoded) < 0)
 		return -1;
-	return up->rules.complete ? put_join(up, UP_REKEY, &met->fresh->primary, &m->encoded) : 0;
+	if (!up->rules.complete || up->tally.counts.had == 0)
+		return 0;
+	person_encode(met->fresh, &m->encoded);
+	return put_join(up, UP_REKEY, &met->fresh->primary, &m->encoded);
 }
 
 int meeting_orphan(

@@ -14,10 +14,20 @@
 #include "lib/mailbox.h"
 #include "lib/mem.h"
 
-/* An address, and the ids of this system that gain and lose it. */
+/* An address, and the ids of this system that gain and lose it; gains: each behind its letter. */
 struct wanted {
 	struct str key;
 	struct strings gains, loses;
+};
+
+/*
+ * An address that passes to a mailbox without an entry: whether one is made for it is known at the
+ * end. It is not where its primary address is taken.
+ */
+struct passing {
+	char *texts; /* address, system, DN, id of who loses it, address of the move, id that gains
+		      */
+	size_t len;
 };
 
 struct asking {
@@ -26,6 +36,10 @@ struct asking {
 	size_t count;
 	uint64_t asked;
 	bool nobody; /* the directory has no mailbox at all */
+	struct passing *passing;
+	size_t passing_count, passing_cap;
+	char **without; /* ids for which no entry is made */
+	size_t without_count, without_cap;
 	struct str text;
 	int failed;
 };
@@ -64,7 +78,7 @@ struct owner {
 	struct strings keys;
 };
 
-static int taken(struct asking *a, const char *id, const char *key, const struct owner *owner)
+static void describe(struct asking *a, const char *key, const struct owner *owner)
 {
 	str_reset(&a->text);
 	put_text(&a->text, key);
@@ -72,21 +86,95 @@ static int taken(struct asking *a, const char *id, const char *key, const struct
 	put_text(&a->text, owner->dn);
 	put_text(&a->text, owner->id);
 	put_text(&a->text, owner->move);
-	return up_part(a->up, id, UP_TAKEN, a->text.data, a->text.len);
+}
+
+static void note_without(struct asking *a, const char *id)
+{
+	if (a->without_count == a->without_cap) {
+		a->without_cap = a->without_cap * 2 + 64;
+		a->without = mem_grow(a->without, a->without_cap, sizeof *a->without);
+	}
+	a->without[a->without_count++] = mem_strdup(id);
+}
+
+static int taken(struct asking *a, const char *gain, const char *key, const struct owner *owner)
+{
+	if (gain[0] == UP_GAINS_FIRST)
+		note_without(a, gain + 1);
+	describe(a, key, owner);
+	return up_part(a->up, gain + 1, UP_TAKEN, a->text.data, a->text.len);
+}
+
+static void defer(struct asking *a, const char *key, const struct owner *owner, const char *id)
+{
+	if (a->passing_count == a->passing_cap) {
+		a->passing_cap = a->passing_cap * 2 + 64;
+		a->passing = mem_grow(a->passing, a->passing_cap, sizeof *a->passing);
+	}
+	describe(a, key, owner);
+	put_text(&a->text, id);
+	a->passing[a->passing_count++] =
+		(struct passing){ mem_dup(a->text.data, a->text.len), a->text.len };
 }
 
 static int owned(struct asking *a, const struct wanted *wanted, const struct owner *owner)
 {
-	const char *key = wanted->key.data;
+	const char *key = wanted->key.data, *gain = strings_first(&wanted->gains);
 
 	if (*owner->id != '\0' && strings_has(&wanted->loses, owner->id) &&
-		strcasecmp(owner->system, a->up->options->system) == 0)
-		return up_text(a->up, owner->id, UP_PASSING, key);
-	for (const char *id = strings_first(&wanted->gains); id != NULL;
-		id = strings_next(&wanted->gains, id))
-		if (taken(a, id, key, owner) < 0)
+		strcasecmp(owner->system, a->up->options->system) == 0) {
+		if (gain[0] == UP_GAINS)
+			return up_text(a->up, owner->id, UP_PASSING, key);
+		defer(a, key, owner, gain + 1);
+		return 0;
+	}
+	for (; gain != NULL; gain = strings_next(&wanted->gains, gain))
+		if (taken(a, gain, key, owner) < 0)
 			return -1;
 	return 0;
+}
+
+/* --- what passes to mailboxes without an entry -------------------------------------------------
+ */
+
+static int compare_ids(const void *left, const void *right)
+{
+	return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+static const char *field(const char *texts, unsigned number)
+{
+	while (number-- > 0)
+		texts += strlen(texts) + 1;
+	return texts;
+}
+
+static int settle(struct asking *a, const struct passing *passing)
+{
+	const char *key = passing->texts, *loser = field(key, 3), *gainer = field(key, 5);
+
+	if (a->without_count > 0 && bsearch(&gainer, a->without, a->without_count,
+					    sizeof *a->without, compare_ids) != NULL)
+		return up_part(a->up, gainer, UP_TAKEN, passing->texts, passing->len);
+	return up_text(a->up, loser, UP_PASSING, key);
+}
+
+static int settle_all(struct asking *a)
+{
+	int done = 0;
+
+	if (a->without_count > 1)
+		qsort(a->without, a->without_count, sizeof *a->without, compare_ids);
+	for (size_t i = 0; i < a->passing_count; i++) {
+		if (done == 0)
+			done = settle(a, &a->passing[i]);
+		mem_free(&a->passing[i].texts);
+	}
+	for (size_t i = 0; i < a->without_count; i++)
+		mem_free(&a->without[i]);
+	mem_free(&a->passing);
+	mem_free(&a->without);
+	return done;
 }
 
 static void read_keys(const struct ldap_entry *raw, struct strings *keys)
@@ -164,7 +252,10 @@ static int share_out(struct asking *a, const struct wanted *wanted)
 {
 	const char *first = strings_first(&wanted->gains), *id = first;
 	const struct owner owner = {
-		.dn = "", .system = a->up->options->system, .id = first, .move = ""
+		.dn = "",
+		.system = a->up->options->system,
+		.id = first != NULL ? first + 1 : "",
+		.move = "",
 	};
 
 	while (id != NULL && (id = strings_next(&wanted->gains, id)) != NULL)
@@ -233,7 +324,10 @@ static int ask_all(struct asking *a)
 				return -1;
 			wanted = begin_wanted(a, &pair);
 		}
-		strings_add(pair.value[0] == 'G' ? &wanted->gains : &wanted->loses, pair.value + 1);
+		if (pair.value[0] == UP_LOSES)
+			strings_add(&wanted->loses, pair.value + 1);
+		else
+			strings_add(&wanted->gains, pair.value);
 	}
 	if (got < 0)
 		return up_fail(a->up, "%s", error);
@@ -270,6 +364,9 @@ int up_owners(struct up *up)
 	done = done < 0 ? up_fail(up, "%s", error) : look_for_any(a);
 	if (done == 0)
 		done = ask_all(a);
+	int settled = settle_all(a);
+	if (done == 0)
+		done = settled;
 	for (size_t i = 0; i < UP_BATCH; i++) {
 		str_free(&a->wanted[i].key);
 		strings_free(&a->wanted[i].gains);
