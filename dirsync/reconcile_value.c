@@ -31,7 +31,8 @@ void value_physical(struct reconciling *r)
 		return;
 	}
 	r->build.state_matters = true;
-	build_assert(&r->build, "mailRoutingAddress", str_cstr(&has->physical));
+	if (has->physical.len > 0)
+		build_assert(&r->build, "mailRoutingAddress", str_cstr(&has->physical));
 	build_set(&r->build, "mailRoutingAddress", physical);
 	build_because(&r->build, "physical address %s", physical);
 }
