@@ -17,3 +17,14 @@ tests_unit_test_syncplan_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_handover
 tests_unit_test_handover_SOURCES = tests/unit/test_handover.c tests/unit/unit.h
 tests_unit_test_handover_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+RECONCILE_LAB = tests/unit/reconcile_lab.c tests/unit/reconcile_lab.h tests/unit/reconcile_scene.c \
+	tests/unit/reconcile_scene.h tests/unit/unit.h
+check_PROGRAMS += tests/unit/test_reconcile
+tests_unit_test_reconcile_SOURCES = tests/unit/test_reconcile.c $(RECONCILE_LAB)
+tests_unit_test_reconcile_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_reconcile_parts
+tests_unit_test_reconcile_parts_SOURCES = tests/unit/test_reconcile_parts.c $(RECONCILE_LAB)
+tests_unit_test_reconcile_parts_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_guard
+tests_unit_test_guard_SOURCES = tests/unit/test_guard.c tests/unit/unit.h
+tests_unit_test_guard_LDADD = dirsync/libdirsync.a $(TEST_LIBS)

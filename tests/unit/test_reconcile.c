@@ -1,32 +1,7 @@
 /* Every rule of reconciling, once: a row each. */
 #include "tests/unit/unit.h"
 
-#include "tests/unit/reconcile_lab.h"
-
-#define OWNERS 4
-
-struct row {
-	const char *name;
-	const char *fresh, *entry, *orphan, *before, *move; /* NULL: none */
-	const char *taken[OWNERS];                          /* "KEY SYSTEM ID", "*": moving */
-	const char *passing;
-	bool delta, gone, clock_wrong;
-	const char *wants;   /* "" = nothing */
-	const char *asserts; /* a part of the assertion; NULL: not looked at */
-};
-
-#define A      "id=a phys=a@s1.lab prim=a@example.org cn=A sn=A"
-#define B      " addr=b@example.org"
-#define LISTED "addr=a@example.org,b@example.org"
-#define MARK   "restanteVanishingAddress"
-#define TODAY  "20261119000000Z"
-#define ADD(addresses, rest)                                                                       \
-	"add" addresses " +objectClass:inetOrgPerson +objectClass:inetLocalMailRecipient "         \
-	"+objectClass:restanteMailbox +uid:HASH" rest
-#define NAMES  " +cn:A +sn:A"
-#define THERE  " +mailRoutingAddress:a@s1.lab +restanteSystem:S1 +restanteSourceId:a"
-#define MOVE12 "from=S1 to=S2 old=a id=a2 phys=a@s2.lab"
-#define MOVE21 "from=S2 to=S1 old=z id=a phys=a@s1.lab"
+#include "tests/unit/reconcile_scene.h"
 
 static const struct row rows[] = {
 	/* nothing to do */
@@ -296,96 +271,6 @@ static const struct row rows[] = {
 		.wants = "vanished =restanteVanishedSince:" TODAY },
 };
 
-/* --- a row ----------------------------------------------------------------------------------- */
-
-struct scene {
-	struct person fresh;
-	struct entry entry, orphan;
-	struct trace before, after;
-	struct move move;
-	struct strings passing;
-	struct reconcile_owner taken[OWNERS];
-	char words[OWNERS][3][64];
-	struct reconcile_policy *policy;
-	struct reconcile_run run;
-	struct reconcile_facts facts;
-	struct guard_tally tally;
-	struct lab_sink sink;
-	int result;
-};
-
-static void set_owner(struct scene *s, const char *text)
-{
-	char(*w)[64] = s->words[s->facts.taken_count];
-	struct reconcile_owner *owner = &s->taken[s->facts.taken_count++];
-	size_t len;
-
-	assert_int_equal(sscanf(text, "%63s %63s %63s", w[0], w[1], w[2]), 3);
-	len = strlen(w[2]);
-	*owner = (struct reconcile_owner){ w[0], w[1], "uid=owner,dc=example,dc=org", w[2],
-		w[2][len - 1] == '*' };
-	if (owner->moving)
-		w[2][len - 1] = '\0';
-	if (strcmp(w[2], "-") == 0)
-		owner->id = "";
-}
-
-static void set_facts(struct scene *s, const struct row *row)
-{
-	struct reconcile_facts *f = &s->facts;
-
-	f->id = "a";
-	if (row->fresh != NULL) {
-		lab_person(row->fresh, &s->fresh);
-		f->fresh = &s->fresh;
-		f->id = str_cstr(&s->fresh.id);
-	}
-	if (row->entry != NULL)
-		f->entry = (lab_entry(row->entry, &s->entry), &s->entry);
-	if (row->orphan != NULL)
-		f->orphan = (lab_entry(row->orphan, &s->orphan), &s->orphan);
-	if (row->before != NULL)
-		f->before = (lab_trace(row->before, &s->before), &s->before);
-	if (row->move != NULL)
-		f->move = (lab_move(row->move, &s->move), &s->move);
-	f->taken = s->taken;
-	for (size_t i = 0; i < OWNERS && row->taken[i] != NULL; i++)
-		set_owner(s, row->taken[i]);
-	if (row->passing != NULL)
-		f->passing = (strings_add(&s->passing, row->passing), &s->passing);
-	f->gone = row->gone;
-}
-
-static void play(struct scene *s, const struct row *row)
-{
-	*s = (struct scene){ .fresh = PERSON_INIT,
-		.entry = ENTRY_INIT,
-		.orphan = ENTRY_INIT,
-		.before = TRACE_INIT,
-		.after = TRACE_INIT };
-	s->policy = lab_policy();
-	s->run = lab_run(s->policy);
-	s->run.complete = !row->delta;
-	s->run.clock_agrees = !row->clock_wrong;
-	set_facts(s, row);
-	lab_sink_init(&s->sink);
-	reconcile_tally_init(s->policy, &s->tally);
-	s->result = reconcile(&s->run, &s->facts, &s->sink.sink, &s->tally, &s->after);
-}
-
-static void end(struct scene *s)
-{
-	person_free(&s->fresh);
-	entry_free(&s->entry);
-	entry_free(&s->orphan);
-	trace_free(&s->before);
-	trace_free(&s->after);
-	lab_move_free(&s->move);
-	strings_free(&s->passing);
-	lab_sink_free(&s->sink);
-	reconcile_policy_free(&s->policy);
-}
-
 /* The digest in a new entry's RDN, as HASH. */
 static void hide_hash(struct str *text)
 {
@@ -405,7 +290,7 @@ static void test_rules(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct scene s;
 
-		play(&s, &rows[i]);
+		scene_play(&s, &rows[i]);
 		hide_hash(&s.sink.text);
 		if (s.result < 0 || strcmp(str_cstr(&s.sink.text), rows[i].wants) != 0) {
 			print_error("%s:\n  wants \"%s\"\n  has   \"%s\"\n", rows[i].name,
@@ -417,235 +302,15 @@ static void test_rules(void **state)
 			print_error("%s: asserts %s\n", rows[i].name, str_cstr(&s.sink.assertion));
 			failed++;
 		}
-		end(&s);
+		scene_end(&s);
 	}
 	assert_int_equal(failed, 0);
-}
-
-/* --- beside the rows ------------------------------------------------------------------------- */
-
-static void test_assertion_covers_all(void **state)
-{
-	static const struct row row = { .fresh = A B, .entry = A };
-	struct scene s;
-
-	(void)state;
-	play(&s, &row);
-	assert_string_equal(str_cstr(&s.sink.assertion),
-		"(&(restanteSystem=S1)(restanteSourceId=a)"
-		"(entryCSN=20261101000000.000000Z#000000#000#000000))");
-	assert_string_equal(str_cstr(&s.sink.owner),
-		"(&(entryUUID=4f0c63f2-5b1e-4c4a-9d7e-0a1b2c3d4e5f)(restanteSystem=S1))");
-	assert_true(strings_has(&s.sink.gains, "b@example.org"));
-	assert_int_equal(s.sink.gives.count, 0);
-	end(&s);
-}
-
-static void test_counts(void **state)
-{
-	static const struct {
-		struct row row;
-		struct guard_counts wants;
-		unsigned counts, addresses;
-	} cases[] = {
-		{ { .fresh = A, .entry = A B, .before = LISTED }, { 1, 2, 0, 0, 1, 0, 0 },
-			PLAN_COUNTS_ADDRESS, 1 },
-		/* what is pending counts although nothing is written */
-		{ { .fresh = A, .entry = A B " mark=b@example.org/1", .before = LISTED },
-			{ 1, 2, 0, 0, 1, 0, 0 }, 0, 0 },
-		{ { .entry = A " gone=1", .before = "missing=1" }, { 1, 1, 1, 0, 0, 0, 0 }, 0, 0 },
-		{ { .entry = A }, { 1, 1, 1, 0, 0, 0, 0 }, PLAN_COUNTS_VANISH, 0 },
-		{ { .entry = A, .clock_wrong = true }, { 1, 1, 1, 0, 0, 0, 0 }, 0, 0 },
-		{ { .entry = A " gone=9", .before = "missing=1" }, { 1, 1, 0, 1, 0, 0, 0 },
-			PLAN_COUNTS_EXPIRE, 0 },
-		{ { .fresh = A, .orphan = "id=old prim=a@example.org phys=a@s1.lab cn=A sn=A" },
-			{ 1, 1, 0, 0, 0, 1, 0 }, PLAN_COUNTS_REKEY, 0 },
-		{ { .fresh = A, .entry = A B, .before = LISTED, .passing = "b@example.org" },
-			{ 1, 2, 0, 0, 0, 0, 0 }, 0, 0 },
-		{ { .fresh = A, .move = "kind=finished " MOVE12 }, { 0, 0, 0, 0, 0, 0, 1 }, 0, 0 },
-		{ { .before = LISTED, .move = "kind=finished " MOVE12 }, { 0 }, 0, 0 },
-		{ { .entry = A B " mark=b@example.org/1 gone=1", .delta = true },
-			{ 1, 2, 1, 0, 1, 0, 0 }, 0, 0 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct scene s;
-
-		play(&s, &cases[i].row);
-		if (memcmp(&s.tally.counts, &cases[i].wants, sizeof cases[i].wants) != 0 ||
-			s.sink.counts != cases[i].counts ||
-			s.sink.count_addresses != cases[i].addresses)
-			fail_msg("case %zu: counts %u, addresses %u, gone %llu", i, s.sink.counts,
-				s.sink.count_addresses,
-				(unsigned long long)s.tally.counts.addresses_gone);
-		end(&s);
-	}
-}
-
-static void test_lost_attributes(void **state)
-{
-	static const struct row row = { .fresh = "id=a phys=a@s1.lab prim=a@example.org sn=A",
-		.entry = A " phone=1" };
-	struct scene s;
-
-	(void)state;
-	play(&s, &row);
-	assert_int_equal(s.tally.lost_count, 3);
-	assert_string_equal(s.tally.lost[0].name, "cn");
-	assert_int_equal(s.tally.lost[0].lacks, 1);
-	assert_int_equal(s.tally.lost[1].lacks, 0);
-	assert_int_equal(s.tally.lost[2].had, 1);
-	assert_int_equal(s.tally.lost[2].lacks, 1);
-	end(&s);
-}
-
-static void test_unusable(void **state)
-{
-	static const struct row row = { .entry = A B, .before = LISTED };
-	struct scene s;
-
-	(void)state;
-	play(&s, &row);
-	trace_reset(&s.after);
-	str_reset(&s.sink.text);
-	s.facts.unusable = "no usable address";
-	assert_int_equal(reconcile(&s.run, &s.facts, &s.sink.sink, &s.tally, &s.after), 1);
-	assert_string_equal(str_cstr(&s.sink.text), "report unreadable");
-	assert_true(strings_has(&s.after.addresses, "b@example.org"));
-	assert_int_equal(s.after.missing, 0);
-	end(&s);
-}
-
-static void test_traces(void **state)
-{
-	static const struct row shown = { .fresh = A, .entry = A B, .before = LISTED };
-	static const struct row missing = { .entry = A B, .before = LISTED " missing=4" };
-	struct trace again = TRACE_INIT;
-	struct str bytes = STR_INIT, twice = STR_INIT;
-	struct scene s;
-
-	(void)state;
-	play(&s, &shown);
-	assert_int_equal(s.result, 1);
-	assert_true(strings_has(&s.after.addresses, "b@example.org"));
-	assert_true(strings_has(&s.after.lacking, "b@example.org 1"));
-	trace_encode(&s.after, &bytes);
-	assert_int_equal(trace_decode(bytes.data, bytes.len, &again), 0);
-	trace_encode(&again, &twice);
-	assert_int_equal(bytes.len, twice.len);
-	assert_memory_equal(bytes.data, twice.data, bytes.len);
-	for (size_t len = 0; len < bytes.len; len++)
-		assert_int_equal(trace_decode(bytes.data, len, &again), -1);
-	end(&s);
-	play(&s, &missing);
-	assert_int_equal(s.after.missing, 5);
-	assert_true(strings_has(&s.after.addresses, "b@example.org"));
-	end(&s);
-	trace_free(&again);
-	str_free(&bytes);
-	str_free(&twice);
-}
-
-static void test_look_ups(void **state)
-{
-	static const struct row row = { .fresh = A " addr=c@example.org,d@s1.lab",
-		.entry = A B " addr=hand@example.org",
-		.before = LISTED };
-	static const struct row vanished = { .entry = A B };
-	struct strings keys = STRINGS_INIT;
-	struct scene s;
-
-	(void)state;
-	play(&s, &row);
-	reconcile_gains(&s.run, &s.facts, &keys);
-	assert_int_equal(keys.count, 1);
-	assert_true(strings_has(&keys, "c@example.org"));
-	strings_reset(&keys);
-	reconcile_loses(&s.run, &s.facts, &keys);
-	assert_int_equal(keys.count, 1);
-	assert_true(strings_has(&keys, "b@example.org"));
-	end(&s);
-	strings_reset(&keys);
-	play(&s, &vanished);
-	reconcile_gains(&s.run, &s.facts, &keys);
-	assert_int_equal(keys.count, 0);
-	reconcile_loses(&s.run, &s.facts, &keys);
-	assert_int_equal(keys.count, 2);
-	end(&s);
-	strings_free(&keys);
-}
-
-static void test_takes(void **state)
-{
-	static const struct row yes = { .fresh = A };
-	static const struct row no = { .fresh = A B, .taken = { "a@example.org S2 z" } };
-	static const struct row second = { .fresh = A, .move = "kind=open " MOVE21 };
-	struct scene s;
-
-	(void)state;
-	play(&s, &yes);
-	assert_true(reconcile_takes(&s.run, &s.facts));
-	end(&s);
-	play(&s, &no);
-	assert_false(reconcile_takes(&s.run, &s.facts));
-	end(&s);
-	play(&s, &second);
-	assert_false(reconcile_takes(&s.run, &s.facts));
-	end(&s);
-}
-
-static void test_new_dn(void **state)
-{
-	struct reconcile_run run = lab_run(NULL);
-	struct str one = STR_INIT, other = STR_INIT;
-
-	(void)state;
-	reconcile_new_dn(&run, "a", "a@example.org", &one);
-	run.system = "s1";
-	reconcile_new_dn(&run, "a", "a@example.org", &other);
-	assert_string_equal(str_cstr(&one), str_cstr(&other));
-	assert_int_equal(strcspn(str_cstr(&one), ","), 4 + 32);
-	assert_non_null(strstr(str_cstr(&one), ",ou=people,dc=example,dc=org"));
-	str_reset(&other);
-	reconcile_new_dn(&run, "a", "b@example.org", &other);
-	assert_string_not_equal(str_cstr(&one), str_cstr(&other));
-	str_free(&one);
-	str_free(&other);
-}
-
-static void test_policy_refuses(void **state)
-{
-	static const char *const words[] = { "mail=mail", "cn", "=cn", "restanteState=x",
-		"cn=cn MailLocalAddress=m" };
-	const char *error;
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(words); i++) {
-		struct config_up settings = { .name = (char *)"S1",
-			.attributes = (char *)words[i],
-			.attributes_once = (char *)"",
-			.object_class = (char *)"inetOrgPerson" };
-
-		error = NULL;
-		assert_null(reconcile_policy_new(&settings, &error));
-		assert_non_null(strstr(error, "up S1.attributes: "));
-	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_assertion_covers_all),
-		cmocka_unit_test(test_counts),
-		cmocka_unit_test(test_lost_attributes),
-		cmocka_unit_test(test_unusable),
-		cmocka_unit_test(test_traces),
-		cmocka_unit_test(test_look_ups),
-		cmocka_unit_test(test_takes),
-		cmocka_unit_test(test_new_dn),
-		cmocka_unit_test(test_policy_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
