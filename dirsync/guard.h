@@ -24,7 +24,7 @@ struct guard_limits {
 	unsigned lost_percent; /* of the entries that had an attribute, so many may lack it now */
 };
 
-/* Of one system, over everything that is pending. reconcile() adds to it. */
+/* Of one system, over everything that is pending. reconcile() adds to all but the first two. */
 struct guard_counts {
 	uint64_t had;            /* mailboxes that the directory has of it */
 	uint64_t addresses;      /* access addresses that these have */

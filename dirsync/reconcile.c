@@ -8,12 +8,6 @@
 
 /* --- a mailbox that has an entry ------------------------------------------------------------- */
 
-static void count_entry(struct reconciling *r)
-{
-	r->tally->counts.had++;
-	r->tally->counts.addresses += r->entry->person.addresses.count;
-}
-
 static void returned(struct reconciling *r)
 {
 	if (r->entry->vanished_us == 0)
@@ -212,7 +206,6 @@ static void shown_without(struct reconciling *r)
 
 	if (adoptable(facts, r->run) || rekeyable(r)) {
 		r->entry = facts->orphan;
-		count_entry(r);
 		if (r->entry->person.id.len == 0)
 			adopt(r);
 		else
@@ -271,8 +264,6 @@ int reconcile(const struct reconcile_run *run, const struct reconcile_facts *fac
 	bool keeps = true;
 
 	trace_reset(trace_r);
-	if (r.entry != NULL)
-		count_entry(&r);
 	if (facts->unusable != NULL) {
 		unusable(&r);
 		keeps = facts->before != NULL;

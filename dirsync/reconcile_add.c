@@ -40,7 +40,8 @@ void add_primary_key(const struct person *person, struct str *out)
 
 static bool usable_physical(const struct reconcile_run *run, const struct person *fresh)
 {
-	return fresh->physical.len > 0 && !address_federated(run, str_cstr(&fresh->physical_key));
+	return fresh->physical_key.len > 0 &&
+	       !address_federated(run, str_cstr(&fresh->physical_key));
 }
 
 /*

@@ -27,24 +27,24 @@ static void test_counts(void **state)
 		struct guard_counts wants;
 		unsigned counts, addresses;
 	} cases[] = {
-		{ { .fresh = A, .entry = A B, .before = LISTED }, { 1, 2, 0, 0, 1, 0, 0 },
+		{ { .fresh = A, .entry = A B, .before = LISTED }, { 0, 0, 0, 0, 1, 0, 0 },
 			PLAN_COUNTS_ADDRESS, 1 },
 		/* what is pending counts although nothing is written */
 		{ { .fresh = A, .entry = A B " mark=b@example.org/1", .before = LISTED },
-			{ 1, 2, 0, 0, 1, 0, 0 }, 0, 0 },
-		{ { .entry = A " gone=1", .before = "missing=1" }, { 1, 1, 1, 0, 0, 0, 0 }, 0, 0 },
-		{ { .entry = A }, { 1, 1, 1, 0, 0, 0, 0 }, PLAN_COUNTS_VANISH, 0 },
-		{ { .entry = A, .clock_wrong = true }, { 1, 1, 1, 0, 0, 0, 0 }, 0, 0 },
-		{ { .entry = A " gone=9", .before = "missing=1" }, { 1, 1, 0, 1, 0, 0, 0 },
+			{ 0, 0, 0, 0, 1, 0, 0 }, 0, 0 },
+		{ { .entry = A " gone=1", .before = "missing=1" }, { 0, 0, 1, 0, 0, 0, 0 }, 0, 0 },
+		{ { .entry = A }, { 0, 0, 1, 0, 0, 0, 0 }, PLAN_COUNTS_VANISH, 0 },
+		{ { .entry = A, .clock_wrong = true }, { 0, 0, 1, 0, 0, 0, 0 }, 0, 0 },
+		{ { .entry = A " gone=9", .before = "missing=1" }, { 0, 0, 0, 1, 0, 0, 0 },
 			PLAN_COUNTS_EXPIRE, 0 },
 		{ { .fresh = A, .orphan = "id=old prim=a@example.org phys=a@s1.lab cn=A sn=A" },
-			{ 1, 1, 0, 0, 0, 1, 0 }, PLAN_COUNTS_REKEY, 0 },
+			{ 0, 0, 0, 0, 0, 1, 0 }, PLAN_COUNTS_REKEY, 0 },
 		{ { .fresh = A, .entry = A B, .before = LISTED, .passing = "b@example.org" },
-			{ 1, 2, 0, 0, 0, 0, 0 }, 0, 0 },
+			{ 0, 0, 0, 0, 0, 0, 0 }, 0, 0 },
 		{ { .fresh = A, .move = "kind=finished " MOVE12 }, { 0, 0, 0, 0, 0, 0, 1 }, 0, 0 },
 		{ { .before = LISTED, .move = "kind=finished " MOVE12 }, { 0 }, 0, 0 },
 		{ { .entry = A B " mark=b@example.org/1 gone=1", .delta = true },
-			{ 1, 2, 1, 0, 1, 0, 0 }, 0, 0 },
+			{ 0, 0, 1, 0, 1, 0, 0 }, 0, 0 },
 	};
 
 	(void)state;
