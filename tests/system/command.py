@@ -2,8 +2,11 @@
 
 import json
 import os
+import pty
+import select
 import socket
 import threading
+import time
 
 from lab.milter import conf_section
 from lab.process import run
@@ -106,7 +109,7 @@ def swap(address, physical=None, system="S2", *more):
 
 
 class Control(threading.Thread):
-    """Answers like restante-milter; asked[] is what it heard."""
+    """Answers like a daemon; asked[] is what it heard."""
 
     def __init__(self, path, answers):
         super().__init__(daemon=True)
@@ -124,12 +127,18 @@ class Control(threading.Thread):
             except OSError:
                 return
             with client, client.makefile("rwb") as link:
-                for line in link:
-                    request = json.loads(line)
-                    self.asked.append(request)
-                    for part in self.answer(request):
-                        link.write(part)
+                try:
+                    self.serve(link)
+                except ConnectionError:  # an answer may raise it, to close too early
                     link.flush()
+
+    def serve(self, link):
+        for line in link:
+            request = json.loads(line)
+            self.asked.append(request)
+            for part in self.answer(request):
+                link.write(part)
+            link.flush()
 
     def answer(self, request):
         found = self.answers[request["cmd"]]
@@ -149,3 +158,28 @@ class Control(threading.Thread):
 
 def ok(**fields):
     return {"v": 1, "ok": True, **fields}
+
+
+def on_terminal(argv, typed=b"", env=None, before=None):
+    """Runs argv on a terminal of 60 columns; (exit code, what it showed). before: called when it asks
+    for a word, before that is typed."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update({"TERM": "xterm", "COLUMNS": "60", **(env or {})})
+        os.execv(argv[0], argv)
+    shown = b""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.5)[0]:
+            try:
+                data = os.read(terminal, 65536)
+            except OSError:
+                break
+            shown += data
+            if typed and b"Type yes" in shown:
+                if before:
+                    before()
+                os.write(terminal, typed)
+                typed = b""
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown

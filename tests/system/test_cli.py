@@ -2,12 +2,9 @@
 
 import json
 import os
-import pty
-import select
-import time
 
 from command import (CONFIG, DIRECTORY, DONE, FAILED, FRONT1, MILTER, NOTFOUND, REFUSED, USAGE,
-                     FrontDoor, state_of, swap)
+                     FrontDoor, on_terminal, state_of, swap)
 from lab.process import run
 from lab.slapd import FEDERATION
 
@@ -127,28 +124,6 @@ def test_two_claims_are_refused(restante, slapd, box):
 
 
 # --- on a terminal ------------------------------------------------------------------------------------
-
-def on_terminal(argv, typed=b"", env=None):
-    """Runs argv on a terminal of 60 columns; (exit code, what it showed)."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ.update({"TERM": "xterm", "COLUMNS": "60", **(env or {})})
-        os.execv(argv[0], argv)
-    shown = b""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.5)[0]:
-            try:
-                data = os.read(terminal, 65536)
-            except OSError:
-                break
-            shown += data
-            if typed and b"Type yes" in shown:
-                os.write(terminal, typed)
-                typed = b""
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
-
 
 def test_terminal(restante, slapd, box):
     dn, address, _ = box
