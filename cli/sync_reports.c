@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "cli/sync.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,26 +21,22 @@ static const char *text_of(const struct json *object, const char *key)
 	return text != NULL ? text : "";
 }
 
-/* --- where runs leave them ----------------------------------------------------------------------
+/* --- where runs leave them: STATE_DIR/FOLDER/{up,down}.reports, an object in each line ----------
  */
 
-static void take_line(
-	const char *line, size_t len, const char *system, const char *direction, struct json *list)
+static void take_line(const char *line, size_t len, const char *wanted, struct json *list)
 {
 	const char *error;
 	struct json *report = json_parse(line, len, &error);
 
-	if (report == NULL)
-		return;
-	if (json_get_string(report, "system") == NULL)
-		json_set_string(report, "system", system);
-	if (json_get_string(report, "direction") == NULL)
-		json_set_string(report, "direction", direction);
-	json_add(list, report);
+	if (wanted != NULL && strcasecmp(text_of(report, "system"), wanted) != 0)
+		json_free(&report);
+	if (report != NULL)
+		json_add(list, report);
 }
 
 /* 0; -1 where there is a file that cannot be read (errno). */
-static int read_file(const char *path, const char *system, const char *direction, struct json *list)
+static int read_file(const char *path, const char *wanted, struct json *list)
 {
 	FILE *file = fopen(path, "re");
 	char *line = NULL;
@@ -47,45 +44,49 @@ static int read_file(const char *path, const char *system, const char *direction
 	ssize_t len;
 
 	if (file == NULL)
-		return errno == ENOENT ? 0 : -1;
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
 	while ((len = getline(&line, &size, file)) > 0)
-		take_line(line, (size_t)len, system, direction, list);
+		take_line(line, (size_t)len, wanted, list);
 	free(line);
 	fclose(file);
 	return 0;
 }
 
-static int read_kept(struct cli *cli, const char *system, const char *direction, struct json *list)
+static int read_folder(
+	const char *state_dir, const char *name, const char *wanted, struct json *list)
 {
-	char *path =
-		mem_printf("%s/%s/%s.reports", cli->config->dirsync.state_dir, system, direction);
-	int code = CLI_DONE;
+	char *up = mem_printf("%s/%s/up.reports", state_dir, name);
+	char *down = mem_printf("%s/%s/down.reports", state_dir, name);
+	int result = read_file(up, wanted, list);
 
-	if (read_file(path, system, direction, list) < 0)
-		code = cli_fail(cli, CLI_FAILED, "%s: %s; become root, or the user of dirsync",
-			path, strerror(errno));
-	mem_free(&path);
-	return code;
+	if (result == 0)
+		result = read_file(down, wanted, list);
+	mem_free(&up);
+	mem_free(&down);
+	return result;
 }
 
-static int read_all_kept(struct cli *cli, const char *system, struct json *list)
+static int read_kept(struct cli *cli, const char *wanted, struct json *list)
 {
-	const struct config *config = cli->config;
-	int code = CLI_DONE;
+	const char *state_dir = cli->config->dirsync.state_dir;
+	struct dirent **names;
+	int count = scandir(state_dir, &names, NULL, alphasort), result = 0, error;
 
-	for (size_t i = 0; code == CLI_DONE && i < config->ups.count; i++) {
-		const struct config_up *up = config->ups.items[i];
-
-		if (system == NULL || strcasecmp(up->name, system) == 0)
-			code = read_kept(cli, up->name, "up", list);
+	if (count < 0 && errno == ENOENT)
+		return CLI_DONE;
+	for (int i = 0; i < count; i++) {
+		if (result == 0 && names[i]->d_name[0] != '.')
+			result = read_folder(state_dir, names[i]->d_name, wanted, list);
+		error = errno;
+		free(names[i]);
+		errno = error;
 	}
-	for (size_t i = 0; code == CLI_DONE && i < config->downs.count; i++) {
-		const struct config_down *down = config->downs.items[i];
-
-		if (system == NULL || strcasecmp(down->name, system) == 0)
-			code = read_kept(cli, down->name, "down", list);
-	}
-	return code;
+	if (count >= 0)
+		free(names);
+	if (count >= 0 && result == 0)
+		return CLI_DONE;
+	return cli_fail(cli, CLI_FAILED, "%s: %s; become root, or the user of dirsync {}",
+		state_dir, strerror(errno));
 }
 
 /* --- the daemon ------------------------------------------------------------------------------- */
@@ -124,7 +125,7 @@ struct json *sync_reports(struct cli *cli, const char *system, int *code_r)
 	if (cli->control != NULL || sync_connect(cli, &error))
 		*code_r = ask(cli, system, list);
 	else
-		*code_r = read_all_kept(cli, system, list);
+		*code_r = read_kept(cli, system, list);
 	if (*code_r != CLI_DONE)
 		json_free(&list);
 	return list;

@@ -53,11 +53,10 @@ def value(slapd, system, name):
 
 def report(sync, system, direction="up", **fields):
     """A line where runs leave them."""
-    folder = os.path.join(sync.state, system)
+    folder = os.path.join(sync.state, system.lower())
     os.makedirs(folder, exist_ok=True)
-    name = "reports" if direction == "up" else "down-reports"
-    with open(os.path.join(folder, name), "a") as out:
-        out.write(json.dumps(fields) + "\n")
+    with open(os.path.join(folder, direction + ".reports"), "a") as out:
+        out.write(json.dumps(dict(fields, system=system, direction=direction)) + "\n")
 
 
 @pytest.fixture
