@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/route.h"
 #include "lib/str.h"
+#include "lib/syncoutcome.h"
 
 static void add(struct json *lines, struct str *line)
 {
@@ -252,5 +253,32 @@ void attention_systems(const struct federation_systems *systems, struct json *li
 			"active, holding or deferred",
 			system->name, system->state);
 		add(lines, &line);
+	}
+}
+
+/* --- syncs ---------------------------------------------------------------------------------- */
+
+static void look_at_side(const char *system, const struct sync_side *side,
+	enum sync_direction direction, struct json *lines)
+{
+	struct sync_outcome outcome;
+	struct str line = STR_INIT;
+
+	if (!sync_outcome_parse(side->outcome, &outcome) || outcome.word == SYNC_COMPLETE ||
+		outcome.word == SYNC_NOTHING)
+		return;
+	str_printf(&line, "%s sync of system %s: %s%s%s; `restante sync status`",
+		sync_direction_name(direction), system, sync_word_name(outcome.word),
+		*outcome.text ? ": " : "", outcome.text);
+	add(lines, &line);
+}
+
+void attention_syncs(const struct sync_systems *systems, struct json *lines)
+{
+	for (size_t i = 0; i < systems->count; i++) {
+		const struct sync_system *system = &systems->systems[i];
+
+		look_at_side(system->name, &system->side[SYNC_UP], SYNC_UP, lines);
+		look_at_side(system->name, &system->side[SYNC_DOWN], SYNC_DOWN, lines);
 	}
 }

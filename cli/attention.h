@@ -9,6 +9,7 @@
 
 #include "lib/federation.h"
 #include "lib/json.h"
+#include "lib/syncask.h"
 
 /* Appends to lines (an array of strings). milter: the answer to `status`. */
 void attention_milter(const struct json *milter, struct json *lines);
@@ -16,6 +17,8 @@ void attention_milter(const struct json *milter, struct json *lines);
 void attention_nodes(const struct federation_nodes *nodes, uint64_t epoch, int64_t heartbeat_us,
 	int64_t now_us, struct json *lines);
 void attention_systems(const struct federation_systems *systems, struct json *lines);
+/* Syncs whose last run was stopped, incomplete or failed. */
+void attention_syncs(const struct sync_systems *systems, struct json *lines);
 
 /* Whether the milter decides by itself: replica loaded and current, node enabled. */
 bool attention_ready(const struct json *milter);

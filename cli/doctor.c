@@ -178,6 +178,7 @@ static void look_around(struct cli *cli, struct facts *facts, struct json *lines
 {
 	struct federation_nodes nodes = { NULL, 0 };
 	struct federation_systems systems = { NULL, 0 };
+	struct sync_systems syncs = { NULL, 0 };
 	struct federation *federation = NULL;
 	struct ldap_options options = cli_ldap_options(cli);
 	const char *error, *base = cli->config->ldap.base;
@@ -190,8 +191,11 @@ static void look_around(struct cli *cli, struct facts *facts, struct json *lines
 		look_at_others(cli, &nodes, federation->epoch, facts->now_us, lines);
 	if (federation_read_systems(cli->session, base, &systems) == LDAP_DONE)
 		attention_systems(&systems, lines);
+	if (syncask_read(cli->session, base, NULL, &syncs) == LDAP_DONE)
+		attention_syncs(&syncs, lines);
 	federation_nodes_free(&nodes);
 	federation_systems_free(&systems);
+	syncask_free(&syncs);
 	federation_free(&federation);
 }
 

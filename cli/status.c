@@ -17,6 +17,7 @@ struct status {
 	struct federation *federation;
 	struct federation_nodes nodes;
 	struct federation_systems systems;
+	struct sync_systems syncs;
 	bool directory;
 	int64_t now_us;
 };
@@ -60,7 +61,9 @@ static enum ldap_result read_directory(struct cli *cli, struct status *status)
 		result = federation_read_nodes(cli->session, base, &status->nodes);
 	if (result == LDAP_DONE)
 		result = federation_read_systems(cli->session, base, &status->systems);
-	return result;
+	if (result == LDAP_DONE)
+		result = syncask_read(cli->session, base, NULL, &status->syncs);
+	return result == LDAP_NO_ENTRY && status->federation != NULL ? LDAP_DONE : result;
 }
 
 static void ask_directory(struct cli *cli, struct status *status)
@@ -92,6 +95,7 @@ static void ask_directory(struct cli *cli, struct status *status)
 	attention_nodes(&status->nodes, status->federation->epoch, cli->config->milter.heartbeat,
 		status->now_us, status->lines);
 	attention_systems(&status->systems, status->lines);
+	attention_syncs(&status->syncs, status->lines);
 }
 
 /* --- showing -------------------------------------------------------------------------------- */
@@ -233,5 +237,6 @@ int verb_status(struct cli *cli, int argc, char **argv)
 	federation_free(&status.federation);
 	federation_nodes_free(&status.nodes);
 	federation_systems_free(&status.systems);
+	syncask_free(&status.syncs);
 	return code;
 }

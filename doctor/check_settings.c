@@ -124,23 +124,30 @@ static bool indexes(const char *value, const char *attribute)
 	}
 }
 
+static void need_index(const struct strings *list, const char *wanted, struct doctor_report *report)
+{
+	for (size_t k = 0; k < list->count; k++)
+		if (indexes(list->items[k], wanted))
+			return;
+	report_warning(report,
+		"%s is not indexed for equality: slapd reads every entry" REMEDY
+		"add olcDbIndex: %s eq",
+		wanted, wanted);
+}
+
+/* What the front doors search for, and where there is a section for it, what syncs do. */
 static void check_indexes(const struct facts *facts, struct doctor_report *report)
 {
-	static const char *const wanted[] = { "objectClass", "entryUUID", "entryCSN",
+	static const char *const doors[] = { "objectClass", "entryUUID", "entryCSN",
 		"mailLocalAddress", "restanteAddressUTF8", NULL };
+	static const char *const syncs[] = { "restanteSystem", "restanteSourceId",
+		"mailRoutingAddress", NULL };
 	const struct strings *list = &facts->directory.settings.indexes;
 
-	for (size_t i = 0; wanted[i] != NULL; i++) {
-		bool found = false;
-
-		for (size_t k = 0; k < list->count && !found; k++)
-			found = indexes(list->items[k], wanted[i]);
-		if (!found)
-			report_warning(report,
-				"%s is not indexed for equality: slapd reads every entry" REMEDY
-				"add olcDbIndex: %s eq",
-				wanted[i], wanted[i]);
-	}
+	for (size_t i = 0; doors[i] != NULL; i++)
+		need_index(list, doors[i], report);
+	for (size_t i = 0; facts->config->ups.count > 0 && syncs[i] != NULL; i++)
+		need_index(list, syncs[i], report);
 }
 
 /* Known from the server's answers, where cn=config says nothing. */

@@ -278,6 +278,25 @@ def test_slapd_that_is_set_wrong(doctor, tree, severity, check, dn, attribute, c
     assert doctor.found("directory", "rights") == set()
 
 
+def test_syncs_want_indexes_of_their_own(doctor, tree):
+    finding = ("warning", "directory.indexes")
+    with configured(tree, DATABASE, "olcDbIndex", without("restanteSourceId")):
+        assert finding not in doctor.found("directory")
+        with doctor.set(**{"up S1": {"every": "1h"}}):
+            assert finding in doctor.found("directory")
+    with doctor.set(**{"up S1": {"every": "1h"}}):
+        assert finding not in doctor.found("directory")
+
+
+def test_a_sync_that_was_stopped_is_said(doctor, tree):
+    system = "cn=S1,ou=systems," + FEDERATION
+    tree.replace(system, restanteUpSyncOutcome="stopped pending=9; 9 mailboxes vanished")
+    assert doctor.found("federation") == {("warning", "federation.others")}
+    tree.replace(system, restanteUpSyncOutcome="complete persons=9")
+    assert doctor.found("federation") == set()
+    tree.replace(system, restanteUpSyncOutcome=None)
+
+
 def test_uniqueness_is_tried_where_its_settings_are_hidden(doctor, tree):
     hidden = configured(tree, CONFIG, "olcAccess", without("olcSpSessionlog"))
     with hidden, configured(tree, UNIQUE, "olcUniqueURI", without("mailLocalAddress")):

@@ -111,9 +111,10 @@ def test_every_check_of_doctor():
     assert sorted(written) == sorted(line.split()[0] for line in said.splitlines())
 
 
-def test_every_option_of_the_daemon():
-    text = page("restante-milter.8")
-    said = run([os.path.join(BUILD, "restante-milter"), "--help"]).stdout.decode()
+@pytest.mark.parametrize("daemon", ["restante-milter", "restante-dirsync"])
+def test_every_option_of_the_daemon(daemon):
+    text = page(daemon + ".8")
+    said = run([os.path.join(BUILD, daemon), "--help"]).stdout.decode()
     options = set(re.findall(r"--([a-z-]+)", said))
     assert {"config", "check", "dump-config", "version"} <= options
     for option in options:

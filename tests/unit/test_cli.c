@@ -204,6 +204,30 @@ static void no_node_and_strange_systems(void **state)
 	expect_lines(lines, 1, "system S3");
 }
 
+static void syncs_that_did_not_complete(void **state)
+{
+	(void)state;
+	static char complete[] = "complete persons=3", none[] = "", strange[] = "done",
+		    stopped[] = "stopped pending=9; 9 of 10 mailboxes vanished",
+		    failed[] = "failed persons=0";
+	struct sync_system list[] = {
+		{ .name = s1, .side = { { .outcome = complete }, { .outcome = none } } },
+		{ .name = s2, .side = { { .outcome = stopped }, { .outcome = failed } } },
+		{ .name = s3, .side = { { .outcome = strange }, { .outcome = complete } } },
+	};
+	struct sync_systems systems = { list, 1 };
+	struct json *lines = json_new_array();
+
+	attention_syncs(&systems, lines);
+	expect_lines(lines, 0, "");
+	systems.count = 3;
+	lines = json_new_array();
+	attention_syncs(&systems, lines);
+	assert_string_equal(json_text(json_at(lines, 1)),
+		"down sync of system S2: failed; `restante sync status`");
+	expect_lines(lines, 2, "up sync of system S2: stopped: 9 of 10 mailboxes vanished;");
+}
+
 /* --- queue, codes --------------------------------------------------------------------------- */
 
 static void recipient_states(void **state)
@@ -249,6 +273,7 @@ int main(void)
 		cmocka_unit_test(milter_trouble),
 		cmocka_unit_test(node_trouble),
 		cmocka_unit_test(no_node_and_strange_systems),
+		cmocka_unit_test(syncs_that_did_not_complete),
 		cmocka_unit_test(recipient_states),
 		cmocka_unit_test(exit_codes_of_refusals),
 	};

@@ -1,0 +1,125 @@
+"""What an administrator starts restante-dirsync with: the units, the timer, the sample settings."""
+
+import glob
+import os
+import re
+
+import pytest
+
+from lab.lab import SOURCE
+from lab.process import run
+
+BUILD = os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
+PROGRAM = os.path.join(BUILD, "restante-dirsync")
+SYSTEMD = os.path.join(BUILD, "contrib/systemd")
+SAMPLES = sorted(glob.glob(os.path.join(SOURCE, "contrib/dirsync/*.conf")))
+LDAP = 'ldap { uri = "ldap://127.0.0.1:1" base = "dc=example,dc=org" }\n'
+
+# --- the units ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def units(tmp_path):
+    """{name: path} as built, but for the program: that need not be installed."""
+    made = {}
+    for name in ("restante-dirsync.service", "restante-dirsync-once.service"):
+        with open(os.path.join(SYSTEMD, name)) as text:
+            said = text.read()
+        program = re.search(r"(?m)^ExecStart=(/\S+/restante-dirsync)( --once)?$", said)
+        made[name] = tmp_path / name
+        made[name].write_text(said.replace(program.group(1), PROGRAM))
+    timer = "restante-dirsync-once.timer"
+    made[timer] = tmp_path / timer
+    with open(os.path.join(SOURCE, "contrib/systemd", timer)) as text:
+        made[timer].write_text(text.read())
+    return made
+
+
+def test_systemd_has_no_complaint(units):
+    done = run(["systemd-analyze", "verify", "--man=no", *map(str, units.values())], check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("name", ["restante-dirsync.service", "restante-dirsync-once.service"])
+def test_the_exposure_is_at_most_two(units, name):
+    done = run(["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager",
+                str(units[name])])
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout.decode())
+    assert float(exposure.group(1)) <= 2.0
+
+
+def test_the_daemon_and_the_single_pass(units):
+    daemon, once = (units[name].read_text() for name in (
+        "restante-dirsync.service", "restante-dirsync-once.service"))
+    for text in (daemon, once):
+        assert not re.search(r"(?m)^#(daemon|once)|@", re.sub("(?m)^SystemCallFilter=.*", "", text))
+    assert "Type=notify" in daemon and "WantedBy=" in daemon and "--once" not in daemon
+    assert "Type=oneshot" in once and "Restart=" not in once and "[Install]" not in once
+    # what they may do is the same
+    limits = [set(re.findall(r"(?m)^(?:Protect|Private|Restrict|System|Capab|NoNew)\S+", text))
+              for text in (daemon, once)]
+    assert limits[0] == limits[1] and len(limits[0]) > 20
+
+
+def test_services_share_their_folder():
+    """systemd removes a RuntimeDirectory with the first service that stops."""
+    for name in ("restante-milter", "restante-dirsync", "restante-dirsync-once"):
+        with open(os.path.join(SYSTEMD, name + ".service")) as text:
+            said = text.read()
+        assert "\nRuntimeDirectory=restante\n" in said
+        assert "\nRuntimeDirectoryPreserve=yes\n" in said
+
+
+def test_make_installs_them(tmp_path):
+    run(["make", "-s", "-C", BUILD, "install-systemdsystemunitDATA", "install-dist_dirsyncexampleDATA",
+         "DESTDIR=%s" % tmp_path])
+    installed = {name for _, _, names in os.walk(tmp_path) for name in names}
+    assert {"restante-dirsync.service", "restante-dirsync-once.service",
+            "restante-dirsync-once.timer"} <= installed
+    assert {os.path.basename(path) for path in SAMPLES} <= installed
+
+
+# --- the samples ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sample(tmp_path):
+    """A sample as a restante.conf, its passwords and certificates below tmp_path."""
+    def make(path, change=lambda text: text):
+        with open(path) as text:
+            said = change(text.read().replace("/etc/restante/", "%s/" % tmp_path))
+        for name in re.findall(r'"(%s/[^"]+)"' % tmp_path, said):
+            with open(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
+                out.write("secret\n")
+        conf = tmp_path / os.path.basename(path)
+        conf.write_text(LDAP + 'dirsync { user = "" group = "" }\n' + said)
+        return str(conf)
+    return make
+
+
+def check(conf):
+    return run([PROGRAM, "--check", "-c", conf], check=False)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=os.path.basename)
+def test_a_sample_is_right(sample, path):
+    assert len(SAMPLES) == 4
+    done = check(sample(path))
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=os.path.basename)
+def test_a_sample_without_its_physical_address_is_not(sample, path):
+    done = check(sample(path, lambda text: re.sub(r"(?m)^  physical = .*", "", text)))
+    assert done.returncode == 78 and b"S1.physical" in done.stderr
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=os.path.basename)
+def test_a_sample_with_a_broken_template_is_not(sample, path):
+    done = check(sample(path, lambda text: text.replace('physical = "%{', 'physical = "%{{')))
+    assert done.returncode == 78 and b"S1.physical" in done.stderr
+
+
+def test_settings_are_judged_without_a_server(sample):
+    done = check(sample(SAMPLES[0], lambda text: text.replace("ldaps://dc1.ad", "ldaps://gone.ad")))
+    assert done.returncode == 0
