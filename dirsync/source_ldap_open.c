@@ -24,35 +24,39 @@ static struct ldap_options options_of(const struct config_up *settings, const ch
 		.timeout_us = settings->timeout };
 }
 
-/* USNs are of one server alone. */
-static const char *uris_of(const struct config_up *settings)
+/* The next word, NULL at the end. */
+static char *next_uri(const char **uris)
 {
-	bool one = strcasecmp(settings->delta, "usn") == 0 && *settings->delta_server != '\0';
+	size_t len;
+	char *uri;
 
-	return one ? settings->delta_server : settings->uri;
+	*uris += strspn(*uris, " ");
+	len = strcspn(*uris, " ");
+	uri = len > 0 ? mem_strndup(*uris, len) : NULL;
+	*uris += len;
+	return uri;
 }
 
 struct ldap_session *ldap_source_session(
 	const struct config_up *settings, char **uri_r, struct str *error)
 {
+	/* USNs are of one server alone */
+	bool one = strcasecmp(settings->delta, "usn") == 0;
+	const char *uris =
+		one && *settings->delta_server != '\0' ? settings->delta_server : settings->uri;
 	struct ldap_session *session = NULL;
-	const char *uris = uris_of(settings), *why;
+	const char *why;
 
 	str_reset(error);
-	*uri_r = NULL;
-	for (uris += strspn(uris, " "); session == NULL && *uris != '\0';
-		uris += strspn(uris, " ")) {
-		size_t len = strcspn(uris, " ");
-		char *uri = mem_strndup(uris, len);
-		struct ldap_options options = options_of(settings, uri);
+	while (session == NULL && (*uri_r = next_uri(&uris)) != NULL) {
+		struct ldap_options options = options_of(settings, *uri_r);
 
-		session = ldap_session_open(&options, &why);
-		if (session == NULL)
-			str_printf(error, "%s%s", error->len > 0 ? "; " : "", why);
-		else
-			*uri_r = mem_strdup(uri);
-		mem_free(&uri);
-		uris += len;
+		if ((session = ldap_session_open(&options, &why)) != NULL)
+			break;
+		str_printf(error, "%s%s", error->len > 0 ? "; " : "", why);
+		mem_free(uri_r);
+		if (one)
+			break;
 	}
 	return session;
 }
@@ -78,12 +82,6 @@ int ldap_source_check(const struct config_up *settings, const char **error_r)
 			settings, "uri", "not set; give ldap://, ldaps:// or ldapi://", error_r);
 	if (*settings->base == '\0')
 		return fault(settings, "base", "not set; give the DN below which the people are",
-			error_r);
-	if (strcasecmp(settings->delta, "usn") == 0 && *settings->delta_server == '\0' &&
-		strchr(settings->uri, ' ') != NULL)
-		return fault(settings, "delta_server",
-			"not set, and uri names several servers; USNs are of one domain "
-			"controller: name it",
 			error_r);
 	if (ldap_options_check(&options, &why) < 0)
 		return fault(settings, "password_file", why, error_r);

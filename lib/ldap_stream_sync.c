@@ -1,4 +1,5 @@
 /* Large searches: RFC 4533, once (refreshOnly) or listening (refreshAndPersist). */
+#define _GNU_SOURCE
 #include <string.h>
 
 #include "lib/clock.h"
@@ -141,12 +142,17 @@ static enum ldap_result take_done(struct sync *sync, LDAPControl **controls)
 	return LDAP_DONE;
 }
 
-/* A consumer that is newer than the provider: that was restored, or the other one was read. */
+/*
+ * A consumer that is newer than the provider (that was restored, or the other one was read), or a
+ * cookie that is not of this server.
+ */
 static bool is_of_no_use(int code, const char *words)
 {
+	if (words == NULL)
+		words = "";
 	return code == LDAP_SYNC_REFRESH_REQUIRED ||
-	       (code == LDAP_UNWILLING_TO_PERFORM && words != NULL &&
-		       strstr(words, "newer") != NULL);
+	       (code == LDAP_UNWILLING_TO_PERFORM && strstr(words, "newer") != NULL) ||
+	       (code == LDAP_PROTOCOL_ERROR && strcasestr(words, "cookie") != NULL);
 }
 
 static enum ldap_result take_result(struct sync *sync, LDAPMessage *message)

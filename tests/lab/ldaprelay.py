@@ -119,7 +119,7 @@ class HangUp(Exception):
 class _Connection(socketserver.BaseRequestHandler):
     def handle(self):
         relay = self.server.relay
-        with socket.create_connection(("127.0.0.1", relay.to)) as other:
+        with socket.create_connection((relay.host, relay.to)) as other:
             back = threading.Thread(target=self.answers, args=(relay, other))
             back.start()
             with contextlib.suppress(OSError):
@@ -148,7 +148,7 @@ class _Connection(socketserver.BaseRequestHandler):
         while (found := header(data)) and len(data) >= found[2] + found[1]:
             whole, data = data[:found[2] + found[1]], data[found[2] + found[1]:]
             message = Message(whole)
-            if relay.tamper is None or message.sync is None:
+            if relay.tamper is None or (message.sync is None and not relay.everything):
                 self.request.sendall(whole)
                 continue
             for one in relay.tamper(message):
@@ -162,10 +162,11 @@ class _Server(socketserver.ThreadingTCPServer):
 
 class LdapRelay:
     """with LdapRelay(port) as relay: relay.uri; relay.tamper = function(message) that returns the
-    messages (or bytes) to be sent instead, for each one that has to do with RFC 4533."""
+    messages (or bytes) to be sent instead, for each one that has to do with RFC 4533, or for all
+    of them: everything."""
 
-    def __init__(self, to, tamper=None):
-        self.to, self.tamper = to, tamper
+    def __init__(self, to, tamper=None, everything=False, host="127.0.0.1"):
+        self.host, self.to, self.tamper, self.everything = host, to, tamper, everything
         self.server = _Server(("127.0.0.1", 0), _Connection)
         self.server.relay = self
         self.uri = "ldap://127.0.0.1:%d" % self.server.server_address[1]
