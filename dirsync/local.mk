@@ -50,3 +50,8 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/reconcile_build.c dirsync/reconcile_moves.c dirsync/reconcile_policy.c \
 	dirsync/reconcile_value.c dirsync/reconcile_internal.h \
 	dirsync/trace.c
+
+# for tests/system: a source alone
+noinst_PROGRAMS += tests/system/source_driver
+tests_system_source_driver_SOURCES = tests/system/source_driver.c
+tests_system_source_driver_LDADD = dirsync/libdirsync.a $(LIB_LIBS)

@@ -8,14 +8,16 @@ fuzz_programs = tests/fuzz/fuzz_address tests/fuzz/fuzz_xtext tests/fuzz/fuzz_re
 	tests/fuzz/fuzz_record tests/fuzz/fuzz_held tests/fuzz/fuzz_mtaqueue tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_control tests/fuzz/fuzz_config tests/fuzz/fuzz_notice tests/fuzz/fuzz_term \
 	tests/fuzz/fuzz_logline tests/fuzz/fuzz_csv tests/fuzz/fuzz_endpoint tests/fuzz/fuzz_dn \
-	tests/fuzz/fuzz_when tests/fuzz/fuzz_person tests/fuzz/fuzz_entry tests/fuzz/fuzz_mapping
+	tests/fuzz/fuzz_when tests/fuzz/fuzz_person tests/fuzz/fuzz_entry tests/fuzz/fuzz_mapping \
+	tests/fuzz/fuzz_source
 replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/replay_reply \
 	tests/fuzz/replay_dot tests/fuzz/replay_cookie tests/fuzz/replay_sync tests/fuzz/replay_params \
 	tests/fuzz/replay_record tests/fuzz/replay_held tests/fuzz/replay_mtaqueue \
 	tests/fuzz/replay_json tests/fuzz/replay_control tests/fuzz/replay_config \
 	tests/fuzz/replay_notice tests/fuzz/replay_term tests/fuzz/replay_logline \
 	tests/fuzz/replay_csv tests/fuzz/replay_endpoint tests/fuzz/replay_dn tests/fuzz/replay_when \
-	tests/fuzz/replay_person tests/fuzz/replay_entry tests/fuzz/replay_mapping
+	tests/fuzz/replay_person tests/fuzz/replay_entry tests/fuzz/replay_mapping \
+	tests/fuzz/replay_source
 
 EXTRA_PROGRAMS += $(fuzz_programs)
 check_PROGRAMS += $(replay_programs)
@@ -183,6 +185,13 @@ tests_fuzz_fuzz_mapping_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 tests_fuzz_replay_mapping_SOURCES = tests/fuzz/fuzz_mapping.c $(replay_sources)
 tests_fuzz_replay_mapping_CPPFLAGS = $(replay_cppflags)
 tests_fuzz_replay_mapping_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+
+tests_fuzz_fuzz_source_SOURCES = tests/fuzz/fuzz_source.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_source_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_source_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+tests_fuzz_replay_source_SOURCES = tests/fuzz/fuzz_source.c $(replay_sources)
+tests_fuzz_replay_source_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_source_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 
 FUZZ_CC = clang-14
 FUZZ_SECONDS = 60

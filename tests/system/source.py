@@ -18,7 +18,7 @@ class Pull:
         self.persons = {line["person"]: line for line in lines if "person" in line}
         self.shown = [line["person"] for line in lines if "person" in line]
         self.gone = {line["gone"] for line in lines if "gone" in line}
-        self.refused = [line for line in lines if "refused" in line]
+        self.refused = [line for line in lines if "refused" in line and "place" in line]
         self.outcome, self.mark = self.result["outcome"], self.result["mark"]
         self.reason, self.deletes = self.result["reason"], self.result["deletes"]
 

@@ -28,3 +28,6 @@ tests_unit_test_reconcile_parts_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_guard
 tests_unit_test_guard_SOURCES = tests/unit/test_guard.c tests/unit/unit.h
 tests_unit_test_guard_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_source_mark
+tests_unit_test_source_mark_SOURCES = tests/unit/test_source_mark.c tests/unit/unit.h
+tests_unit_test_source_mark_LDADD = dirsync/libdirsync.a $(TEST_LIBS)

@@ -68,3 +68,6 @@ tests_unit_test_syncoutcome_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_ldif
 tests_unit_test_ldif_SOURCES = tests/unit/test_ldif.c tests/unit/unit.h
 tests_unit_test_ldif_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_ldap_range
+tests_unit_test_ldap_range_SOURCES = tests/unit/test_ldap_range.c tests/unit/unit.h
+tests_unit_test_ldap_range_LDADD = $(TEST_LIBS)
