@@ -25,6 +25,9 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/target_ldif.c dirsync/target_vcard.c dirsync/target_internal.h \
 	dirsync/target_ldap.c dirsync/target_ldap_adopt.c dirsync/target_ldap_after.c \
 	dirsync/target_ldap_change.c dirsync/target_ldap_put.c dirsync/target_ldap.h
+noinst_PROGRAMS += tests/system/down_driver
+tests_system_down_driver_SOURCES = tests/system/down_driver.c
+tests_system_down_driver_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 # up
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/folder.c dirsync/folder.h \

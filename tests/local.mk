@@ -8,6 +8,7 @@ include tests/unit/milter.mk
 include tests/unit/dirsync.mk
 include tests/unit/cli.mk
 include tests/unit/doctor.mk
+include tests/unit/down.mk
 else
 check-local:
 	@echo "make check needs cmocka: apt-get install libcmocka-dev, then configure again" >&2; exit 1
