@@ -13,8 +13,9 @@
 #include "dirsync/written.h"
 #include "lib/bulksort.h"
 
-#define DOWN_SORT_BYTES (16 * 1024 * 1024) /* each of the sorts in memory, before it goes to disk  \
-					    */
+#define DOWN_SORT_BYTES                                                                            \
+	(16 * 1024 * 1024) /* each of the sorts in memory, before it goes to disk                  \
+			    */
 #define DOWN_LEAST 3 /* so few deletions are no mass deletion, however small the address book */
 
 struct down {
@@ -27,7 +28,7 @@ struct down {
 	struct written *written; /* NULL where the target lists */
 	struct reports *reports;
 	struct run_record *record;
-	char *dir; /* STATE_DIR/SYSTEM/down */
+	char *dir, *work; /* what outlives the run; files of the run */
 	atomic_bool stop;
 	int64_t deadline_us; /* monotonic */
 
@@ -67,7 +68,7 @@ extern const struct target_sink down_sink_functions; /* without its context */
 /* A put; noted for `written`. */
 int down_put(
 	struct down *down, enum target_verb verb, const char *id, const char *encoded, size_t len);
-/* The plan, as records on run->out. */
+/* The plan, to run->change. */
 int down_show(struct down *down);
 int down_apply(struct down *down);
 /* What was written is remembered. */

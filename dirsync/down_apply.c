@@ -1,6 +1,4 @@
 /* Writing the plan. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "dirsync/down.h"
@@ -19,32 +17,45 @@ static void count_done(struct down *down, enum target_verb verb)
 	outcome->added += verb == TARGET_ADD;
 }
 
+static void take_done(
+	struct down *down, enum target_verb verb, const char *id, const struct target_note *note)
+{
+	bool adopted = *note->place != '\0';
+	char shown[512];
+
+	count_done(down, verb);
+	if (down->kind->lists) /* else it counts once all of it is written */
+		log_info("dirsync", "contact %s system=%s id=%s%s%s",
+			adopted ? "taken over" : verb_names[verb], down->run->system, id,
+			adopted ? " was=" : "", log_value(shown, sizeof(shown), note->place));
+	if (adopted && down->run->adopted != NULL)
+		target_dn(down->settings, id, down->run->adopted);
+}
+
 static void take_result(void *context, enum target_verb verb, const char *id,
-	enum target_result result, const char *text)
+	enum target_result result, const struct target_note *note)
 {
 	struct down *down = context;
 	struct sync_outcome *outcome = &down->record->outcome;
-	char shown[512];
+	bool foreign = result == TARGET_FOREIGN;
+	const struct report report = { .kind = foreign ? "foreign" : "refused",
+		.id = id,
+		.address = note->address,
+		.place = note->place,
+		.text = note->text };
+	char place[512], text[512];
 
 	if (result == TARGET_DONE) {
-		count_done(down, verb);
-		if (down->kind->lists) /* else it counts once all of it is written */
-			log_info("dirsync", "contact %s system=%s id=%s%s%s", verb_names[verb],
-				down->run->system, id, *text != '\0' ? " was=" : "",
-				log_value(shown, sizeof(shown), text));
-		if (*text != '\0' && down->run->adopted != NULL)
-			target_dn(down->settings, id, down->run->adopted);
+		take_done(down, verb, id, note);
 		return;
 	}
-	outcome->conflicts += result == TARGET_FOREIGN;
-	outcome->refused += result == TARGET_REFUSED;
-	const struct report report = { .kind = result == TARGET_FOREIGN ? "foreign" : "refused",
-		.id = id,
-		.text = text };
+	outcome->conflicts += foreign;
+	outcome->refused += !foreign;
 	reports_add(down->reports, &report);
-	log_warning("dirsync", "contact not %s: %s system=%s id=%s text=%s", verb_names[verb],
-		result == TARGET_FOREIGN ? "somebody else has its address" : "refused",
-		down->run->system, id, log_value(shown, sizeof(shown), text));
+	log_warning("dirsync", "contact not %s: %s system=%s id=%s address=%s dn=%s text=%s",
+		verb_names[verb], foreign ? "an object of somebody else is in the way" : "refused",
+		down->run->system, id, note->address, log_value(place, sizeof(place), note->place),
+		log_value(text, sizeof(text), note->text));
 }
 
 const struct target_sink down_sink_functions = { .result = take_result };
@@ -104,7 +115,7 @@ int down_put(
 	int done = decode(down, verb, id, encoded, len, &contact);
 
 	if (done == 0 && verb == TARGET_DELETE && down->kind->whole)
-		take_result(down, verb, id, TARGET_DONE, "");
+		count_done(down, verb);
 	else if (done == 0 && down->kind->put(down->target, verb, &contact,
 				      is_adopted(down, verb, &contact), &error) < 0)
 		done = down_fail(down, error);
@@ -147,18 +158,25 @@ static int for_each(struct down *down, plan_callback callback)
 static int show(
 	struct down *down, enum target_verb verb, const char *id, const char *encoded, size_t len)
 {
+	static const char *const names[] = { "delete", "modify", "add" };
+	static const char *const reasons[] = { "no mailbox of another system any more",
+		"the mailbox has changed", "a mailbox of another system" };
 	struct target_options options = { .settings = down->settings, .form = down->form };
+	struct run_change change = { .kind = names[verb], .id = id, .reason = reasons[verb] };
 	struct person contact = PERSON_INIT;
-	struct str text = STR_INIT;
+	struct str text = STR_INIT, dn = STR_INIT;
 	int done = decode(down, verb, id, encoded, len, &contact);
 
 	if (done == 0) {
 		target_ldif_record(&options, verb, &contact, &text);
+		target_dn(down->settings, id, &dn);
+		change.dn = str_cstr(&dn);
+		change.ldif = str_cstr(&text);
 		count_done(down, verb);
 	}
-	const struct run_change shown = { verb_names[verb], "", id, "", str_cstr(&text) };
-	if (done == 0 && down->run->change != NULL && text.len > 0)
-		down->run->change(down->run->context, &shown);
+	if (done == 0 && down->run->change != NULL)
+		down->run->change(down->run->context, &change);
+	str_free(&dn);
 	str_free(&text);
 	person_free(&contact);
 	return done;

@@ -30,8 +30,8 @@ struct run_options {
 	struct str *adopted;
 	/* Where it is, for progress bars and status; may be NULL. total 0 = not known. */
 	void (*progress)(void *context, const char *phase, uint64_t done, uint64_t total);
-	/* dry_run: one that would be made; may be NULL. kind: "add", "modify", ...; dn is "" and id
-	 * that of the contact in a down sync; ldif: change records. */
+	/* dry_run: one that would be made; may be NULL. kind: "add", "modify", ...; id: in a
+	 * down sync that of the contact; ldif: change records. */
 	void (*change)(void *context, const struct run_change *change);
 	void *context;
 };

@@ -58,31 +58,25 @@ static struct ldap_options directory_of(const struct config *config)
 	return options;
 }
 
-static int make_folder(struct down *down, const char *path)
-{
-	char text[512];
-
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
-		return 0;
-	snprintf(text, sizeof(text), "%s: cannot be made: %s; see dirsync.state_dir", path,
-		strerror(errno));
-	return down_fail(down, text);
-}
-
+/* One that outlives the run, and an empty one for its sorts. */
 static int make_folders(struct down *down)
 {
-	const char *state = down->run->config->dirsync.state_dir;
-	char *own = folder_of(state, down->run->system);
-	int done;
+	const char *state = down->run->config->dirsync.state_dir, *error;
+	char *own, text[600];
 
+	if (folder_make(state, down->run->system, &error) < 0)
+		return down_fail(down, error);
+	own = folder_of(state, down->run->system);
 	down->dir = mem_printf("%s/down", own);
-	done = make_folder(down, state);
-	if (done == 0)
-		done = make_folder(down, own);
-	if (done == 0)
-		done = make_folder(down, down->dir);
 	mem_free(&own);
-	return done;
+	if (mkdir(down->dir, 0700) < 0 && errno != EEXIST) {
+		snprintf(text, sizeof(text), "%s: cannot be made: %s; see dirsync.state_dir",
+			down->dir, strerror(errno));
+		return down_fail(down, text);
+	}
+	down->work = folder_work(
+		state, down->run->system, down->run->dry_run ? "down.shown" : "down.work", &error);
+	return down->work != NULL ? 0 : down_fail(down, error);
 }
 
 static void open_target(struct down *down)
@@ -94,10 +88,10 @@ static void open_target(struct down *down)
 		.stop = &down->stop };
 
 	down->target = down->kind->open(&options);
-	down->want = bulk_new(down->dir, "want", DOWN_SORT_BYTES);
-	down->have = bulk_new(down->dir, "have", DOWN_SORT_BYTES);
-	down->plan = bulk_new(down->dir, "plan", DOWN_SORT_BYTES);
-	down->done = bulk_new(down->dir, "done", DOWN_SORT_BYTES / 4);
+	down->want = bulk_new(down->work, "want", DOWN_SORT_BYTES);
+	down->have = bulk_new(down->work, "have", DOWN_SORT_BYTES);
+	down->plan = bulk_new(down->work, "plan", DOWN_SORT_BYTES);
+	down->done = bulk_new(down->work, "done", DOWN_SORT_BYTES / 4);
 }
 
 static int prepare(struct down *down)
@@ -142,6 +136,7 @@ static void release(struct down *down)
 	strings_free(&down->alone);
 	str_free(&down->deleted);
 	mem_free(&down->dir);
+	mem_free(&down->work);
 }
 
 /* --- the run ------------------------------------------------------------------------------------
@@ -209,11 +204,10 @@ static enum sync_word run_leased(
 		down->kind->abort(down->target);
 	if (word != SYNC_COMPLETE && !down->kind->lists && !down->run->dry_run)
 		outcome->added = outcome->changed = outcome->deleted = 0;
-	if (!down->run->dry_run && word == SYNC_COMPLETE) {
-		if (reports_keep(down->reports, down->run->config->dirsync.state_dir, false,
-			    &error) < 0)
-			log_warning("dirsync", "the reports of the run are lost: %s", error);
-	}
+	if (!down->run->dry_run && word == SYNC_COMPLETE &&
+		reports_keep(down->reports, down->run->config->dirsync.state_dir, false, &error) <
+			0)
+		log_warning("dirsync", "the reports of the run are lost: %s", error);
 	return word;
 }
 
@@ -315,7 +309,9 @@ static void tell(const struct down *down, enum sync_word word)
 
 enum sync_word run_down(const struct run_options *options, struct run_record *record_r)
 {
-	struct down down = { .run = options, .record = record_r, .reports = reports_new(options->system, SYNC_DOWN) };
+	struct down down = { .run = options,
+		.record = record_r,
+		.reports = reports_new(options->system, SYNC_DOWN) };
 	struct ldap_session *session = NULL;
 	struct backend backend = { .asked = 0 };
 	enum sync_word word = SYNC_FAILED;

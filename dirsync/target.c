@@ -11,6 +11,8 @@
 
 static _Thread_local char target_error[1024];
 
+const struct target_note target_no_note = { "", "", "" };
+
 const struct target_kind *target_kind_find(const char *name)
 {
 	static const struct target_kind *const kinds[] = { &target_ldap_kind, &target_ldif_kind,

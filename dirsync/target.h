@@ -27,16 +27,22 @@ enum target_result {
 	TARGET_REFUSED, /* the server's words */
 };
 
+/* What else there is to say of a result; "" where it is not known. */
+struct target_note {
+	const char *text;    /* the server's words, or what is wrong */
+	const char *place;   /* FOREIGN: that object's DN; DONE: that of the one taken over */
+	const char *address; /* FOREIGN: the address that it has */
+};
+
 struct target_sink {
 	void *context;
 	/* What is there of ours, in any order; digest: of the contact as it would be written. -1
 	 * stops. */
 	int (*contact)(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE]);
 	/* The result of each put; what has none when end or abort is over was not done, as far as
-	 * is known. text: the server's words, or the foreign object's DN and the address; DONE: the
-	 * DN of the object that was taken over, else "". */
+	 * is known. Where the target does not list, none of them counts unless end succeeds. */
 	void (*result)(void *context, enum target_verb verb, const char *id,
-		enum target_result result, const char *text);
+		enum target_result result, const struct target_note *note);
 };
 
 struct target_options {

@@ -106,7 +106,8 @@ static int put(struct target *target, enum target_verb verb, const struct person
 		target_ldif_record(&target->options, verb, contact, &target->text);
 	if (write_text(target, error_r) < 0)
 		return -1;
-	target->sink->result(target->sink->context, verb, str_cstr(&contact->id), TARGET_DONE, "");
+	target->sink->result(
+		target->sink->context, verb, str_cstr(&contact->id), TARGET_DONE, &target_no_note);
 	return 0;
 }
 

@@ -68,8 +68,8 @@ int target_file_put(struct target *target, enum target_verb verb, const struct p
 	if (write_text(target, error_r) < 0)
 		return -1;
 	if (verb != TARGET_KEEP)
-		target->sink->result(
-			target->sink->context, verb, str_cstr(&contact->id), TARGET_DONE, "");
+		target->sink->result(target->sink->context, verb, str_cstr(&contact->id),
+			TARGET_DONE, &target_no_note);
 	return 0;
 }
 

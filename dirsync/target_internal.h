@@ -8,6 +8,8 @@
 extern const struct target_kind target_ldap_kind, target_ldif_kind, target_csv_kind,
 	target_vcard_kind, target_command_kind;
 
+extern const struct target_note target_no_note; /* all "" */
+
 /* Keeps the text for *error_r until the thread's next failure; -1. */
 int target_fail(const char **error_r, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

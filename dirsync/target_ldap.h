@@ -73,8 +73,8 @@ enum ldap_result target_ldap_send_change(struct target *target, struct slot *slo
 
 /* --- taking over a foreign object (target_ldap_adopt.c) --------------------------------------- */
 
-/* Slot->foreign becomes our contact, without waiting for others. TARGET_DONE with its old DN in
- * text_r, or TARGET_REFUSED with the reason; -1: the connection is gone. */
+/* Slot->foreign becomes our contact, without waiting for others. TARGET_DONE, or
+ * TARGET_REFUSED with text_r; -1: the connection is gone. */
 int target_ldap_adopt(
 	struct target *target, struct slot *slot, enum target_result *result_r, struct str *text_r);
 

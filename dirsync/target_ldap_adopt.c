@@ -104,7 +104,5 @@ int target_ldap_adopt(
 			str_cstr(&slot->foreign), target->settings->object_class);
 	else if (result != LDAP_DONE)
 		str_append_z(text_r, ldap_session_reason(target->session));
-	else
-		str_append_z(text_r, str_cstr(&slot->foreign));
 	return result == LDAP_DOWN ? -1 : 0;
 }

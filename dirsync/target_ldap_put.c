@@ -14,13 +14,33 @@ static int broken(struct target *target, const char **error_r)
 		ldap_session_reason(target->session));
 }
 
-static void finish(
-	struct target *target, struct slot *slot, enum target_result result, const char *text)
+static void finish(struct target *target, struct slot *slot, enum target_result result,
+	const struct target_note *note)
 {
 	slot->phase = SLOT_FREE;
 	target->used--;
-	target->sink->result(target->sink->context, slot->verb, str_cstr(&slot->contact.id), result,
-		text != NULL ? text : "");
+	target->sink->result(
+		target->sink->context, slot->verb, str_cstr(&slot->contact.id), result, note);
+}
+
+static void finish_done(struct target *target, struct slot *slot)
+{
+	finish(target, slot, TARGET_DONE, &target_no_note);
+}
+
+static void refuse(struct target *target, struct slot *slot, const char *text)
+{
+	const struct target_note note = { text, "", "" };
+
+	finish(target, slot, TARGET_REFUSED, &note);
+}
+
+/* Somebody else's object, slot->foreign, is in the way. */
+static void finish_foreign(struct target *target, struct slot *slot, const char *text)
+{
+	const struct target_note note = { text, str_cstr(&slot->foreign), str_cstr(&slot->has) };
+
+	finish(target, slot, TARGET_FOREIGN, &note);
 }
 
 /* --- one step after another ----------------------------------------------------------------- */
@@ -35,7 +55,7 @@ static int sent(struct target *target, struct slot *slot, enum slot_phase phase,
 	if (result == LDAP_DONE)
 		slot->phase = phase;
 	else
-		finish(target, slot, TARGET_REFUSED, ldap_session_reason(target->session));
+		refuse(target, slot, ldap_session_reason(target->session));
 	return 0;
 }
 
@@ -54,7 +74,7 @@ static int send_write(struct target *target, struct slot *slot, const char **err
 	else
 		result = target_ldap_send_add(target, slot);
 	if (same) {
-		finish(target, slot, TARGET_DONE, "");
+		finish_done(target, slot);
 		return 0;
 	}
 	return sent(target, slot, SLOT_WRITE, result, error_r);
@@ -185,20 +205,19 @@ static int looked(struct target *target, struct slot *slot, enum ldap_result res
 	const char *text, const char **error_r)
 {
 	if (result != LDAP_DONE && result != LDAP_NO_ENTRY) {
-		finish(target, slot, TARGET_REFUSED, text);
+		refuse(target, slot, text);
 		return 0;
 	}
 	if (slot->found && !slot->ours) {
 		str_append(&slot->foreign, slot->dn.data, slot->dn.len);
-		str_append_z(&slot->foreign, " has lost our marker");
-		finish(target, slot, TARGET_FOREIGN, str_cstr(&slot->foreign));
+		finish_foreign(target, slot, "it has lost our marker");
 		return 0;
 	}
 	if (slot->verb != TARGET_DELETE)
 		return send_clash(target, slot, error_r);
 	if (slot->found)
 		return send_write(target, slot, error_r);
-	finish(target, slot, TARGET_DONE, ""); /* somebody was faster */
+	finish_done(target, slot); /* somebody was faster */
 	return 0;
 }
 
@@ -213,7 +232,13 @@ static int adopt(struct target *target, struct slot *slot, const char **error_r)
 		str_free(&text);
 		return broken(target, error_r);
 	}
-	finish(target, slot, result, str_cstr(&text));
+	if (result == TARGET_DONE) {
+		const struct target_note note = { "", str_cstr(&slot->foreign), "" };
+
+		finish(target, slot, result, &note);
+	} else {
+		refuse(target, slot, str_cstr(&text));
+	}
 	str_free(&text);
 	return 0;
 }
@@ -221,22 +246,24 @@ static int adopt(struct target *target, struct slot *slot, const char **error_r)
 static int searched(struct target *target, struct slot *slot, enum ldap_result result,
 	const char *text, const char **error_r)
 {
+	struct str more = STR_INIT;
+
 	if (result == LDAP_NO_ENTRY)
 		return target_fail(error_r, "down %s.search_base: %s; correct it",
 			target->settings->name, text);
 	if (result != LDAP_DONE) {
-		finish(target, slot, TARGET_REFUSED, text);
+		refuse(target, slot, text);
 		return 0;
 	}
 	if (slot->foreign_count == 0)
 		return send_write(target, slot, error_r);
 	if (slot->foreign_count == 1 && slot->adopt && !slot->found)
 		return adopt(target, slot, error_r);
-	str_printf(&slot->foreign, " has %s", str_cstr(&slot->has));
 	if (slot->foreign_count > 1)
-		str_printf(&slot->foreign, ", and %u further objects have addresses of it",
+		str_printf(&more, "and %u further objects have addresses of it",
 			slot->foreign_count - 1);
-	finish(target, slot, TARGET_FOREIGN, str_cstr(&slot->foreign));
+	finish_foreign(target, slot, str_cstr(&more));
+	str_free(&more);
 	return 0;
 }
 
@@ -245,7 +272,10 @@ static int written(
 {
 	bool done = result == LDAP_DONE || (result == LDAP_NO_ENTRY && slot->verb == TARGET_DELETE);
 
-	finish(target, slot, done ? TARGET_DONE : TARGET_REFUSED, done ? "" : text);
+	if (done)
+		finish_done(target, slot);
+	else
+		refuse(target, slot, text);
 	return 0;
 }
 

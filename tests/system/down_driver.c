@@ -25,6 +25,12 @@ static void on_term(int number)
 	atomic_store(&stop, true);
 }
 
+static void show(void *context, const struct run_change *change)
+{
+	(void)context;
+	printf("# %s\n%s", change->reason, change->ldif);
+}
+
 static void say(const struct run_record *record, enum sync_word word, const struct str *adopted)
 {
 	struct json *object = json_new_object();
@@ -62,7 +68,7 @@ static int take_option(struct run_options *options, const char *text)
 
 int main(int argc, char **argv)
 {
-	struct run_options options = { .out = stdout, .stop = &stop };
+	struct run_options options = { .change = show, .stop = &stop };
 	struct run_record record;
 	struct str adopted = STR_INIT;
 	const char *error;

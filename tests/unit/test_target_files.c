@@ -18,13 +18,13 @@ static struct person contact = PERSON_INIT;
 static unsigned told;
 
 static void count_result(void *context, enum target_verb verb, const char *which,
-	enum target_result result, const char *text)
+	enum target_result result, const struct target_note *note)
 {
 	(void)context;
 	(void)verb;
 	assert_string_equal(which, id);
 	assert_int_equal(result, TARGET_DONE);
-	assert_string_equal(text, "");
+	assert_string_equal(note->text, "");
 	told++;
 }
 
