@@ -44,6 +44,8 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/source.c dirsync/source_ldap.c dirsync/source_ldap_open.c dirsync/source_ldap_sync.c \
 	dirsync/source_ldap_usn.c dirsync/source_ldap_internal.h \
 	dirsync/source_mark.c dirsync/source_mark.h \
+	dirsync/dropfolder.c dirsync/dropfolder.h dirsync/intake.c dirsync/intake.h \
+	dirsync/source_file.c dirsync/source_command.c \
 	dirsync/uuidset.c dirsync/uuidset.h
 
 # what follows from what was read

@@ -1,6 +1,6 @@
 /*
  * Connectors, up: where the mailboxes of a system are read. One file each: source_ldap.c,
- * source_ldif.c, source_csv.c, source_command.c. docs/connectors.md says how to add one.
+ * source_file.c (LDIF and CSV), source_command.c. docs/connectors.md says how to add one.
  */
 #ifndef RESTANTE_DIRSYNC_SOURCE_H
 #define RESTANTE_DIRSYNC_SOURCE_H
@@ -27,8 +27,11 @@ struct source_sink {
 };
 
 struct source_request {
-	bool delta;       /* changes since mark suffice; a source without deltas pulls all */
-	const char *mark; /* of an earlier pull of this source, "" = none; opaque, one line */
+	bool delta; /* changes since mark suffice; a source without deltas pulls all */
+	/* Of the last pull whose run was complete, also where no delta is wanted: a source of
+	 * files that has nothing newer answers SOURCE_NOTHING. "" = none: everything again.
+	 * Opaque, one line. */
+	const char *mark;
 	int64_t asked_us; /* wall clock: data older than this does not answer the request, 0 = any
 			   */
 	const atomic_bool *stop;
@@ -78,10 +81,13 @@ struct source_kind {
 		const atomic_bool *stop, const char **error_r);
 };
 
-extern const struct source_kind source_ldap;
+extern const struct source_kind source_ldap, source_ldif, source_csv, source_command;
 
 /* NULL: there is none of that name. The table is dirsync/source.c. */
 const struct source_kind *source_kind_find(const char *name);
 void source_result_free(struct source_result *result);
+/* For check: -1 with "up NAME.key: what", valid until the thread's next call. */
+int source_fault(
+	const struct config_up *settings, const char *key, const char *what, const char **error_r);
 
 #endif

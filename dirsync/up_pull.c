@@ -94,7 +94,8 @@ static void pull(struct pulling *p, bool delta)
 	const struct source_sink sink = { p, take_person, take_gone, take_refused };
 	const struct source_request request = {
 		.delta = delta,
-		.mark = str_cstr(&up->head.mark),
+		/* who wants everything wants the file that was read already, too */
+		.mark = up->options->full ? "" : str_cstr(&up->head.mark),
 		.stop = &up->stop,
 	};
 

@@ -144,9 +144,11 @@ struct config_up {
 	char *delta;          /* none, modifyTimestamp, usn, syncrepl */
 	int64_t delta_margin; /* modifyTimestamp: overlap */
 	char *delta_server;   /* usn: the one domain controller; "" = that of uri */
-	/* source = ldif, csv */
+	/* source = ldif, csv, command */
 	char *folder; /* drop folder; a file counts once it is renamed to *.ldif or *.csv */
-	char *separator;
+	char *separator;       /* of CSV columns: one character, or "tab" */
+	char *value_separator; /* of values in a column: one character; "" = there is one value */
+	bool end_mark;         /* what has not "# end COUNT" as its last line is incomplete */
 	/* source = command */
 	char *command;
 	char *format; /* ldif, csv: of what it prints */

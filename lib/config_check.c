@@ -135,6 +135,27 @@ const char *config_check_command(const char *value)
 	return value[strspn(value, " ")] != '\0' ? NULL : "a command";
 }
 
+/* One byte that means nothing else in CSV. */
+static bool is_separator(const char *value)
+{
+	return value[0] > ' ' && value[0] < 0x7f && value[0] != '"' && value[0] != '#' &&
+	       value[1] == '\0';
+}
+
+const char *config_check_separator(const char *value)
+{
+	return is_separator(value) || strcmp(value, "tab") == 0
+		       ? NULL
+		       : "one character of ASCII, no quote, space or #, or \"tab\"";
+}
+
+const char *config_check_value_separator(const char *value)
+{
+	return is_separator(value) || value[0] == '\0'
+		       ? NULL
+		       : "one character of ASCII, no quote, space or #, or \"\" for none";
+}
+
 const char *config_check_metrics(const char *value)
 {
 	static const char allowed[] = "ADDRESS:PORT with a numeric address, such as 127.0.0.1:9811 "

@@ -93,6 +93,8 @@ const char *config_check_uri(const char *value);      /* one LDAP URI, or none *
 const char *config_check_command(const char *value);
 const char *config_check_metrics(const char *value); /* numeric address and port */
 const char *config_check_host(const char *value);    /* name or address of a host, or none */
+const char *config_check_separator(const char *value);       /* between CSV columns */
+const char *config_check_value_separator(const char *value); /* in a column, or none */
 const char *config_check_system(const char *value);  /* the title of system NAME {} */
 
 #endif

@@ -1,4 +1,11 @@
 # unit tests of dirsync/
+check_PROGRAMS += tests/unit/test_source_file tests/unit/test_source_command
+tests_unit_test_source_file_SOURCES = tests/unit/test_source_file.c tests/unit/source_bed.c \
+	tests/unit/source_bed.h tests/unit/unit.h
+tests_unit_test_source_file_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+tests_unit_test_source_command_SOURCES = tests/unit/test_source_command.c tests/unit/source_bed.c \
+	tests/unit/source_bed.h tests/unit/unit.h
+tests_unit_test_source_command_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_strings
 tests_unit_test_strings_SOURCES = tests/unit/test_strings.c tests/unit/unit.h
 tests_unit_test_strings_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
