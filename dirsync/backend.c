@@ -142,8 +142,20 @@ static void set(struct str *s, const char *text)
 	str_append_z(s, text);
 }
 
+static void term_of(const char *attribute, const struct str *value, struct str *filter)
+{
+	if (value->len == 0) {
+		str_printf(filter, "(!(%s=*))", attribute);
+		return;
+	}
+	str_printf(filter, "(%s=", attribute);
+	ldap_filter_escape(str_cstr(value), filter);
+	str_append_c(filter, ')');
+}
+
+/* What stands there is what was read; or what we tried to write when the answer was lost. */
 static enum ldap_result swap_lease(struct ldap_session *session, const struct backend *backend,
-	enum sync_direction direction, const struct str *value)
+	enum sync_direction direction, struct lease_watch *watch, const struct str *value)
 {
 	const char *attribute = backend_names[direction].lease;
 	const char *values[] = { str_cstr(value), NULL };
@@ -151,15 +163,14 @@ static enum ldap_result swap_lease(struct ldap_session *session, const struct ba
 	struct str assertion = STR_INIT;
 	enum ldap_result result;
 
-	if (backend->lease.len == 0)
-		str_printf(&assertion, "(!(%s=*))", attribute);
-	else {
-		str_printf(&assertion, "(%s=", attribute);
-		ldap_filter_escape(str_cstr(&backend->lease), &assertion);
-		str_append_c(&assertion, ')');
-	}
+	str_append_z(&assertion, "(|");
+	term_of(attribute, &backend->lease, &assertion);
+	if (watch->tried.len > 0)
+		term_of(attribute, &watch->tried, &assertion);
+	str_append_c(&assertion, ')');
 	result = ldap_session_modify(
 		session, str_cstr(&backend->dn), &change, 1, str_cstr(&assertion), NULL, 0);
+	set(&watch->tried, result == LDAP_DOWN ? str_cstr(value) : "");
 	str_free(&assertion);
 	return result;
 }
@@ -213,16 +224,16 @@ enum ldap_result backend_lease(struct ldap_session *session, struct backend *bac
 	if (!free_now && !same && !has_expired(backend, length_us, watch, now))
 		return say_busy(backend, direction, error_r);
 	lease_text(term, holder, expires_us, &value);
-	result = swap_lease(session, backend, direction, &value);
+	result = swap_lease(session, backend, direction, watch, &value);
 	if (result == LDAP_DONE) {
-		*watch = (struct lease_watch){ term, watch->value, now };
+		watch->term = term;
+		watch->since_mono_us = now;
 		set(&watch->value, str_cstr(&value));
 		set(&backend->lease, str_cstr(&value));
 		set(&backend->holder, holder);
 		backend->term = term;
 		backend->expires_us = expires_us;
 	} else {
-		/* not done as far as we know; ours is what stands there, if it was */
 		if (result == LDAP_ASSERTION)
 			watch->term = 0;
 		say_failed(session, result, error_r);
@@ -245,7 +256,7 @@ void backend_unlease(struct ldap_session *session, struct backend *backend,
 		return;
 	/* the term stays: the next holder's is higher */
 	lease_text(backend->term, NOBODY, clock_wall_us(), &value);
-	if (swap_lease(session, backend, direction, &value) == LDAP_DONE) {
+	if (swap_lease(session, backend, direction, watch, &value) == LDAP_DONE) {
 		set(&backend->lease, str_cstr(&value));
 		str_reset(&backend->holder);
 	}
@@ -256,4 +267,5 @@ void backend_unlease(struct ldap_session *session, struct backend *backend,
 void lease_watch_free(struct lease_watch *watch)
 {
 	str_free(&watch->value);
+	str_free(&watch->tried);
 }

@@ -51,6 +51,7 @@ struct lease_watch {
 	uint64_t term;         /* of ours, 0 = we have none */
 	struct str value;      /* as we saw it first, or as we wrote it */
 	int64_t since_mono_us; /* ours: just before it was written */
+	struct str tried;      /* ours, where its answer was lost: it may stand there or not */
 };
 enum ldap_result backend_lease(struct ldap_session *session, struct backend *backend,
 	enum sync_direction direction, const char *holder, int64_t length_us,

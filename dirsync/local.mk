@@ -15,6 +15,13 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/apply.c dirsync/apply_op.c dirsync/apply_op.h dirsync/apply_send.c \
 	dirsync/apply_taken.c dirsync/apply_internal.h \
 	dirsync/handover.c dirsync/handover_run.c dirsync/handover.h dirsync/handover_internal.h
+
+noinst_PROGRAMS += tests/system/apply_driver tests/system/backend_driver
+tests_system_apply_driver_SOURCES = tests/system/apply_driver.c
+tests_system_apply_driver_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+tests_system_backend_driver_SOURCES = tests/system/backend_driver.c
+tests_system_backend_driver_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
+
 # down
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/contact.c dirsync/contact_source.c dirsync/contact.h \
