@@ -143,23 +143,20 @@ static int tell_dropped(struct applying *apply, const struct handover_todo *todo
 
 static int write_step(struct applying *apply, const struct handover_todo *todo)
 {
-	unsigned limit = limit_of(apply);
 	struct plan_change change;
 	struct apply_op *op;
 
 	if (todo->step == HANDOVER_DROP)
 		return tell_dropped(apply, todo);
-	if (read_at(apply, todo->place, &change) < 0)
-		return -1;
-	/* what was begun is brought to its end even where nothing more may begin */
-	if (make_room(apply, limit > 0 ? limit : apply->window, apply_entry(change.dn)) < 0)
+	if (read_at(apply, todo->place, &change) < 0 ||
+		make_room(apply, apply->window, apply_entry(change.dn)) < 0)
 		return -1;
 	op = free_op(apply);
 	apply_op_take(op, &change, todo);
 	return apply_send(apply, op);
 }
 
-/* The next step only when there is room for it: the limit may be 0 by then, and begins nothing. */
+/* Where nothing may begin any more, what was begun is brought to its end. */
 static int write_passing(struct applying *apply)
 {
 	struct handover_todo todo;

@@ -1,5 +1,5 @@
-"""Plans applied to a real directory: the order between entries, refusals, ends in the middle; and the
-leases and records of syncs."""
+"""Plans applied to a real directory: the order between entries, refusals, ends in the middle; and
+the leases and records of syncs."""
 
 import os
 import re
@@ -412,7 +412,7 @@ def test_a_directory_that_takes_no_writes(lab, directory, tmp_path):
         before = conf.read()
     try:
         with open(directory.conf, "w") as conf:
-            conf.write(before.replace("\nindex\t\tobjectClass", "\nreadonly on\nindex\t\tobjectClass"))
+            conf.write(before.replace("\nindex\t\tobjectC", "\nreadonly on\nindex\t\tobjectC"))
         directory.start()
         result = apply(lab, tmp_path, many(500), "--window", "4")
         assert result.counts["rc"] == -1
