@@ -1,8 +1,10 @@
 """What an administrator starts restante-dirsync with: the units, the timer, the sample settings."""
 
 import glob
+import json
 import os
 import re
+import sys
 
 import pytest
 
@@ -123,3 +125,42 @@ def test_a_sample_with_a_broken_template_is_not(sample, path):
 def test_settings_are_judged_without_a_server(sample):
     done = check(sample(SAMPLES[0], lambda text: text.replace("ldaps://dc1.ad", "ldaps://gone.ad")))
     assert done.returncode == 0
+
+
+# --- the list of Cyrus ----------------------------------------------------------------------------
+
+CYRUS = os.path.join(SOURCE, "contrib/dirsync/cyrus-mailboxes")
+JSON = {"user.anna": {"mbtype": "e", "uniqueid": "u1"},
+        "user.anna.Sent": {"mbtype": "e", "uniqueid": "u2"},
+        "user.b^muster": {"mbtype": "e", "uniqueid": "u3"},
+        "other.test!user.carla": {"mbtype": "e", "uniqueid": "u4"},
+        "user.dora": {"mbtype": "ed", "uniqueid": "u5"},
+        "DELETED.user.emil.5F": {"mbtype": "e", "uniqueid": "u6"}}
+LINES = "".join("%s\t%d default anna\tlrswipkxtecdan\t>%s 1700000000 1700000000 1 1 \n" % line
+                for line in (("user.anna", 0, "u1"), ("user.anna.Sent", 0, "u2"),
+                             ("user.b^muster", 0, "u3"), ("other.test!user.carla", 0, "u4"),
+                             ("user.dora", 8, "u5"), ("DELETED.user.emil.5F", 0, "u6")))
+LIST = ("id,account,mail\nu1,anna,anna@example.org\nu3,b.muster,b.muster@example.org\n"
+        "u4,carla,carla@other.test\n# end 3\n")
+
+
+def cyrus(tmp_path, dump, status=0):
+    """(exit status, what it said, the list); dump: what ctl_mboxlist prints."""
+    (tmp_path / "dump").write_text(dump)
+    target = tmp_path / "people.csv"
+    done = run([sys.executable, CYRUS, "example.org", str(target), "sh", "-c",
+                "cat %s; exit %d" % (tmp_path / "dump", status)], check=False)
+    return done.returncode, done.stderr, target.read_text() if target.exists() else None
+
+
+@pytest.mark.parametrize("dump", [json.dumps(JSON, indent=1), LINES], ids=["json", "lines"])
+def test_accounts_of_cyrus(tmp_path, dump):
+    assert cyrus(tmp_path, dump) == (0, b"", LIST)
+
+
+@pytest.mark.parametrize("dump, status", [(LINES, 1), (json.dumps(JSON)[:-1], 0), ("", 0),
+                                          ("garbage\n", 0), ("{}", 0)])
+def test_a_list_of_cyrus_that_failed_leaves_the_last_one(tmp_path, dump, status):
+    cyrus(tmp_path, LINES)
+    done = cyrus(tmp_path, dump, status)
+    assert done[0] == 1 and done[1].count(b"\n") == 1 and done[2] == LIST
