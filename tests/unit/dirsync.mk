@@ -38,3 +38,6 @@ tests_unit_test_guard_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_source_mark
 tests_unit_test_source_mark_SOURCES = tests/unit/test_source_mark.c tests/unit/unit.h
 tests_unit_test_source_mark_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_apply_op
+tests_unit_test_apply_op_SOURCES = tests/unit/test_apply_op.c tests/unit/unit.h
+tests_unit_test_apply_op_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
