@@ -110,15 +110,20 @@ def installed():
     assert "restante" in grp.getgrnam("postdrop").gr_mem
     assert pwd.getpwnam("restante").pw_shell.endswith("nologin")
     assert not os.path.exists(QUEUE)
-    for page in ("restante.1", "restante.conf.5", "restante.7", "restante-milter.8"):
+    for page in ("restante.1", "restante.conf.5", "restante.7", "restante-milter.8",
+                 "restante-dirsync.8"):
         assert glob.glob("/usr/share/man/man*/%s.gz" % page), page
     assert os.path.exists("/usr/share/bash-completion/completions/restante")
     assert tool("systemd-analyze", "verify", "--man=no",
-                "/lib/systemd/system/restante-milter.service") == ""
+                *["/lib/systemd/system/" + unit for unit in (
+                    "restante-milter.service", "restante-dirsync.service",
+                    "restante-dirsync-once.service", "restante-dirsync-once.timer")]) == ""
+    assert os.access(EXAMPLES + "/dirsync/cyrus-mailboxes", os.X_OK)
 
 
 def not_configured():
     step("it does not start before it is configured, and says why")
+    assert CONF in tool("restante-dirsync", status=78)
     said = tool("restante-milter", status=78)
     assert CONF in said and "ldap.uri is not set" in said, said
     assert not os.path.exists(SOCKET) and not os.path.exists(QUEUE)
