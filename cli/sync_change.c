@@ -8,8 +8,8 @@
 
 /* --- approve -------------------------------------------------------------------------------- */
 
-static void give_approval(
-	struct cli *cli, const struct sync_system *system, uint64_t size, bool asked)
+static void give_approval(struct cli *cli, const struct sync_system *system,
+	enum sync_direction direction, uint64_t size, bool asked)
 {
 	struct json *object = json_new_object();
 
@@ -17,29 +17,42 @@ static void give_approval(
 		asked ? "a run is asked for" : "the next run applies it");
 	json_set_bool(object, "ok", true);
 	json_set_string(object, "system", system->name);
+	json_set_string(object, "direction", sync_direction_name(direction));
 	json_set_int(object, "approved", (int64_t)size);
 	if (asked)
-		json_set_int(object, "number", (int64_t)system->side[SYNC_UP].asked);
+		json_set_int(object, "number", (int64_t)system->side[direction].asked);
 	cli_give(cli, object);
 }
 
+static bool was_stopped(const struct sync_side *side, struct sync_outcome *outcome_r)
+{
+	return sync_outcome_parse(side->outcome, outcome_r) && outcome_r->word == SYNC_STOPPED &&
+	       outcome_r->pending > 0;
+}
+
+/* Where both directions were stopped the up sync comes first: what it finds may change the other.
+ */
 static int approve(struct cli *cli, struct sync_system *system, bool yes)
 {
+	enum sync_direction direction = SYNC_UP;
 	struct sync_outcome outcome;
 	char question[128];
 
-	if (!sync_outcome_parse(system->side[SYNC_UP].outcome, &outcome) ||
-		outcome.word != SYNC_STOPPED || outcome.pending == 0)
-		return cli_fail(cli, CLI_REFUSED,
-			"%s: its last up sync was not stopped, nothing waits for approval",
-			system->name);
+	if (!was_stopped(&system->side[SYNC_UP], &outcome)) {
+		direction = SYNC_DOWN;
+		if (!was_stopped(&system->side[SYNC_DOWN], &outcome))
+			return cli_fail(cli, CLI_REFUSED,
+				"%s: its last syncs were not stopped, nothing waits for approval",
+				system->name);
+	}
 	if (!cli->quiet)
-		fprintf(stderr, "%s: %s\n`restante sync diff %s` shows what would be done.\n",
-			system->name, outcome.text, system->name);
+		fprintf(stderr, "%s %s: %s\n`restante sync diff %s%s` shows what would be done.\n",
+			system->name, sync_direction_name(direction), outcome.text,
+			direction == SYNC_DOWN ? "--down " : "", system->name);
 	snprintf(question, sizeof(question), "Apply a list of up to %" PRIu64 "?", outcome.pending);
 	if (!cli_confirm(cli, yes, question))
 		return CLI_REFUSED;
-	enum ldap_result result = syncask_approve(cli->session, system, outcome.pending);
+	enum ldap_result result = syncask_approve(cli->session, system, direction, outcome.pending);
 	if (result == LDAP_ASSERTION)
 		return cli_fail(cli, CLI_REFUSED,
 			"%s: another run has ended meanwhile; look at `restante sync status` and "
@@ -47,8 +60,8 @@ static int approve(struct cli *cli, struct sync_system *system, bool yes)
 			system->name);
 	if (result != LDAP_DONE)
 		return cli_fail_ldap(cli, result, system->name, ldap_session_reason(cli->session));
-	result = syncask_raise(cli->session, system, SYNC_UP);
-	give_approval(cli, system, outcome.pending, result == LDAP_DONE);
+	result = syncask_raise(cli->session, system, direction);
+	give_approval(cli, system, direction, outcome.pending, result == LDAP_DONE);
 	return CLI_DONE;
 }
 

@@ -17,10 +17,10 @@ static _Thread_local char fault[1280];
 const struct backend_names backend_names[2] = {
 	[SYNC_UP] = { "restanteUpLease", "restanteSyncAsked", "restanteSyncFinished",
 		"restanteUpSyncFailed", "restanteUpSyncStart", "restanteUpSyncAt",
-		"restanteUpSyncOutcome", "restanteUpSyncRun" },
+		"restanteUpSyncOutcome", "restanteUpSyncRun", "restanteSyncApproved" },
 	[SYNC_DOWN] = { "restanteDownLease", "restanteDownSyncAsked", "restanteDownSyncFinished",
 		"restanteDownSyncFailed", "restanteDownSyncStart", "restanteDownSyncAt",
-		"restanteDownSyncOutcome", "restanteDownSyncRun" },
+		"restanteDownSyncOutcome", "restanteDownSyncRun", "restanteDownSyncApproved" },
 };
 
 /* --- the lease as text ---------------------------------------------------------------------- */
@@ -89,7 +89,7 @@ static void take_backend(const struct ldap_entry *entry, const struct backend_na
 	backend->asked = number(entry, names->asked);
 	backend->finished = number(entry, names->finished);
 	backend->failed = number(entry, names->failed);
-	backend->approved = number(entry, BACKEND_APPROVED);
+	backend->approved = number(entry, names->approved);
 	take_lease(backend, system);
 }
 
@@ -106,7 +106,7 @@ enum ldap_result backend_read(struct ldap_session *session, const char *base, co
 {
 	const struct backend_names *names = &backend_names[direction];
 	const char *wanted[] = { names->lease, names->asked, names->finished, names->failed,
-		names->run, BACKEND_APPROVED, NULL };
+		names->run, names->approved, NULL };
 	struct ldap_entry *entry = NULL;
 	struct str dn = STR_INIT;
 	enum ldap_result result;

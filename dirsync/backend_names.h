@@ -5,10 +5,8 @@
 #include "dirsync/backend.h"
 
 struct backend_names {
-	const char *lease, *asked, *finished, *failed, *start, *end, *outcome, *run;
+	const char *lease, *asked, *finished, *failed, *start, *end, *outcome, *run, *approved;
 };
 extern const struct backend_names backend_names[2];
-
-#define BACKEND_APPROVED "restanteSyncApproved"
 
 #endif

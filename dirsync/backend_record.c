@@ -107,14 +107,16 @@ static enum ldap_result write_record(struct ldap_session *session, const struct 
 }
 
 /* A newer approval than the one that was used stays. */
-static void use_approval(struct ldap_session *session, const struct backend *backend, uint64_t size)
+static void use_approval(struct ldap_session *session, const struct backend *backend,
+	const struct run_record *record)
 {
 	char text[32];
 	const char *values[] = { text, NULL };
-	const struct ldap_change change = { LDAP_CHANGE_DELETE, BACKEND_APPROVED, values };
+	const struct ldap_change change = { LDAP_CHANGE_DELETE,
+		backend_names[record->direction].approved, values };
 	enum ldap_result result;
 
-	snprintf(text, sizeof(text), "%" PRIu64, size);
+	snprintf(text, sizeof(text), "%" PRIu64, record->approval);
 	result = ldap_session_modify(session, str_cstr(&backend->dn), &change, 1, NULL, NULL, 0);
 	if (result != LDAP_DONE && result != LDAP_ASSERTION)
 		log_error("sync", "an approval that was used cannot be removed: %s",
@@ -133,6 +135,6 @@ enum ldap_result backend_record(struct ldap_session *session, const struct backe
 			ldap_session_reason(session));
 		*error_r = fault;
 	} else if (record->approval > 0)
-		use_approval(session, backend, record->approval);
+		use_approval(session, backend, record);
 	return result;
 }

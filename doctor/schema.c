@@ -51,6 +51,7 @@ static const struct schema_name attributes[] = {
 	{ "restanteHeartbeat", ARC ".1.54" },
 	{ "restanteMessagesHeld", ARC ".1.55" },
 	{ "restanteSyncApproved", ARC ".1.60" },
+	{ "restanteDownSyncApproved", ARC ".1.61" },
 	{ "restanteMoveAddress", ARC ".1.70" },
 	{ "restanteMoveTarget", ARC ".1.71" },
 	{ "restanteMoveInstant", ARC ".1.72" },

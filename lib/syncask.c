@@ -237,16 +237,20 @@ enum sync_answer syncask_answer(const struct sync_side *side, uint64_t number)
 	return side->failed >= number ? SYNC_REFUSED : SYNC_WAITS;
 }
 
-enum ldap_result syncask_approve(
-	struct ldap_session *session, const struct sync_system *system, uint64_t size)
+enum ldap_result syncask_approve(struct ldap_session *session, const struct sync_system *system,
+	enum sync_direction direction, uint64_t size)
 {
+	static const char *const outcomes[] = { "restanteUpSyncOutcome",
+		"restanteDownSyncOutcome" };
+	static const char *const approvals[] = { "restanteSyncApproved",
+		"restanteDownSyncApproved" };
 	struct str assertion = STR_INIT;
 
-	str_append_z(&assertion, "(restanteUpSyncOutcome=");
-	ldap_filter_escape(system->side[SYNC_UP].outcome, &assertion);
+	str_printf(&assertion, "(%s=", outcomes[direction]);
+	ldap_filter_escape(system->side[direction].outcome, &assertion);
 	str_append_c(&assertion, ')');
 	enum ldap_result result =
-		put_number(session, system->dn, "restanteSyncApproved", size, str_cstr(&assertion));
+		put_number(session, system->dn, approvals[direction], size, str_cstr(&assertion));
 	str_free(&assertion);
 	return result;
 }

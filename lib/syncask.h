@@ -56,7 +56,7 @@ enum sync_answer {
 enum sync_answer syncask_answer(const struct sync_side *side, uint64_t number);
 
 /* Approves a list of that size; asserts that the outcome is still the one in `system`. */
-enum ldap_result syncask_approve(
-	struct ldap_session *session, const struct sync_system *system, uint64_t size);
+enum ldap_result syncask_approve(struct ldap_session *session, const struct sync_system *system,
+	enum sync_direction direction, uint64_t size);
 
 #endif

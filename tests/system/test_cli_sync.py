@@ -20,7 +20,7 @@ ALL = ["restanteSyncAsked", "restanteSyncFinished", "restanteUpSyncFailed", "res
        "restanteUpSyncAt", "restanteUpSyncOutcome", "restanteUpSyncRun", "restanteUpLease",
        "restanteDownSyncAsked", "restanteDownSyncFinished", "restanteDownSyncFailed",
        "restanteDownSyncStart", "restanteDownSyncAt", "restanteDownSyncOutcome",
-       "restanteDownLease", "restanteSyncApproved"]
+       "restanteDownLease", "restanteSyncApproved", "restanteDownSyncApproved"]
 RECORD = {"run": "20261122T153000Z-4f2a", "direction": "up", "outcome": "complete", "text": "",
           "start_us": 1000000, "end_us": 2500000, "full": True, "persons": 12, "added": 3,
           "changed": 1, "deleted": 0, "conflicts": 0, "refused": 0, "pending": 0}
@@ -383,6 +383,17 @@ def test_approve(sync, slapd):
     assert value(slapd, "S1", "restanteSyncApproved") == "500"
     assert value(slapd, "S1", "restanteSyncAsked") == "1"
     assert "S9" in sync.error("sync", "approve", "S9", code=NOTFOUND)
+
+
+def test_approve_a_down_sync(sync, slapd):
+    """An approval is of the direction whose last run was stopped."""
+    slapd.replace(dn_of("S1"), restanteUpSyncOutcome="complete persons=700", restanteDownSyncOutcome=(
+        "stopped persons=700 pending=40; 40 of 700 contacts have no mailbox any more"))
+    shown = sync.json("sync", "approve", "S1", "--yes")
+    assert (shown["direction"], shown["approved"], shown["number"]) == ("down", 40, 1)
+    assert value(slapd, "S1", "restanteDownSyncApproved") == "40"
+    assert value(slapd, "S1", "restanteDownSyncAsked") == "1"
+    assert value(slapd, "S1", "restanteSyncApproved") is None
 
 
 def test_what_was_shown_is_what_is_approved(sync, slapd):

@@ -180,7 +180,7 @@ WRITES = {
                           "restanteDownSyncRun": "b", "restanteDownSyncStart": "20260101000000Z"}),
     "leases of syncs": (S1, {"restanteUpLease": "1 a 20260101000000Z",
                              "restanteDownLease": "1 a 20260101000000Z"}),
-    "sync approved": (S1, {"restanteSyncApproved": "120"}),
+    "sync approved": (S1, {"restanteSyncApproved": "120", "restanteDownSyncApproved": "120"}),
     "marks of a mailbox": (BERT, {"restanteVanishedSince": "20260101000000Z",
                                   "restanteVanishingAddress": "b@example.org 20260101000000Z"}),
     "source id": (BERT, {"restanteSourceId": "b"}),

@@ -94,12 +94,12 @@ def test_mass_deletion(lab, book, down, made):
     entry = lab.slapd.read(down.entry)
     assert "pending=12" in entry["restantedownsyncoutcome"][0]
     assert entry["restantedownsyncfailed"][0].startswith("0 ")
-    lab.slapd.replace(down.entry, restanteSyncApproved="11")
+    lab.slapd.replace(down.entry, restanteDownSyncApproved="11")
     assert down.run()["outcome"] == "stopped"
-    lab.slapd.replace(down.entry, restanteSyncApproved="12")
+    lab.slapd.replace(down.entry, restanteDownSyncApproved="12")
     assert down.complete() == (0, 0, 12)
     assert not set(ids) & set(book.contacts())
-    assert "restantesyncapproved" not in lab.slapd.read(down.entry)
+    assert "restantedownsyncapproved" not in lab.slapd.read(down.entry)
 
 
 def test_vanished(lab, book, down, made):
