@@ -19,6 +19,7 @@ FRONT1 = IDENTITIES["front1"]
 BERT = "uid=bert," + PEOPLE
 REFUSED = 50  # insufficientAccess
 TAKEN = 19    # constraintViolation
+TWICE = 20    # typeOrValueExists
 
 
 def shipped(name):
@@ -143,6 +144,35 @@ def test_writers_at_once_never_both_get_an_address(directory):
     found = directory.search("(uid=racer*)", ["mailLocalAddress"])
     won = [a for _, entry in found for a in entry["maillocaladdress"] if a.startswith("prize")]
     assert sorted(won) == sorted(prizes)
+
+
+# --- what its matching rules take for one ----------------------------------------------------
+
+# Of each pair: whether the directory takes them for one. unit/test_person.c has the same letters:
+# where Restante would say otherwise, it refuses the address.
+SPELLINGS = [
+    ("JÜRGEN", "jürgen", True),
+    ("u\u0308ber", "über", True),
+    ("o\ufb03ce", "office", True),
+    ("АННА", "анна", True),
+    ("straße", "strasse", False),
+    ("κώς", "κώσ", False),
+    ("\u0130rem", "i\u0307rem", False),
+    ("\uff21nna", "anna", True),
+    ("m²", "m2", True),
+    ('"a  b"', '"a b"', True),
+    ("山", "川", False),
+]
+
+
+@pytest.mark.parametrize("one,other,same", SPELLINGS)
+def test_spellings_that_the_directory_takes_for_one(directory, one, other, same):
+    record = "dn: %s\nchangetype: modify\nadd: restanteAddressUTF8\n%s" % (BERT, "".join(
+        "restanteAddressUTF8: %s@spelled.example\n" % local for local in (one, other)))
+    code = directory.modify(record, check=False).returncode
+    if code == 0:
+        directory.modify(record.replace("\nadd:", "\ndelete:"))
+    assert code == (TWICE if same else 0)
 
 
 # --- access rules ---------------------------------------------------------------------------
