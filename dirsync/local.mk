@@ -46,6 +46,20 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/up_meet.c dirsync/up_owners.c dirsync/up_pull.c dirsync/up_shown.c \
 	dirsync/up.h dirsync/up_meeting.h \
 	dirsync/view.c dirsync/view.h
+# the program
+dirsync_libdirsync_a_SOURCES += \
+	dirsync/commands.c \
+	dirsync/dirsync.c dirsync/dirsync.h dirsync/exits.h \
+	dirsync/exposition.c \
+	dirsync/listener.c dirsync/listener.h \
+	dirsync/once.c dirsync/once.h \
+	dirsync/start.c dirsync/start.h \
+	dirsync/unit.c dirsync/unit.h \
+	dirsync/watch.c
+
+sbin_PROGRAMS += restante-dirsync
+restante_dirsync_SOURCES = dirsync/main.c
+restante_dirsync_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 # sources
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/source.c dirsync/source_ldap.c dirsync/source_ldap_open.c dirsync/source_ldap_sync.c \

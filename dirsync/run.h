@@ -24,6 +24,8 @@ struct run_options {
 	 * the lease of another host is watched. */
 	struct source **source;
 	struct lease_watch *watch;
+	/* run_up: gets the mark that the source is read from next time; may be NULL. */
+	struct str *mark;
 	/* run_down: the object of somebody else that has this address becomes our contact; NULL:
 	 * none does. adopted gets its DN, "" = it was not to be taken over; may be NULL. */
 	const char *adopt;

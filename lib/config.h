@@ -214,6 +214,10 @@ void config_dump(const struct config *config, const char *section, FILE *out);
  */
 void config_reload(struct config *running, struct config *fresh, struct str *unchanged_r);
 
+/* The other way round, for a program whose threads keep what they began with: what needs a restart
+ * is put into `fresh` as it is in `running`. */
+void config_keep(struct config *fresh, const struct config *running, struct str *unchanged_r);
+
 /* 0 where a string key is set; -1 with *error_r, which names file and key: for keys that a program
  * cannot do without ("ldap", "uri"). */
 int config_require(

@@ -96,6 +96,30 @@ void config_reload(struct config *running, struct config *fresh, struct str *unc
 				reload_key(running, fresh, section, &section->keys[k], unchanged_r);
 }
 
+static void keep_key(struct config *fresh, const struct config *running,
+	const struct config_section *section, const struct config_key *key, struct str *unchanged_r)
+{
+	void *new = config_section_struct(fresh, section, 0);
+	const void *mine = config_section_struct(running, section, 0);
+	struct str text = STR_INIT;
+
+	if (key->reloadable || config_value_equal(key, mine, new))
+		return;
+	config_value_format(key, mine, &text);
+	config_value_parse(key, new, str_cstr(&text), &text); /* it was read that way before */
+	str_free(&text);
+	str_printf(unchanged_r, "%s%s.%s", unchanged_r->len ? ", " : "", section->name, key->name);
+}
+
+void config_keep(struct config *fresh, const struct config *running, struct str *unchanged_r)
+{
+	const struct config_section *section;
+
+	for (size_t i = 0; (section = config_section_at(i)) != NULL; i++)
+		for (size_t k = 0; section->titled == 0 && k < section->count; k++)
+			keep_key(fresh, running, section, &section->keys[k], unchanged_r);
+}
+
 int config_require(const struct config *config, const char *section_name, const char *name,
 	const char **error_r)
 {

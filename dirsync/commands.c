@@ -1,0 +1,505 @@
+/* What the control socket answers; docs/sync.md describes requests and answers. */
+#include "config.h"
+
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "dirsync/dirsync.h"
+#include "dirsync/reports.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+#define LOOK (100 * CLOCK_MS) /* progress is told at most that often */
+
+/* --- what is shown -----------------------------------------------------------------------------
+ */
+
+static struct json *json_of_record(const struct run_record *record)
+{
+	const struct sync_outcome *o = &record->outcome;
+	struct json *j = json_new_object();
+
+	json_set_string(j, "run", str_cstr(&record->run));
+	json_set_string(j, "direction", sync_direction_name(record->direction));
+	json_set_string(j, "outcome", sync_word_name(o->word));
+	json_set_string(j, "text", str_cstr(&record->reason));
+	json_set_int(j, "start_us", record->start_us);
+	json_set_int(j, "end_us", record->end_us);
+	json_set_bool(j, "full", record->full);
+	json_set_int(j, "persons", (int64_t)o->persons);
+	json_set_int(j, "added", (int64_t)o->added);
+	json_set_int(j, "changed", (int64_t)o->changed);
+	json_set_int(j, "deleted", (int64_t)o->deleted);
+	json_set_int(j, "conflicts", (int64_t)o->conflicts);
+	json_set_int(j, "refused", (int64_t)o->refused);
+	json_set_int(j, "pending", (int64_t)o->pending);
+	return j;
+}
+
+static const char *connector_of(const struct config *config, const struct unit *unit)
+{
+	const struct config_up *up = config_up(config, unit_system(unit));
+	const struct config_down *down = config_down(config, unit_system(unit));
+
+	if (unit_direction(unit) == SYNC_UP)
+		return up != NULL ? up->source : "";
+	return down != NULL ? down->target : "";
+}
+
+static struct json *json_of_unit(const struct config *config, struct unit *unit)
+{
+	struct json *j = json_new_object();
+	struct run_record last;
+	struct unit_view view;
+
+	unit_view(unit, &view, &last);
+	json_set_string(j, "connector", connector_of(config, unit));
+	json_set_bool(j, "running", view.running);
+	if (view.running) {
+		json_set_string(j, "phase", view.phase);
+		json_set_int(j, "done", (int64_t)view.done);
+		json_set_int(j, "total", (int64_t)view.total);
+		json_set_int(j, "began_us", view.began_us);
+	}
+	json_set_int(j, "next_us", view.next_us);
+	json_set_string(j, "remark",
+		view.has_last && last.outcome.word == SYNC_COMPLETE ? str_cstr(&last.reason) : "");
+	if (view.has_last)
+		json_set(j, "last", json_of_record(&last));
+	run_record_free(&last);
+	return j;
+}
+
+/* --- status ------------------------------------------------------------------------------------
+ */
+
+static bool is_asked(const struct json *request, const char *system)
+{
+	const char *wanted = json_get_string(request, "system");
+
+	return wanted == NULL || strcasecmp(wanted, system) == 0;
+}
+
+static bool seen_before(const struct dirsync *d, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (strcasecmp(unit_system(d->units[i]), unit_system(d->units[index])) == 0)
+			return true;
+	return false;
+}
+
+/* By the lock's holder. */
+static struct json *json_of_system(const struct dirsync *d, const char *system)
+{
+	struct json *j = json_new_object();
+
+	json_set_string(j, "system", system);
+	for (size_t i = 0; i < d->unit_count; i++)
+		if (strcasecmp(unit_system(d->units[i]), system) == 0)
+			json_set(j, sync_direction_name(unit_direction(d->units[i])),
+				json_of_unit(d->settings->config, d->units[i]));
+	return j;
+}
+
+static void command_status(void *context, const struct json *request, struct control_reply *reply)
+{
+	struct dirsync *d = context;
+	struct json *j = json_new_object(), *systems = json_new_array();
+
+	json_set_string(j, "program", "restante-dirsync");
+	json_set_string(j, "version", PACKAGE_VERSION);
+	json_set_int(j, "pid", getpid());
+	json_set_int(j, "uptime_us", clock_wall_us() - d->started_us);
+	json_set_bool(j, "stopping", atomic_load(&d->stopping));
+	pthread_mutex_lock(&d->lock);
+	json_set_string(j, "holder", d->settings->config->dirsync.holder);
+	for (size_t i = 0; i < d->unit_count; i++)
+		if (!seen_before(d, i) && is_asked(request, unit_system(d->units[i])))
+			json_add(systems, json_of_system(d, unit_system(d->units[i])));
+	pthread_mutex_unlock(&d->lock);
+	json_set(j, "systems", systems);
+	control_ok(reply, j);
+}
+
+/* --- run ---------------------------------------------------------------------------------------
+ */
+
+/* A run that somebody waits for. */
+struct wait {
+	struct unit *unit;
+	enum sync_direction direction;
+	uint64_t number; /* 0 = not asked for yet */
+	bool ended;
+	char phase[24];
+	uint64_t done;
+};
+
+struct waits {
+	struct wait *list;
+	size_t count;
+};
+
+static bool names(const struct json *systems, const char *system)
+{
+	for (size_t i = 0; i < json_count(systems); i++) {
+		const char *text = json_text(json_at(systems, i));
+		if (text != NULL && strcasecmp(text, system) == 0)
+			return true;
+	}
+	return systems == NULL;
+}
+
+static bool knows(const struct dirsync *d, const char *system)
+{
+	for (size_t i = 0; i < d->unit_count; i++)
+		if (system != NULL && strcasecmp(unit_system(d->units[i]), system) == 0)
+			return true;
+	return false;
+}
+
+/* NULL: all are known; else the one that is not. By the lock's holder. */
+static const char *find_stranger(const struct dirsync *d, const struct json *systems)
+{
+	for (size_t i = 0; i < json_count(systems); i++) {
+		const char *text = json_text(json_at(systems, i));
+		if (!knows(d, text))
+			return text != NULL ? text : "(no text)";
+	}
+	return NULL;
+}
+
+static void pick(struct dirsync *d, const struct json *request, struct waits *waits)
+{
+	const struct json *systems = json_get(request, "systems");
+	const char *only = json_get_string(request, "direction");
+
+	waits->list = mem_grow(NULL, d->unit_count + 1, sizeof *waits->list);
+	for (size_t i = 0; i < d->unit_count; i++) {
+		struct unit *unit = d->units[i];
+		const char *direction = sync_direction_name(unit_direction(unit));
+		if (!names(systems, unit_system(unit)) ||
+			(only != NULL && strcasecmp(only, direction) != 0))
+			continue;
+		unit_pin(unit);
+		waits->list[waits->count++] =
+			(struct wait){ .unit = unit, .direction = unit_direction(unit) };
+	}
+}
+
+/* Up first: a down sync begins once the up syncs that were asked for with it have ended. */
+static void ask_due(struct waits *waits, bool full)
+{
+	bool ups = false;
+
+	for (size_t i = 0; i < waits->count; i++)
+		ups |= waits->list[i].direction == SYNC_UP && !waits->list[i].ended;
+	for (size_t i = 0; i < waits->count; i++) {
+		struct wait *wait = &waits->list[i];
+		if (wait->number == 0 && (wait->direction == SYNC_UP || !ups))
+			wait->number = unit_ask(wait->unit, full);
+	}
+}
+
+static struct json *begin_item(const struct wait *wait)
+{
+	struct json *j = json_new_object();
+
+	json_set_string(j, "system", unit_system(wait->unit));
+	json_set_string(j, "direction", sync_direction_name(wait->direction));
+	return j;
+}
+
+static int tell_progress(
+	struct control_reply *reply, struct wait *wait, const struct unit_view *view)
+{
+	struct json *j;
+
+	if (!view->running || (strcmp(view->phase, wait->phase) == 0 && view->done == wait->done))
+		return 0;
+	memcpy(wait->phase, view->phase, sizeof wait->phase);
+	wait->done = view->done;
+	j = begin_item(wait);
+	json_set_string(j, "phase", view->phase);
+	json_set_int(j, "done", (int64_t)view->done);
+	json_set_int(j, "total", (int64_t)view->total);
+	return control_item(reply, j);
+}
+
+static int tell(struct control_reply *reply, struct wait *wait)
+{
+	struct run_record last;
+	struct unit_view view;
+	int done = 0;
+
+	if (wait->number == 0 || wait->ended)
+		return 0;
+	unit_view(wait->unit, &view, &last);
+	wait->ended = view.ended >= wait->number;
+	if (wait->ended) {
+		struct json *j = begin_item(wait);
+		json_set(j, "record", json_of_record(&last));
+		done = control_item(reply, j);
+	} else {
+		done = tell_progress(reply, wait, &view);
+	}
+	run_record_free(&last);
+	return done;
+}
+
+static bool all_ended(const struct waits *waits)
+{
+	for (size_t i = 0; i < waits->count; i++)
+		if (!waits->list[i].ended)
+			return false;
+	return true;
+}
+
+static void stream_runs(
+	struct dirsync *d, struct waits *waits, bool full, struct control_reply *reply)
+{
+	int done = control_stream(reply);
+
+	while (done == 0 && !all_ended(waits) && !atomic_load(&d->stopping)) {
+		ask_due(waits, full);
+		for (size_t i = 0; i < waits->count && done == 0; i++)
+			done = tell(reply, &waits->list[i]);
+		if (done == 0 && !all_ended(waits))
+			clock_sleep_us(LOOK);
+	}
+	if (done == 0)
+		control_end(reply, NULL);
+}
+
+static void command_run(void *context, const struct json *request, struct control_reply *reply)
+{
+	struct dirsync *d = context;
+	bool full = json_get_bool(request, "full", false);
+	struct waits waits = { .count = 0 };
+	struct json *j;
+
+	pthread_mutex_lock(&d->lock);
+	const char *stranger = find_stranger(d, json_get(request, "systems"));
+	if (stranger == NULL)
+		pick(d, request, &waits);
+	pthread_mutex_unlock(&d->lock);
+	if (stranger != NULL) {
+		control_fail(reply, "notfound", "no section up or down is for %s", stranger);
+	} else if (json_get_bool(request, "wait", false)) {
+		stream_runs(d, &waits, full, reply);
+	} else {
+		for (size_t i = 0; i < waits.count; i++)
+			unit_ask(waits.list[i].unit, full);
+		j = json_new_object();
+		json_set_int(j, "started", (int64_t)waits.count);
+		control_ok(reply, j);
+	}
+	for (size_t i = 0; i < waits.count; i++)
+		unit_unpin(waits.list[i].unit);
+	mem_free(&waits.list);
+}
+
+/* --- diff --------------------------------------------------------------------------------------
+ */
+
+struct diff {
+	struct control_reply *reply;
+	const struct unit *unit;
+	int64_t told_us;
+	bool gone;
+};
+
+static void item(struct diff *diff, struct json *j)
+{
+	if (diff->gone)
+		json_free(&j);
+	else
+		diff->gone = control_item(diff->reply, j) < 0;
+}
+
+static void diff_progress(void *context, const char *phase, uint64_t done, uint64_t total)
+{
+	struct diff *diff = context;
+	struct json *j;
+
+	if (clock_mono_us() - diff->told_us < LOOK)
+		return;
+	diff->told_us = clock_mono_us();
+	j = json_new_object();
+	json_set_string(j, "system", unit_system(diff->unit));
+	json_set_string(j, "direction", sync_direction_name(unit_direction(diff->unit)));
+	json_set_string(j, "phase", phase);
+	json_set_int(j, "done", (int64_t)done);
+	json_set_int(j, "total", (int64_t)total);
+	item(diff, j);
+}
+
+static void diff_change(void *context, const struct run_change *change)
+{
+	struct json *j = json_new_object();
+
+	json_set_string(j, "kind", change->kind);
+	json_set_string(j, "dn", change->dn);
+	json_set_string(j, "id", change->id);
+	json_set_string(j, "reason", change->reason);
+	json_set_string(j, "ldif", change->ldif);
+	item(context, j);
+}
+
+/* "up" where nothing is said; false: it is neither. */
+static bool direction_of(const struct json *request, enum sync_direction *direction_r)
+{
+	const char *text = json_get_string(request, "direction");
+
+	*direction_r = text != NULL && strcasecmp(text, "down") == 0 ? SYNC_DOWN : SYNC_UP;
+	return text == NULL || strcasecmp(text, sync_direction_name(*direction_r)) == 0;
+}
+
+static void command_diff(void *context, const struct json *request, struct control_reply *reply)
+{
+	struct dirsync *d = context;
+	const char *system = json_get_string(request, "system");
+	enum sync_direction direction;
+	struct unit *unit = NULL;
+
+	if (system == NULL || !direction_of(request, &direction)) {
+		control_fail(reply, "usage", "a system is needed; direction is up or down");
+		return;
+	}
+	if ((unit = dirsync_unit(d, system, direction)) == NULL) {
+		control_fail(reply, "notfound", "no section %s is for %s",
+			sync_direction_name(direction), system);
+		return;
+	}
+	struct diff diff = { .reply = reply, .unit = unit };
+	const struct run_options options = {
+		.full = json_get_bool(request, "full", false),
+		.dry_run = true,
+		.progress = diff_progress,
+		.change = diff_change,
+		.context = &diff,
+	};
+	struct run_record record = { .run = STR_INIT };
+	diff.gone = control_stream(reply) < 0;
+	unit_try(unit, &options, &record);
+	struct json *j = json_new_object();
+	json_set(j, "record", json_of_record(&record));
+	if (diff.gone)
+		json_free(&j);
+	else
+		control_end(reply, j);
+	run_record_free(&record);
+	unit_unpin(unit);
+}
+
+/* --- conflicts ---------------------------------------------------------------------------------
+ */
+
+struct listing {
+	struct control_reply *reply;
+	int64_t count;
+};
+
+static int list_report(void *context, struct json *report)
+{
+	struct listing *listing = context;
+
+	listing->count++;
+	return control_item(listing->reply, report);
+}
+
+static void command_conflicts(
+	void *context, const struct json *request, struct control_reply *reply)
+{
+	struct dirsync *d = context;
+	struct settings *settings = settings_hold(d);
+	const char *only = json_get_string(request, "direction");
+	const char *dir = settings->config->dirsync.state_dir;
+	struct listing listing = { .reply = reply };
+	int done = control_stream(reply);
+
+	for (int side = SYNC_UP; side <= SYNC_DOWN && done == 0; side++) {
+		const struct config_list *list =
+			side == SYNC_UP ? &settings->config->ups : &settings->config->downs;
+		const char *direction = sync_direction_name((enum sync_direction)side);
+		if (only != NULL && strcasecmp(only, direction) != 0)
+			continue;
+		for (size_t i = 0; i < list->count && done == 0; i++) {
+			const char *system = *(char **)list->items[i];
+			if (is_asked(request, system))
+				done = reports_read(dir, system, (enum sync_direction)side,
+					list_report, &listing);
+		}
+	}
+	settings_drop(&settings);
+	if (done < 0)
+		return;
+	struct json *j = json_new_object();
+	json_set_int(j, "count", listing.count);
+	control_end(reply, j);
+}
+
+/* --- adopt, reload -----------------------------------------------------------------------------
+ */
+
+static void command_adopt(void *context, const struct json *request, struct control_reply *reply)
+{
+	struct dirsync *d = context;
+	const char *system = json_get_string(request, "system");
+	const char *address = json_get_string(request, "address");
+	struct run_record record = { .run = STR_INIT };
+	struct str dn = STR_INIT;
+	struct unit *unit;
+
+	if (system == NULL || address == NULL) {
+		control_fail(reply, "usage", "a system and an address are needed");
+		return;
+	}
+	if ((unit = dirsync_unit(d, system, SYNC_DOWN)) == NULL) {
+		control_fail(reply, "notfound", "no section down is for %s", system);
+		return;
+	}
+	const struct run_options options = { .adopt = address, .adopted = &dn };
+	enum sync_word word = unit_try(unit, &options, &record);
+	if (word != SYNC_COMPLETE) {
+		control_fail(reply, "trouble", "the sync is %s: %s", sync_word_name(word),
+			str_cstr(&record.reason));
+	} else if (dn.len == 0) {
+		control_fail(reply, "refused",
+			"no object of somebody else on %s has the address %s of a contact", system,
+			address);
+	} else {
+		struct json *j = json_new_object();
+		json_set_string(j, "dn", dn.data);
+		control_ok(reply, j);
+	}
+	str_free(&dn);
+	run_record_free(&record);
+	unit_unpin(unit);
+}
+
+static void command_reload(void *context, const struct json *request, struct control_reply *reply)
+{
+	struct str unchanged = STR_INIT, error = STR_INIT;
+
+	(void)request;
+	if (dirsync_reload(context, &unchanged, &error) < 0) {
+		control_fail(reply, "trouble", "%s", str_cstr(&error));
+	} else {
+		struct json *j = json_new_object();
+		json_set_string(j, "unchanged", str_cstr(&unchanged));
+		control_ok(reply, j);
+	}
+	str_free(&unchanged);
+	str_free(&error);
+}
+
+const struct control_command dirsync_commands[] = {
+	{ "status", command_status },
+	{ "run", command_run },
+	{ "diff", command_diff },
+	{ "conflicts", command_conflicts },
+	{ "adopt", command_adopt },
+	{ "reload", command_reload },
+	{ NULL, NULL },
+};

@@ -1,0 +1,411 @@
+#define _GNU_SOURCE
+#include "dirsync/dirsync.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dirsync/start.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/notify.h"
+#include "lib/sdnotify.h"
+
+/* --- settings ----------------------------------------------------------------------------------
+ */
+
+static struct settings *settings_new(struct config *config)
+{
+	struct settings *settings = mem_zalloc(sizeof *settings);
+
+	settings->config = config;
+	atomic_store(&settings->users, 1);
+	return settings;
+}
+
+struct settings *settings_hold(struct dirsync *d)
+{
+	pthread_mutex_lock(&d->lock);
+	struct settings *settings = d->settings;
+	atomic_fetch_add(&settings->users, 1);
+	pthread_mutex_unlock(&d->lock);
+	return settings;
+}
+
+void settings_drop(struct settings **settings)
+{
+	struct settings *s = *settings;
+
+	*settings = NULL;
+	if (atomic_fetch_sub(&s->users, 1) > 1)
+		return;
+	config_free(&s->config);
+	mem_free(&s);
+}
+
+/* --- units -------------------------------------------------------------------------------------
+ */
+
+static bool is_wanted(const struct config *config, const struct unit *unit)
+{
+	return unit_direction(unit) == SYNC_UP ? config_up(config, unit_system(unit)) != NULL
+					       : config_down(config, unit_system(unit)) != NULL;
+}
+
+static struct unit *find(const struct dirsync *d, const char *system, enum sync_direction direction)
+{
+	for (size_t i = 0; i < d->unit_count; i++)
+		if (unit_direction(d->units[i]) == direction &&
+			strcasecmp(unit_system(d->units[i]), system) == 0)
+			return d->units[i];
+	return NULL;
+}
+
+static int add_units(
+	struct dirsync *d, const struct config_list *list, enum sync_direction direction)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *system = *(char **)list->items[i];
+		struct unit *unit;
+
+		if (find(d, system, direction) != NULL)
+			continue;
+		if ((unit = unit_start(d, system, direction)) == NULL)
+			return -1;
+		d->units = mem_grow(d->units, d->unit_count + 1, sizeof *d->units);
+		d->units[d->unit_count++] = unit;
+	}
+	return 0;
+}
+
+/* Out of the list; what runs ends by itself. */
+static struct unit **take_unwanted(struct dirsync *d, size_t *count_r)
+{
+	struct unit **gone = mem_grow(NULL, d->unit_count + 1, sizeof *gone);
+	size_t kept = 0;
+
+	*count_r = 0;
+	for (size_t i = 0; i < d->unit_count; i++)
+		if (is_wanted(d->settings->config, d->units[i]))
+			d->units[kept++] = d->units[i];
+		else
+			gone[(*count_r)++] = d->units[i];
+	d->unit_count = kept;
+	return gone;
+}
+
+static void stop_units(struct unit **units, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		unit_ask_to_stop(units[i]);
+	for (size_t i = 0; i < count; i++)
+		unit_stop(&units[i]);
+}
+
+/* --- reload ------------------------------------------------------------------------------------
+ */
+
+static void reopen_old_log(void)
+{
+	const char *error;
+
+	if (log_reopen(&error) < 0)
+		log_error("dirsync", "the log file cannot be opened anew: %s", error);
+}
+
+struct unit *dirsync_unit(struct dirsync *d, const char *system, enum sync_direction direction)
+{
+	pthread_mutex_lock(&d->lock);
+	struct unit *unit = find(d, system, direction);
+	if (unit != NULL)
+		unit_pin(unit);
+	pthread_mutex_unlock(&d->lock);
+	return unit;
+}
+
+static int reload_now(struct dirsync *d, struct str *unchanged_r, struct str *error_r)
+{
+	struct config *fresh = start_config(d->options.config_path, error_r);
+	struct settings *old;
+	struct unit **gone;
+	size_t gone_count;
+	int done = 0;
+
+	if (fresh == NULL) {
+		reopen_old_log();
+		return -1;
+	}
+	pthread_mutex_lock(&d->lock);
+	old = d->settings;
+	config_keep(fresh, old->config, unchanged_r);
+	d->settings = settings_new(fresh);
+	gone = take_unwanted(d, &gone_count);
+	if (add_units(d, &fresh->ups, SYNC_UP) < 0 || add_units(d, &fresh->downs, SYNC_DOWN) < 0) {
+		str_append_z(error_r, "no thread for a system can be made");
+		done = -1;
+	}
+	pthread_mutex_unlock(&d->lock);
+	exposition_configure(d);
+	if (start_log(&fresh->log, error_r) < 0)
+		done = -1;
+	stop_units(gone, gone_count);
+	mem_free(&gone);
+	settings_drop(&old);
+	for (size_t i = 0; i < d->unit_count; i++)
+		unit_wake(d->units[i]);
+	return done;
+}
+
+int dirsync_reload(struct dirsync *d, struct str *unchanged_r, struct str *error_r)
+{
+	pthread_mutex_lock(&d->reloading);
+	int done = reload_now(d, unchanged_r, error_r);
+	pthread_mutex_unlock(&d->reloading);
+	return done;
+}
+
+/* --- start -------------------------------------------------------------------------------------
+ */
+
+static int start_units(struct dirsync *d, struct str *error_r)
+{
+	pthread_mutex_lock(&d->lock);
+	int done = add_units(d, &d->settings->config->ups, SYNC_UP);
+	if (done == 0)
+		done = add_units(d, &d->settings->config->downs, SYNC_DOWN);
+	pthread_mutex_unlock(&d->lock);
+	if (done == 0)
+		done = watch_start(d);
+	if (done < 0)
+		str_append_z(error_r, "no thread can be made");
+	return done;
+}
+
+static int start_control(struct dirsync *d, struct str *error_r)
+{
+	const char *error;
+
+	d->control = control_serve(
+		d->settings->config->dirsync.control_socket, d->gid, dirsync_commands, d, &error);
+	if (d->control != NULL)
+		return 0;
+	str_append_z(error_r, error);
+	return -1;
+}
+
+static int start_pid_file(struct dirsync *d, struct str *error_r)
+{
+	return d->options.pid_file != NULL ? notify_pid_file(d->options.pid_file, error_r) : 0;
+}
+
+static int take_lock(struct dirsync *d, struct str *error_r)
+{
+	bool busy;
+
+	d->lock_fd = start_lock(d->settings->config, &busy, error_r);
+	return d->lock_fd >= 0 ? 0 : -1;
+}
+
+static int become(struct dirsync *d, struct str *error_r)
+{
+	struct privileges privileges = { .user = NULL };
+	int done = start_privileges(d->settings->config, &privileges, error_r);
+
+	d->gid = privileges.gid;
+	privileges_free(&privileges);
+	return done;
+}
+
+static int open_log(struct dirsync *d, struct str *error_r)
+{
+	return start_log(&d->settings->config->log, error_r);
+}
+
+static int start_metrics(struct dirsync *d, struct str *error_r)
+{
+	(void)error_r;
+	exposition_configure(d);
+	return 0;
+}
+
+static const struct {
+	const char *what;
+	int (*start)(struct dirsync *dirsync, struct str *error_r);
+	enum dirsync_exit fault;
+} steps[] = {
+	{ "privileges", become, DIRSYNC_EXIT_CONFIG },
+	{ "log", open_log, DIRSYNC_EXIT_CONFIG },
+	{ "state_dir", take_lock, DIRSYNC_EXIT_UNAVAILABLE },
+	{ "pid file", start_pid_file, DIRSYNC_EXIT_UNAVAILABLE },
+	{ "control socket", start_control, DIRSYNC_EXIT_UNAVAILABLE },
+	{ "metrics", start_metrics, DIRSYNC_EXIT_UNAVAILABLE },
+	{ "systems", start_units, DIRSYNC_EXIT_SOFTWARE },
+};
+
+/* Whoever typed the command looks at the terminal, not at the log. */
+static enum dirsync_exit cannot_start(const char *step, const char *reason, enum dirsync_exit code)
+{
+	log_error("dirsync", "cannot start: %s: %s", step, reason);
+	sdnotify("STATUS=cannot start: %s: %s", step, reason);
+	if (!log_is_stderr())
+		fprintf(stderr, DIRSYNC_IDENT ": cannot start: %s: %s\n", step, reason);
+	return code;
+}
+
+static enum dirsync_exit start_all(struct dirsync *d)
+{
+	struct str error = STR_INIT;
+	enum dirsync_exit code = DIRSYNC_EXIT_OK;
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps && code == DIRSYNC_EXIT_OK; i++)
+		if (steps[i].start(d, &error) < 0)
+			code = cannot_start(steps[i].what, str_cstr(&error), steps[i].fault);
+	str_free(&error);
+	return code;
+}
+
+/* --- serving -----------------------------------------------------------------------------------
+ */
+
+static void say_serving(struct dirsync *d)
+{
+	sdnotify("READY=1\nSTATUS=syncing %zu systems and directions", d->unit_count);
+}
+
+static void reload(struct dirsync *d)
+{
+	struct str unchanged = STR_INIT, error = STR_INIT;
+
+	sdnotify_reloading();
+	if (dirsync_reload(d, &unchanged, &error) < 0)
+		log_error("dirsync", "not reloaded, the old settings stay: %s", str_cstr(&error));
+	else
+		log_info("dirsync", "reloaded%s%s",
+			unchanged.len ? ", but a restart is needed for: " : "",
+			str_cstr(&unchanged));
+	say_serving(d);
+	str_free(&unchanged);
+	str_free(&error);
+}
+
+static void signal_set(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+}
+
+/* The watcher waits for one answer of the directory at most; longer than that it is stuck. */
+static void tick(struct dirsync *d, int64_t watchdog_us)
+{
+	if (watchdog_us > 0 && pulse_busy_us(&d->watching) < watchdog_us)
+		sdnotify("WATCHDOG=1");
+}
+
+static void serve(struct dirsync *d)
+{
+	int64_t watchdog = sdnotify_watchdog_us(), period = watchdog > 0 ? watchdog / 2 : 0;
+	sigset_t set;
+	int got;
+
+	signal_set(&set);
+	for (;;) {
+		const struct timespec patience = {
+			.tv_sec = period > 0 ? period / CLOCK_SECOND : 3600,
+			.tv_nsec = period > 0 ? period % CLOCK_SECOND * 1000 : 0,
+		};
+		got = sigtimedwait(&set, NULL, &patience);
+		if (got == SIGHUP)
+			reload(d);
+		else if (got == SIGTERM || got == SIGINT)
+			return;
+		else
+			tick(d, watchdog);
+	}
+}
+
+/* --- stop --------------------------------------------------------------------------------------
+ */
+
+static void stop_all(struct dirsync *d)
+{
+	atomic_store(&d->stopping, true);
+	for (size_t i = 0; i < d->unit_count; i++)
+		unit_ask_to_stop(d->units[i]);
+	control_stop(&d->control);
+	exposition_stop(d);
+	watch_stop(d);
+	stop_units(d->units, d->unit_count);
+	mem_free(&d->units);
+	d->unit_count = 0;
+	if (d->options.pid_file != NULL && d->lock_fd >= 0)
+		unlink(d->options.pid_file);
+	if (d->lock_fd >= 0)
+		close(d->lock_fd);
+}
+
+static void free_dirsync(struct dirsync *d)
+{
+	settings_drop(&d->settings);
+	pthread_mutex_destroy(&d->lock);
+	pthread_mutex_destroy(&d->reloading);
+	mem_free(&d->metrics_at);
+	mem_free(&d);
+}
+
+static enum dirsync_exit run(struct dirsync *d)
+{
+	enum dirsync_exit code = start_all(d);
+
+	if (code != DIRSYNC_EXIT_OK) {
+		stop_all(d);
+		return code;
+	}
+	log_info("dirsync", "ready holder=%s units=%zu", d->settings->config->dirsync.holder,
+		d->unit_count);
+	say_serving(d);
+	notify_fd(d->options.ready_fd);
+	serve(d);
+	sdnotify("STOPPING=1\nSTATUS=stopping");
+	log_info("dirsync", "stopping");
+	stop_all(d);
+	log_info("dirsync", "stopped");
+	return DIRSYNC_EXIT_OK;
+}
+
+int dirsync_run(const struct dirsync_options *options)
+{
+	struct dirsync *d = mem_zalloc(sizeof *d);
+	struct str error = STR_INIT;
+	struct config *config;
+	sigset_t set;
+
+	signal_set(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread is made: they inherit it */
+	signal(SIGPIPE, SIG_IGN);
+	sdnotify_open();
+	d->options = *options;
+	d->started_us = clock_wall_us();
+	d->lock_fd = -1;
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_mutex_init(&d->reloading, NULL);
+	config = start_config(options->config_path, &error);
+	if (config == NULL || !start_check(config, stderr)) {
+		cannot_start("settings",
+			error.len > 0 ? error.data : "see restante-dirsync --check",
+			DIRSYNC_EXIT_CONFIG);
+		str_free(&error);
+		config_free(&config);
+		return DIRSYNC_EXIT_CONFIG;
+	}
+	d->settings = settings_new(config);
+	enum dirsync_exit code = run(d);
+	free_dirsync(d);
+	str_free(&error);
+	return code;
+}

@@ -1,0 +1,15 @@
+/* Sleeps until the source of a unit has something new, and asks the unit for a run. */
+#ifndef RESTANTE_DIRSYNC_LISTENER_H
+#define RESTANTE_DIRSYNC_LISTENER_H
+
+#include "dirsync/source.h"
+#include "dirsync/unit.h"
+
+struct listener;
+
+/* From this mark on; NULL where the source is not one that is listened to. */
+struct listener *listener_start(
+	struct unit *unit, struct source *source, const struct config *config, const char *mark);
+void listener_stop(struct listener **listener);
+
+#endif
