@@ -116,10 +116,11 @@ def failed(system, direction, number):
 def test_usage(sync):
     for arguments in (["sync"], ["sync", "frob"], ["sync", "diff"], ["sync", "diff", "S1", "S2"],
                       ["sync", "approve"], ["sync", "assign", "a@example.org"],
-                      ["sync", "assign", "no-address", "S1"], ["sync", "adopt", "S1"],
+                      ["sync", "adopt", "S1"],
                       ["sync", "run", "--timeout", "soon"], ["sync", "conflicts", "--limit", "x"],
                       ["sync", "diff", "S1", "--limit", "-1"]):
         assert b"restante help" in sync(*arguments, code=USAGE).stderr
+    assert "no domain" in sync.error("sync", "assign", "no-domain", "S1", code=USAGE)
 
 
 def test_what_only_the_daemon_can_do(sync):

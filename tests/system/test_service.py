@@ -247,8 +247,8 @@ def test_the_exposure_is_at_most_two(unit):
 def test_make_installs_it(tmp_path):
     run(["make", "-s", "-C", BUILD, "install-systemdsystemunitDATA", "DESTDIR=%s" % tmp_path])
     installed = [os.path.join(root, name) for root, _, names in os.walk(tmp_path) for name in names]
-    assert [os.path.basename(path) for path in installed] == ["restante-milter.service"]
-    with open(installed[0]) as text:
+    path, = [path for path in installed if os.path.basename(path) == "restante-milter.service"]
+    with open(path) as text:
         said = text.read()
     assert "@" not in re.sub("SystemCallFilter=.*", "", said)
 
