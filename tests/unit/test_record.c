@@ -1,4 +1,4 @@
-/* directory/record.c, record_code.c, claims.c, bulkload.c: what is pure, or only files. */
+/* directory/record.c, record_code.c, claims.c, lib/bulksort.c: what is pure, or only files. */
 #define _GNU_SOURCE
 #include "tests/unit/unit.h"
 
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "directory/bulkload.h"
+#include "lib/bulksort.h"
 #include "directory/claims.h"
 #include "directory/record.h"
 #include "lib/clock.h"
