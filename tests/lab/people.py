@@ -19,7 +19,7 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload syncprov
 pidfile {dir}/slapd.pid
-authz-regexp "gidNumber=[0-9]+\\+uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth" "{root}"
+authz-regexp "gidNumber=[0-9]+.uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth" "{root}"
 sizelimit {sizelimit}
 {tls}database mdb
 suffix "{suffix}"

@@ -5,7 +5,7 @@ import pytest
 
 from lab.lab import Lab
 from lab.ldaprelay import DONE, LdapRelay
-from lab.samba import ADMINISTRATOR, PEOPLE, READER, SUFFIX, Samba, dn_of
+from lab.activedirectory import ADMINISTRATOR, PEOPLE, READER, SUFFIX, Samba, dn_of, person
 from source import Source
 
 NAMES = ["anna", "bert", "carl", "dora", "emil", "frida"]
@@ -30,14 +30,12 @@ def _samba(lab):
 @pytest.fixture(name="people")
 def _people(samba):
     """NAMES, as they were at first."""
-    there = {one["cn"][0] for _, one in samba.search("(objectClass=user)", ["cn"], PEOPLE)}
-    for name in there:
-        samba.delete(name)
-    for name in NAMES:
-        samba.add(name, mail=name + "@ad.example", displayName=name.title(),
-                  legacyExchangeDN=X500 + name,
-                  proxyAddresses=["SMTP:%s@ad.example" % name, "smtp:%s.alias@ad.example" % name,
-                                  "X500:/o=Old/cn=" + name, "SIP:%s@ad.example" % name])
+    there = [dn for dn, _ in samba.search("(objectClass=user)", ["cn"], PEOPLE)]
+    samba.modify("\n".join(["dn: %s\nchangetype: delete\n" % dn for dn in there] + [person(
+        name, mail=name + "@ad.example", displayName=name.title(), legacyExchangeDN=X500 + name,
+        proxyAddresses=["SMTP:%s@ad.example" % name, "smtp:%s.alias@ad.example" % name,
+                        "X500:/o=Old/cn=" + name, "SIP:%s@ad.example" % name])
+        for name in NAMES]))
     return samba
 
 

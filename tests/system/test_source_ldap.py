@@ -40,7 +40,7 @@ def _people(lab):
         one, True, displayName=one.title() + " S1", telephoneNumber="+49 1") for one in NAMES],
         entry("ours", True, employeeType="Restante"),
         entry("nobody", True, mail=None, telephoneNumber="+49 2"),
-        entry("broken", True, mail="two@at@signs"))
+        entry("broken", True, mail="nowhere"))
 
 
 SHOWN = {id_of(one): [one + "@s1.example"] for one in NAMES}
@@ -84,7 +84,7 @@ def test_what_is_no_mailbox_is_told(people, source):
     """Without address, or with one that is none; what a down sync wrote is not even that."""
     pull = source(people).pull()
     assert {line["refused"] for line in pull.refused} == {id_of("nobody"), id_of("broken")}
-    assert any("two@at@signs" in line["reason"] for line in pull.refused)
+    assert any("nowhere" in line["reason"] for line in pull.refused)
     assert all(line["place"].startswith("uid=") for line in pull.refused)
     assert id_of("ours") not in pull.persons
     assert id_of("ours") in source(people, marker=None).pull().persons
@@ -132,7 +132,7 @@ def test_ways_in(lab, source):
     assert pull.addresses == {id_of("anna"): ["anna@s1.example"]}
     # nobody without a name may read: that there is nothing is not what the server says
     pull = source(people, bind="anonymous").pull()
-    assert pull.outcome == "incomplete" and "No such object" in pull.reason
+    assert pull.outcome == "incomplete" and "Insufficient access" in pull.reason
 
 
 def test_a_password_that_is_wrong_or_open(lab, people, source):
@@ -435,11 +435,12 @@ def test_a_server_that_was_restored(pushing, source):
     assert one.pull().addresses == SHOWN
 
 
-def test_a_cookie_that_is_none(pushing, source):
+@pytest.mark.parametrize("csn", ["20260101000000.000000Z#000000#000#000000",
+                                 "20260101000000.000000Z#000000#005#000000"])
+def test_a_cookie_of_another_history(pushing, source, csn):
     one = source(pushing, delta="syncrepl")
-    mark = one.pull().mark
-    broken = " ".join(mark.split(" ")[:2]) + " rid=000,csn=yesterday"
-    assert one.delta(broken).outcome == "stale"
+    head = " ".join(one.pull().mark.split(" ")[:2])
+    assert one.delta("%s rid=000,csn=%s" % (head, csn)).outcome == "stale"
 
 
 def test_a_server_without_syncprov(lab, source):
