@@ -96,7 +96,7 @@ int person_add_foreign(struct person *person, const char *address, const char **
 		return fault(error_r, "foreign address is longer than 1024 bytes");
 	if (!utf8_valid(address))
 		return fault(error_r, "foreign address is not UTF-8");
-	strcpy(text, address);
+	memcpy(text, address, strlen(address) + 1);
 	text[0] = 'X';
 	return add(&person->foreign, text, 0, error_r);
 }
@@ -127,7 +127,7 @@ int person_add_attribute(
 	for (size_t i = 0; i < prefix; i++)
 		text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
 	text[prefix - 1] = '=';
-	strcpy(text + prefix, value);
+	memcpy(text + prefix, value, strlen(value) + 1);
 	return add(&person->attributes, text, prefix, error_r);
 }
 
