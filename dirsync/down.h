@@ -25,6 +25,7 @@ struct down {
 	const struct target_kind *kind;
 	struct contact_form *form;
 	struct target *target;
+	struct target_sink sink;
 	struct written *written; /* NULL where the target lists */
 	struct reports *reports;
 	struct run_record *record;
@@ -50,6 +51,8 @@ bool down_stopped(struct down *down);
 
 /* down_read.c. All: 0, or -1 with down->error. */
 
+/* Of the target_sink; also what `written` says. */
+int down_take_had(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE]);
 /* Both sides, sorted. */
 int down_read(struct down *down);
 /* Which mailboxes moves keep out: read last, since a move that began meanwhile counts. */
@@ -64,7 +67,9 @@ int down_guard(struct down *down, struct ldap_session *session, uint64_t approve
 
 /* down_apply.c */
 
-extern const struct target_sink down_sink_functions; /* without its context */
+/* Of the target_sink. */
+void down_take_result(void *context, enum target_verb verb, const char *id,
+	enum target_result result, const struct target_note *note);
 /* A put; noted for `written`. */
 int down_put(
 	struct down *down, enum target_verb verb, const char *id, const char *encoded, size_t len);

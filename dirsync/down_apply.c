@@ -32,7 +32,7 @@ static void take_done(
 		target_dn(down->settings, id, down->run->adopted);
 }
 
-static void take_result(void *context, enum target_verb verb, const char *id,
+void down_take_result(void *context, enum target_verb verb, const char *id,
 	enum target_result result, const struct target_note *note)
 {
 	struct down *down = context;
@@ -57,8 +57,6 @@ static void take_result(void *context, enum target_verb verb, const char *id,
 		down->run->system, id, note->address, log_value(place, sizeof(place), note->place),
 		log_value(text, sizeof(text), note->text));
 }
-
-const struct target_sink down_sink_functions = { .result = take_result };
 
 /* --- putting ---------------------------------------------------------------------------------- */
 

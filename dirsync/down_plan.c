@@ -140,13 +140,9 @@ int down_plan(struct down *down)
 	const char *error;
 
 	down_progress(down, "comparing", 0, down->wanted);
-	if (!down->kind->lists && !down->run->dry_run) {
-		struct target_sink sink = down_sink_functions;
-
-		sink.context = down;
-		if (down->kind->begin(down->target, &sink, &error) < 0)
-			return down_fail(down, error);
-	}
+	if (!down->kind->lists && !down->run->dry_run &&
+		down->kind->begin(down->target, &down->sink, &error) < 0)
+		return down_fail(down, error);
 	if (merge(down) < 0)
 		return -1;
 	if (bulk_sort(down->plan, &error) < 0)

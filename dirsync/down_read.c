@@ -115,42 +115,33 @@ static void *reader_thread(void *context)
 
 /* --- the target ------------------------------------------------------------------------------- */
 
-struct listing {
-	struct down *down;
-	const char *why;
-};
-
-static int take_had(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE])
+int down_take_had(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE])
 {
-	struct listing *listing = context;
-	struct down *down = listing->down;
+	struct down *down = context;
+	const char *error;
 
 	if (++down->had % 1000 == 0)
 		down_progress(down, "reading", down->had, 0);
-	return bulk_add(down->have, id, strlen(id), digest, PERSON_DIGEST_SIZE, &listing->why);
+	if (bulk_add(down->have, id, strlen(id), digest, PERSON_DIGEST_SIZE, &error) == 0)
+		return 0;
+	return down_fail(down, error);
 }
 
 static int list_target(struct down *down)
 {
-	struct listing listing = { down, NULL };
-	struct target_sink sink = down_sink_functions;
 	const char *error = NULL;
 	int done;
 
 	if (down->kind->lists) {
-		sink.context = &listing;
-		sink.contact = take_had;
-		done = down->kind->begin(down->target, &sink, &error);
+		done = down->kind->begin(down->target, &down->sink, &error);
 		if (done == 0)
 			done = down->kind->list(down->target, &error);
 	} else {
-		done = written_list(down->written, take_had, &listing, &error);
+		done = written_list(down->written, down_take_had, down, &error);
 	}
 	if (done == 0)
 		done = bulk_sort(down->have, &error);
-	if (done < 0)
-		return down_fail(down, listing.why != NULL ? listing.why : error);
-	return 0;
+	return done < 0 ? down_fail(down, error) : 0;
 }
 
 static void free_reader(struct reader *reader)

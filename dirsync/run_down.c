@@ -4,12 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "dirsync/down.h"
 #include "dirsync/folder.h"
 #include "dirsync/keeper.h"
+#include "dirsync/runid.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -88,6 +88,7 @@ static void open_target(struct down *down)
 		.stop = &down->stop };
 
 	down->target = down->kind->open(&options);
+	down->sink = (struct target_sink){ down, down_take_had, down_take_result };
 	down->want = bulk_new(down->work, "want", DOWN_SORT_BYTES);
 	down->have = bulk_new(down->work, "have", DOWN_SORT_BYTES);
 	down->plan = bulk_new(down->work, "plan", DOWN_SORT_BYTES);
@@ -144,16 +145,9 @@ static void release(struct down *down)
 
 static void begin_record(struct run_record *record)
 {
-	uint16_t random = 0;
-	char instant[32];
-
 	*record = (struct run_record){ .direction = SYNC_DOWN, .full = true };
 	record->start_us = clock_wall_us();
-	clock_generalized(instant, sizeof(instant), record->start_us);
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		random = (uint16_t)clock_mono_us();
-	/* "20261122153000Z" as "20261122T153000Z" */
-	str_printf(&record->run, "%.8sT%s-%04x", instant, instant + 8, random);
+	runid_new(record->start_us, &record->run);
 }
 
 /* Writes, or shows: SYNC_COMPLETE, SYNC_STOPPED, or SYNC_FAILED with down->error. */

@@ -69,6 +69,7 @@ struct target_kind {
 	/* Each 0, or -1 with *error_r: the run has failed, abort follows. put may answer later, but
 	 * before end. The verbs come in their order in enum target_verb; to a `whole` target (there
 	 * is no DELETE then) in the order of the ids. */
+	/* sink: until end or abort is over. */
 	int (*begin)(struct target *target, const struct target_sink *sink, const char **error_r);
 	int (*list)(struct target *target, const char **error_r); /* NULL without `lists` */
 	/* TARGET_DELETE: id alone counts. adopt: take over a foreign object. */
