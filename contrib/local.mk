@@ -13,8 +13,9 @@ dist_logrotateexample_DATA = contrib/logrotate/restante
 # Sections of restante.conf for the syncs, per kind of system.
 dirsyncexampledir = $(docdir)/dirsync
 dist_dirsyncexample_DATA = contrib/dirsync/active-directory.conf contrib/dirsync/csv.conf \
-	contrib/dirsync/cyrus.conf contrib/dirsync/dovecot-openldap.conf
-dist_dirsyncexample_SCRIPTS = contrib/dirsync/cyrus-mailboxes
+	contrib/dirsync/cyrus.conf contrib/dirsync/dovecot-openldap.conf contrib/dirsync/dovecot.conf
+dist_dirsyncexample_SCRIPTS = contrib/dirsync/cyrus-mailboxes contrib/dirsync/dovecot-users \
+	contrib/dirsync/drop
 
 # The services; where the programs are is known to make alone (DESTDIR, prefix=). The daemon of the
 # syncs and its single pass for a timer differ in the lines that begin with #daemon and #once.

@@ -162,9 +162,8 @@ static int judge(const struct dropfolder *folder, const char *name, const struct
 	return 0;
 }
 
-int dropfolder_read(struct dropfolder *folder, const struct drop *drop, struct str *reason)
+int dropfolder_read(struct dropfolder *folder, struct drop *drop, struct str *reason)
 {
-	struct stat st;
 	int fd;
 
 	if (judge(folder, drop->name, &drop->st, reason) != 0)
@@ -172,11 +171,11 @@ int dropfolder_read(struct dropfolder *folder, const struct drop *drop, struct s
 	fd = openat(folder->fd, drop->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return refuse_name(folder, drop->name, reason, strerror(errno));
-	if (fstat(fd, &st) == 0 && st.st_ino == drop->st.st_ino && st.st_dev == drop->st.st_dev &&
-		judge(folder, drop->name, &st, reason) == 0)
+	/* A newer one of that name may have come meanwhile: it is what was opened that counts. */
+	if (fstat(fd, &drop->st) == 0 && judge(folder, drop->name, &drop->st, reason) == 0)
 		return fd;
 	close(fd);
-	return refuse_name(folder, drop->name, reason, "it was replaced just now");
+	return -1;
 }
 
 /* --- moving away ---------------------------------------------------------------------------- */

@@ -34,8 +34,9 @@ int dropfolder_open(
 void dropfolder_close(struct dropfolder *folder);
 /* The file that counts: 1; 0: there is none; -1 with *reason. */
 int dropfolder_newest(struct dropfolder *folder, struct drop *drop_r, struct str *reason);
-/* A descriptor to read it; -1 with *reason: it is not fit to be read, or another one now. */
-int dropfolder_read(struct dropfolder *folder, const struct drop *drop, struct str *reason);
+/* A descriptor to read it, whose state is in the drop from then on; -1 with *reason: it is not fit
+ * to be read. */
+int dropfolder_read(struct dropfolder *folder, struct drop *drop, struct str *reason);
 /* One line that no other file has; also tells of one that was changed. */
 void dropfolder_mark(const struct drop *drop, struct str *mark);
 int64_t dropfolder_renamed_us(const struct drop *drop); /* wall clock */
