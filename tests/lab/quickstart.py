@@ -1,4 +1,5 @@
-"""What ./quickstart shows: a mailbox moves from S1 to S2 while mail keeps coming."""
+"""What ./quickstart shows: two systems tell the directory their people and are told each other's, and
+a mailbox moves from S1 to S2 while mail keeps coming."""
 
 import argparse
 import json
@@ -15,6 +16,7 @@ from lab.lab import SOURCE, Lab, end_on_signals  # noqa: E402
 from lab.ledger import Ledger, clean, last_line  # noqa: E402
 from lab.mail import Injector  # noqa: E402
 from lab.process import LabError, name_of_our_own, run, wait_for  # noqa: E402
+from lab.syncs import S1, S2, S3, Syncs  # noqa: E402
 
 RATE = 40.0        # messages per second, all mailboxes together
 HOLD_FOR = 3.0     # seconds that mail is seen to wait
@@ -44,6 +46,14 @@ class Timeline:
         if done.returncode != 0:
             raise LabError("restante %s: exit %d" % (arguments[0], done.returncode))
         return done
+
+    def dirsync(self, syncs, *arguments):
+        """The same with restante-dirsync."""
+        self.say("$ restante-dirsync --once " + " ".join(arguments))
+        status, said = syncs.once(*arguments)
+        self.more(said)
+        if status != 0:
+            raise LabError("restante-dirsync: exit %d" % status)
 
 
 def kept_path():
@@ -95,20 +105,46 @@ def refuse_second():
 
 def start(timeline, options):
     lab = Lab(start=(), keep=False)
+    lab.syncs = None
     parts = ["slapd", "s1", "s2", "milter", "mta"] + (["null"] if options.corpus else [])
     lab.make(parts)
+    lab.syncs = Syncs(lab)
     if options.corpus:
         corpora.prepare(lab)
-    what = {"slapd": "slapd with the sample tree", "s1": "Dovecot, backend S1",
+    what = {"slapd": "slapd, the directory", "people": "slapd, the people of S1", "s1": "Dovecot, backend S1",
             "s2": "Dovecot, backend S2", "postfix": "Postfix, the front door",
             "sendmail": "Sendmail, the front door",
             "milter": "restante-milter, which loads its replica of the directory",
             "null": "the milter that does nothing, for comparison"}
     timeline.say("the lab is %s" % lab.dir)
-    for server in lab.servers:
+    first = [server for server in lab.servers if server.name in ("slapd", "people")]
+    for server in first + [server for server in lab.servers if server not in first]:
         timeline.say("starting %s ..." % what[server.name])
         server.start()
+        if server is first[-1]:
+            lab.syncs.empty_directory()
+            fill(lab.syncs, timeline)
     return lab
+
+
+def addresses(*systems):
+    """Those that are shown of people who live there."""
+    return sorted(shown[0] for system in systems for shown in system.values())
+
+
+def show_book(syncs, timeline, system, expected):
+    timeline.say("the address book of %s shows %s" % (system, " ".join(syncs.book(system))))
+    if syncs.book(system) != expected:
+        raise LabError("that should be %s" % " ".join(expected))
+
+
+def fill(syncs, timeline):
+    """Both systems into the directory, and each other's people into their address books."""
+    timeline.say("nobody of S1 and S2 is in the directory; S1 has its people in LDAP, S2 in a file")
+    timeline.dirsync(syncs, "--up")
+    timeline.dirsync(syncs, "--down")
+    show_book(syncs, timeline, "S1", addresses(S2, S3))
+    show_book(syncs, timeline, "S2", addresses(S1, S3))
 
 
 class Show:
@@ -140,6 +176,7 @@ class Show:
             self.swap()
             self.release()
             timeline.restante(lab, "route", MOVED)
+            self.books()
             time.sleep(1.0)
         finally:
             injector.stop()
@@ -166,6 +203,15 @@ class Show:
         self.swapped = self.home.swapped(self.lab, ("S2", "anna"))
         self.timeline.say("the hold lasted %.2f s; Anna lives on S2 now" % (
             self.swapped - self.held))
+
+    def books(self):
+        """Whoever moved is a stranger on the old system now, and none on the new one."""
+        self.timeline.say("Anna's account is deleted from the LDAP server of S1; the address books follow")
+        self.lab.syncs.people.delete("anna")
+        self.timeline.dirsync(self.lab.syncs, "--down")
+        show_book(self.lab.syncs, self.timeline, "S1", sorted([*addresses(S2, S3), MOVED]))
+        show_book(self.lab.syncs, self.timeline, "S2",
+                  [one for one in addresses(S1, S3) if one != MOVED])
 
     def release(self):
         wait_for(lambda: self.lab.milter.held() == 0, 30, "the hold queue to be empty")
@@ -207,10 +253,12 @@ The lab is up; ./quickstart --stop ends it.
   hold by LDAP: printf 'dn: %s\\nchangetype: modify\\nreplace: restanteState\\nrestanteState: holding\\n' |
                 ldapmodify -x -H %s -D cn=operator,ou=services,cn=restante,dc=example,dc=org -y %s
   the command:  %s -c %s status
+  the syncs:    %s -c %s --once; people of S2 are in %s
   read S1:      curl -s -u bert:%s 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1'    (S2: port %d)
   logs:         %s
-""" % (lab.mta.port, slapd.mailbox_dn("bert"), slapd.uri, slapd.bare_password("operator"),
-       milter.cli_binary, milter.conf, lab.backends["S1"].password,
+""" % (lab.mta.port, slapd.search("(mailLocalAddress=bert@example.org)")[0][0], slapd.uri,
+       slapd.bare_password("operator"), milter.cli_binary, milter.conf, lab.syncs.binary,
+       lab.syncs.conf, lab.syncs.drop, lab.backends["S1"].password,
        lab.backends["S1"].imap_port, lab.backends["S2"].imap_port,
        os.path.join(lab.dir, "log")), flush=True)
 

@@ -72,6 +72,10 @@ def test_the_show_and_its_corpus(tmp_path):
     # each command is shown as one types it
     for verb in ("route", "hold", "queue", "swap"):
         assert any("$ restante " + verb in line for line in lines)
+    # both systems were filled, and each shows the other's people, before and after the move
+    books = [line.split("  ", 2)[-1] for line in lines if "the address book of" in line]
+    assert len(books) == 4 and "carla@example.org" in books[0] and "anna@example.org" in books[1]
+    assert "anna@example.org" in books[2] and "anna@example.org" not in books[0] + books[3]
     assert not os.path.exists(lab_of(lines))
 
 
