@@ -49,16 +49,26 @@ static void *listen_to(void *context)
 	return NULL;
 }
 
-struct listener *listener_start(
-	struct unit *unit, struct source *source, const struct config *config, const char *mark)
+/* Files are waited for whatever became of the last one: their source remembers which it has tried.
+ * A server is listened to from a mark on. */
+static bool is_listened_to(const struct source_kind *kind, const struct config_up *settings,
+	const char *mark, enum sync_word word)
+{
+	if (kind == NULL || kind->wait == NULL || word == SYNC_FAILED || word == SYNC_BUSY)
+		return false;
+	return !kind->deltas ||
+	       (word == SYNC_COMPLETE && *mark != '\0' && strcmp(settings->delta, "syncrepl") == 0);
+}
+
+struct listener *listener_start(struct unit *unit, struct source *source,
+	const struct config *config, const char *mark, enum sync_word word)
 {
 	const struct config_up *settings = config_up(config, unit_system(unit));
 	const struct source_kind *kind =
 		settings != NULL ? source_kind_find(settings->source) : NULL;
 	struct listener *l;
 
-	if (kind == NULL || kind->wait == NULL || mark == NULL || *mark == '\0' ||
-		strcmp(settings->delta, "syncrepl") != 0)
+	if (!is_listened_to(kind, settings, mark, word))
 		return NULL;
 	l = mem_zalloc(sizeof *l);
 	l->unit = unit;

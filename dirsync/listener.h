@@ -7,9 +7,10 @@
 
 struct listener;
 
-/* From this mark on; NULL where the source is not one that is listened to. */
-struct listener *listener_start(
-	struct unit *unit, struct source *source, const struct config *config, const char *mark);
+/* From this mark on ("" = none), which a run has left that ended so; NULL where the source is not
+ * one that is listened to. */
+struct listener *listener_start(struct unit *unit, struct source *source,
+	const struct config *config, const char *mark, enum sync_word word);
 void listener_stop(struct listener **listener);
 
 #endif

@@ -204,24 +204,28 @@ static void pull(struct source *source, const struct source_request *request,
 
 /* --- waiting -------------------------------------------------------------------------------- */
 
-/* 1: there is a file that was neither used nor tried; 0: there is none. */
-static int look(struct source *source, const char *used, struct str *reason)
+/* Whether there is a file that was neither used nor tried. A folder that cannot be read has none:
+ * the next pull tells why. */
+static bool look(struct source *source, const char *used)
 {
 	struct dropfolder folder;
 	struct drop drop;
-	struct str mark = STR_INIT;
+	struct str mark = STR_INIT, reason = STR_INIT;
+	bool found = false;
 
-	if (dropfolder_open(&folder, source->settings->folder, suffix(source), reason) != 0)
-		return -1;
-	int found = dropfolder_newest(&folder, &drop, reason);
-	dropfolder_close(&folder);
-	if (found <= 0)
-		return found;
-	dropfolder_mark(&drop, &mark);
-	pthread_mutex_lock(&source->lock);
-	found = strcmp(mark.data, used) != 0 && strcmp(mark.data, str_cstr(&source->tried)) != 0;
-	pthread_mutex_unlock(&source->lock);
+	if (dropfolder_open(&folder, source->settings->folder, suffix(source), &reason) == 0) {
+		found = dropfolder_newest(&folder, &drop, &reason) > 0;
+		dropfolder_close(&folder);
+	}
+	if (found) {
+		dropfolder_mark(&drop, &mark);
+		pthread_mutex_lock(&source->lock);
+		found = strcmp(mark.data, used) != 0 &&
+			strcmp(mark.data, str_cstr(&source->tried)) != 0;
+		pthread_mutex_unlock(&source->lock);
+	}
 	str_free(&mark);
+	str_free(&reason);
 	return found;
 }
 
@@ -229,23 +233,15 @@ static int look(struct source *source, const char *used, struct str *reason)
 static int wait_for_file(struct source *source, const char *mark, int64_t timeout_us,
 	const atomic_bool *stop, const char **error_r)
 {
-	static _Thread_local char text[500];
 	int64_t until_us = clock_mono_us() + timeout_us;
-	struct str reason = STR_INIT;
-	int found;
 
-	while ((found = look(source, mark, &reason)) == 0 && clock_mono_us() < until_us &&
-		!(stop != NULL && atomic_load(stop)))
+	(void)error_r;
+	while (!look(source, mark)) {
+		if (clock_mono_us() >= until_us || (stop != NULL && atomic_load(stop)))
+			return 0;
 		clock_sleep_us(LOOK_EVERY);
-	if (found < 0) {
-		size_t len = reason.len < sizeof(text) ? reason.len : sizeof(text) - 1;
-
-		memcpy(text, str_cstr(&reason), len);
-		text[len] = '\0';
-		*error_r = text;
 	}
-	str_free(&reason);
-	return found;
+	return 1;
 }
 
 /* --- the kinds ------------------------------------------------------------------------------ */

@@ -136,8 +136,8 @@ static enum sync_word run(
 	enum sync_word word =
 		unit->direction == SYNC_UP ? run_up(&options, record) : run_down(&options, record);
 
-	if (unit->direction == SYNC_UP && unit->source != NULL && word == SYNC_COMPLETE)
-		unit->listener = listener_start(unit, unit->source, config, mark.data);
+	if (unit->direction == SYNC_UP && unit->source != NULL)
+		unit->listener = listener_start(unit, unit->source, config, str_cstr(&mark), word);
 	str_free(&mark);
 	return word;
 }
