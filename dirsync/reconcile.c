@@ -88,7 +88,7 @@ static bool rekeyable(const struct reconciling *r)
 
 	return orphan != NULL && r->run->complete &&
 	       strcasecmp(str_cstr(&orphan->system), r->run->system) == 0 &&
-	       reconcile_recreated(r->facts->fresh, orphan, r->facts->move);
+	       reconcile_recreated(r->facts->fresh, orphan, r->facts->own);
 }
 
 /* --- a mailbox that is not shown ------------------------------------------------------------- */
@@ -153,7 +153,7 @@ static void marked(struct reconciling *r)
 {
 	bool due = address_due(r->run, r->entry->vanished_us, r->trace->missing);
 
-	if (due && !move_open(r->facts->move) && r->entry->state == STATE_ACTIVE) {
+	if (due && !move_open(r->facts->own) && r->entry->state == STATE_ACTIVE) {
 		build_drop(&r->build);
 		expire(r);
 		return;

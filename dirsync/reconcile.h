@@ -89,10 +89,10 @@ struct reconcile_facts {
 	 * lacks (re-keyed: for that old id reconcile() is not called in this run). NULL: none.
 	 */
 	const struct entry *orphan;
-	/* The move of this mailbox: of the entry, of the orphan, of the owner of an address of
-	 * `fresh`, or the one whose second or old mailbox has this id. Open ones first. NULL: none.
-	 */
-	const struct move *move;
+	/* Moves that stand, open ones first. own: of the entry, or of the orphan. move: the one
+	 * whose second or old mailbox this is, by id or physical address, or that of the owner of
+	 * an address of `fresh`. NULL: none. */
+	const struct move *own, *move;
 	const struct reconcile_owner
 		*taken; /* of addresses that `fresh` lists and the entry lacks */
 	size_t taken_count;
@@ -162,9 +162,9 @@ bool reconcile_recreated(
 bool reconcile_takes(const struct reconcile_run *run, const struct reconcile_facts *facts);
 
 /*
- * The DN of a new entry. Its RDN is the federation's own, never a name: a digest of system, id and
- * address; so what was added twice by accident collides, and an id that a system uses again
- * for somebody else does not.
+ * The DN of a new entry. Its RDN is the federation's own, never a name: a digest of system, id,
+ * address and day. So what is added twice by accident collides; and an id that a system uses again,
+ * while the entry of its first mailbox lives on elsewhere, does not stay refused.
  */
 void reconcile_new_dn(
 	const struct reconcile_run *run, const char *id, const char *address, struct str *out);

@@ -1,16 +1,20 @@
 /* A mailbox that the directory does not have: its new entry, or why there is none. */
+#include <stdio.h>
 #include <string.h>
 
 #include "dirsync/reconcile_internal.h"
+#include "lib/clock.h"
 #include "lib/digest.h"
 
 #define RDN_BYTES 16
+#define DAY_US    (86400 * CLOCK_SECOND)
 
 void reconcile_new_dn(
 	const struct reconcile_run *run, const char *id, const char *address, struct str *out)
 {
 	struct digest *digest = digest_begin();
 	uint8_t bytes[DIGEST_BYTES];
+	char day[24];
 
 	for (const char *p = run->system; *p != '\0'; p++) {
 		char c = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
@@ -19,7 +23,9 @@ void reconcile_new_dn(
 	}
 	digest_add(digest, "", 1);
 	digest_add(digest, id, strlen(id) + 1);
-	digest_add(digest, address, strlen(address));
+	digest_add(digest, address, strlen(address) + 1);
+	snprintf(day, sizeof day, "%lld", (long long)(run->now_us / DAY_US));
+	digest_add(digest, day, strlen(day));
 	digest_end(&digest, bytes);
 	str_append_z(out, "uid=");
 	for (size_t i = 0; i < RDN_BYTES; i++)

@@ -23,11 +23,11 @@ void value_physical(struct reconciling *r)
 			r->facts->id, r->run->system, physical, str_cstr(&has->physical));
 		return;
 	}
-	if (move_open(r->facts->move) || r->entry->state != STATE_ACTIVE) {
+	if (move_open(r->facts->own) || r->entry->state != STATE_ACTIVE) {
 		build_report(r, REPORT_WAITS, physical, NULL,
 			"id %s of %s: the physical address %s waits until %s", r->facts->id,
 			r->run->system, physical,
-			move_open(r->facts->move) ? "the move has ended" : "the mailbox is active");
+			move_open(r->facts->own) ? "the move has ended" : "the mailbox is active");
 		return;
 	}
 	r->build.state_matters = true;

@@ -108,8 +108,16 @@ const struct move *up_move_of(const struct moves *moves, const struct entry *ent
 	return move;
 }
 
+static bool is_second(const struct move *move, const char *id, const struct person *fresh)
+{
+	return strcmp(str_cstr(&move->source_id), id) == 0 ||
+	       (fresh != NULL && move->physical.len > 0 &&
+		       strcasecmp(str_cstr(&move->physical), str_cstr(&fresh->physical)) == 0);
+}
+
 /* As second mailbox on the assignee, or as old one on the assignor. */
-static const struct move *move_of_id(const struct up *up, const char *id)
+static const struct move *move_of_id(
+	const struct up *up, const char *id, const struct person *fresh)
 {
 	const char *system = up->options->system;
 	const struct move *found = NULL;
@@ -117,7 +125,7 @@ static const struct move *move_of_id(const struct up *up, const char *id)
 	for (size_t i = 0; i < up->moves.count; i++) {
 		const struct move *move = &up->moves.list[i];
 		bool second = strcasecmp(str_cstr(&move->assignee), system) == 0 &&
-			      strcmp(str_cstr(&move->source_id), id) == 0;
+			      is_second(move, id, fresh);
 		bool old = strcasecmp(str_cstr(&move->assignor), system) == 0 &&
 			   strcmp(str_cstr(&move->old_source_id), id) == 0;
 		if (move->kind != MOVE_OVER && (second || old))
@@ -192,11 +200,9 @@ static struct reconcile_facts facts_of(struct judging *j)
 
 	facts.orphan = orphan_of(p, &facts.before);
 	const struct move *move = read_owners(j->up, p, facts.orphan);
-	if (facts.entry != NULL)
-		move = better(up_move_of(&j->up->moves, facts.entry), move);
-	if (facts.orphan != NULL)
-		move = better(up_move_of(&j->up->moves, facts.orphan), move);
-	facts.move = better(move, move_of_id(j->up, facts.id));
+	const struct entry *own = facts.entry != NULL ? facts.entry : facts.orphan;
+	facts.own = own != NULL ? up_move_of(&j->up->moves, own) : NULL;
+	facts.move = better(move, move_of_id(j->up, facts.id, facts.fresh));
 	mark_moving(p, facts.move);
 	facts.taken = p->taken;
 	facts.taken_count = p->taken_count;

@@ -41,3 +41,10 @@ tests_unit_test_source_mark_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_apply_op
 tests_unit_test_apply_op_SOURCES = tests/unit/test_apply_op.c tests/unit/unit.h
 tests_unit_test_apply_op_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_reconcile_random
+tests_unit_test_reconcile_random_SOURCES = tests/unit/test_reconcile_random.c \
+	tests/unit/reconcile_lab.c tests/unit/reconcile_lab.h \
+	tests/unit/memory_dir.c tests/unit/memory_dir.h \
+	tests/unit/sync_lab.c tests/unit/sync_lab_show.c tests/unit/sync_lab.h \
+	tests/unit/sync_model.c tests/unit/sync_model_show.c tests/unit/sync_model.h tests/unit/unit.h
+tests_unit_test_reconcile_random_LDADD = dirsync/libdirsync.a $(TEST_LIBS)

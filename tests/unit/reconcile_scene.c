@@ -36,6 +36,8 @@ static void set_facts(struct scene *s, const struct row *row)
 		f->before = (lab_trace(row->before, &s->before), &s->before);
 	if (row->move != NULL)
 		f->move = (lab_move(row->move, &s->move), &s->move);
+	if (f->entry != NULL || f->orphan != NULL)
+		f->own = f->move;
 	f->taken = s->taken;
 	for (size_t i = 0; i < SCENE_OWNERS && row->taken[i] != NULL; i++)
 		set_owner(s, row->taken[i]);

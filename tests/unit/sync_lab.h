@@ -58,8 +58,8 @@ bool lab_tombstone(const struct lab *lab, int system, int id, bool delta);
 
 /*
  * One sync; the number of changes. before_apply (may be NULL) is called when the plan is made: an
- * administrator who is faster. Without one each change must succeed; with one those that do not are
- * counted.
+ * administrator who is faster. Without one each change must succeed, but for a DN that is there;
+ * with one those that do not are counted.
  */
 size_t lab_sync(struct lab *lab, int system, bool delta, void (*before_apply)(void *context),
 	void *context, size_t *refused_r);

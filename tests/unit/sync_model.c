@@ -174,8 +174,6 @@ static bool concerns(const struct modeling *m, int id)
 
 	if (!move->there)
 		return false;
-	if (p->box >= 0 && m->old[p->box].moving)
-		return true;
 	for (int key = 0; key < LAB_KEYS; key++)
 		if (p->taken[key] == MOVERS)
 			return true;
@@ -186,16 +184,19 @@ static bool concerns(const struct modeling *m, int id)
 		       (p->shown && m->model->move_physical == p->source->physical));
 }
 
-static bool is_open(const struct modeling *m, int id)
+/* Its own mailbox moves. */
+static bool moves(const struct modeling *m, int id)
 {
-	return concerns(m, id) && m->lab->move.kind == MOVE_OPEN;
+	const struct lab_move *move = &m->lab->move;
+
+	return m->old[m->parts[id].box].moving && move->there && move->kind == MOVE_OPEN;
 }
 
 static bool is_second(const struct modeling *m, int id)
 {
 	const struct model *model = m->model;
 
-	if (!is_open(m, id) || m->lab->move.to != m->system)
+	if (!concerns(m, id) || m->lab->move.kind != MOVE_OPEN || m->lab->move.to != m->system)
 		return false;
 	return (model->move_id < 0 && model->move_physical < 0) || model->move_id == id ||
 	       (m->parts[id].shown && model->move_physical == m->parts[id].source->physical);
@@ -282,7 +283,7 @@ static void settle_present(struct modeling *m, int id, struct model_trace *after
 	settle_addresses(m, p, after);
 	if (p->source->primary >= 0 && box->has[p->source->primary])
 		box->primary = p->source->primary;
-	if (!is_open(m, id) && (strcmp(box->state, "-") == 0 || strcmp(box->state, "active") == 0))
+	if (!moves(m, id) && (strcmp(box->state, "-") == 0 || strcmp(box->state, "active") == 0))
 		box->physical = p->source->physical;
 	box->name = p->source->name;
 	after->there = true;
@@ -292,7 +293,7 @@ static void settle_absent(struct modeling *m, int id, struct model_trace *after)
 {
 	struct part *p = &m->parts[id];
 	struct model_box *box = &m->model->boxes[p->box];
-	bool free = strcmp(box->state, "holding") != 0 && !is_open(m, id);
+	bool free = strcmp(box->state, "holding") != 0 && !moves(m, id);
 
 	*after = p->before;
 	after->there = true;
