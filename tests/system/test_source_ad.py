@@ -9,6 +9,8 @@ from lab.activedirectory import ADMINISTRATOR, PEOPLE, READER, SUFFIX, Samba, dn
 from source import Source
 
 NAMES = ["anna", "bert", "carl", "dora", "emil", "frida"]
+OURS = ("(&(objectClass=user)(!(objectClass=computer))(!(isCriticalSystemObject=TRUE))"
+        "(!(sAMAccountName=reader)))")
 X500 = "/o=AD/ou=First/cn=Recipients/cn="
 
 
@@ -30,7 +32,7 @@ def _samba(lab):
 @pytest.fixture(name="people")
 def _people(samba):
     """NAMES, as they were at first."""
-    there = [dn for dn, _ in samba.search("(objectClass=user)", ["cn"], PEOPLE)]
+    there = [dn for dn, _ in samba.search(OURS, ["cn"])]
     samba.modify("\n".join(["dn: %s\nchangetype: delete\n" % dn for dn in there] + [person(
         name, mail=name + "@ad.example", displayName=name.title(), legacyExchangeDN=X500 + name,
         proxyAddresses=["SMTP:%s@ad.example" % name, "smtp:%s.alias@ad.example" % name,
