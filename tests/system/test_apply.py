@@ -3,6 +3,7 @@ the leases and records of syncs."""
 
 import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -22,19 +23,27 @@ def lab():
         yield one
 
 
-@pytest.fixture
-def directory(lab):
-    """As the sample tree is, at the beginning of each test."""
-    slapd = lab.slapd
-    if not hasattr(slapd, "as_it_was"):
-        slapd.stop()
-        slapd.as_it_was = slapd.dump()
-        slapd.start()
-    yield slapd
-    if slapd.running():
-        slapd.stop()
-    slapd.restore(slapd.as_it_was)
+@pytest.fixture(scope="module")
+def sample(lab):
+    """The database of the sample tree."""
+    lab.slapd.stop()
+    shutil.copytree(os.path.join(lab.slapd.dir, "db"), os.path.join(lab.dir, "sample"))
+    lab.slapd.start()
+    return os.path.join(lab.dir, "sample")
+
+
+def begin_again(slapd, sample):
+    slapd.stop()
+    shutil.rmtree(os.path.join(slapd.dir, "db"))
+    shutil.copytree(sample, os.path.join(slapd.dir, "db"))
     slapd.start()
+
+
+@pytest.fixture
+def directory(lab, sample):
+    """The sample tree, and after the test it is that again."""
+    yield lab.slapd
+    begin_again(lab.slapd, sample)
 
 
 def driver(lab, name):
@@ -344,7 +353,7 @@ def test_the_window_narrows_and_stops(lab, directory, tmp_path):
     assert x("giver") in addresses(directory, "giver")
 
 
-def test_a_stop_leaves_no_address_without_an_owner(lab, directory, tmp_path):
+def test_a_stop_leaves_no_address_without_an_owner(lab, directory, sample, tmp_path):
     uids = ["p%02d" % n for n in range(12)]
     people(directory, *uids)
     plan = Plan()
@@ -359,9 +368,7 @@ def test_a_stop_leaves_no_address_without_an_owner(lab, directory, tmp_path):
         # the one at the end of the chain is given up to nobody
         assert sorted(found + ([x(uids[9])] if x(uids[9]) not in found else [])) == sorted(
             map(x, uids)), (operation, result.of)
-        directory.stop()
-        directory.restore(directory.as_it_was)
-        directory.start()
+        begin_again(directory, sample)
         people(directory, *uids)
 
 
