@@ -12,7 +12,7 @@ static enum ldap_result sent(
 {
 	if (code == LDAP_SUCCESS)
 		return LDAP_DONE;
-	if (code == LDAP_FILTER_ERROR || code == LDAP_PARAM_ERROR) {
+	if (code == LDAP_FILTER_ERROR || code == LDAP_PARAM_ERROR || code == LDAP_ENCODING_ERROR) {
 		ldap_session_judge(session, what, dn, code, NULL);
 		return LDAP_REFUSED;
 	}

@@ -33,9 +33,27 @@ static void free_controls(struct controls *controls)
 		ber_memfree(controls->items[i].ldctl_value.bv_val);
 }
 
-/* RFC 4528; critical: a server that does not know it must refuse, not write. */
+/* Whether slapo-unique looks whether somebody has a value that these changes add. */
+static bool is_unique(const struct ldap_change *changes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (changes[i].kind != LDAP_CHANGE_DELETE &&
+			(strcasecmp(changes[i].attribute, "mailLocalAddress") == 0 ||
+				strcasecmp(changes[i].attribute, "restanteAddressUTF8") == 0))
+			return true;
+	return false;
+}
+
+/*
+ * RFC 4528; critical: a server that does not know it must refuse, not write.
+ *
+ * slapo-unique searches with the controls of the write that it checks (observed with 2.5.13), so
+ * the assertion must hold for the base of its search as well, which is no mailbox: without that,
+ * adding an address under an assertion is always refused. A target that is no mailbox any more
+ * takes no such change: the schema forbids it.
+ */
 static int add_assertion(
-	struct ldap_session *session, struct controls *controls, const char *assertion)
+	struct ldap_session *session, struct controls *controls, const char *assertion, bool unique)
 {
 	struct berval value = { 0, NULL };
 	char *text;
@@ -43,7 +61,8 @@ static int add_assertion(
 
 	if (assertion == NULL)
 		return LDAP_SUCCESS;
-	text = mem_strdup(assertion);
+	text = unique ? mem_printf("(|(!(objectClass=restanteMailbox))%s)", assertion)
+		      : mem_strdup(assertion);
 	code = ldap_create_assertion_control_value(session->handle, text, &value);
 	mem_free(&text);
 	if (code == LDAP_SUCCESS)
@@ -158,7 +177,7 @@ int ldap_session_send_modify(struct ldap_session *session, const char *dn,
 {
 	struct mods mods = mods_of(changes, count, false);
 	struct controls controls = { .count = 0 };
-	int code = add_assertion(session, &controls, assertion);
+	int code = add_assertion(session, &controls, assertion, is_unique(changes, count));
 
 	if (csn)
 		add_post_read(&controls);
@@ -184,7 +203,7 @@ int ldap_session_send_delete(
 	struct ldap_session *session, const char *dn, const char *assertion, int *msgid_r)
 {
 	struct controls controls = { .count = 0 };
-	int code = add_assertion(session, &controls, assertion);
+	int code = add_assertion(session, &controls, assertion, false);
 
 	if (code == LDAP_SUCCESS)
 		code = ldap_delete_ext(session->handle, dn, controls.list, NULL, msgid_r);

@@ -100,7 +100,8 @@ static void do_record(struct host *host, char *line)
 	record.end_us = clock_wall_us();
 	str_append_z(&record.run, run);
 	str_append_z(&record.reason, reason);
-	tell(backend_record(host->session, &host->backend, &record, &error), error);
+	enum ldap_result result = backend_record(host->session, &host->backend, &record, &error);
+	tell(result, error);
 	run_record_free(&record);
 }
 
