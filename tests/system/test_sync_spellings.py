@@ -1,0 +1,82 @@
+"""Up sync: what equal means, from a source's file to slapd and back: nothing is written twice."""
+
+import base64
+import os
+
+import pytest
+
+from lab.dirsync import Dirsync
+from lab.slapd import PEOPLE
+
+NAMES = ["entryCSN", "mail", "restantePrimaryUTF8", "mailLocalAddress", "restanteAddressUTF8",
+         "mailRoutingAddress", "restanteForeignAddress", "restanteSourceId", "telephoneNumber",
+         "displayName", "cn"]
+
+
+def record(number, **attributes):
+    lines = ["dn: uid=u%d,o=source" % number, "id: id-%d" % number, "uid: u%d" % number]
+    for name, values in attributes.items():
+        for value in [values] if isinstance(values, str) else values:
+            lines.append("%s:: %s" % (name, base64.b64encode(value.encode()).decode()))
+    return "\n".join(lines) + "\n\n"
+
+
+PEOPLE_OF_S1 = [
+    dict(mail="Anna.Upper@Example.ORG", alias=["anna.upper@example.org", "A.UPPER@example.net"]),
+    dict(mail="J\u00dcrgen@B\u00fccher.example", alias=["ju\u0308rgen2@b\u00fccher.example"]),
+    dict(mail="Anna@B\u00fccher.example"),
+    dict(mail='"quoted one"@example.org', alias=['"plain.dots"@example.org',
+                                                '"a\\"b\\\\c@d"@example.org']),
+    dict(mail="twins@example.org", phone=["+49 30-1", "+4930 1"], name=["One  Name", "one name"],
+         proxy=["X500:/o=Org/cn=x", "x500:/O=org/CN=X"]),
+]
+
+
+class Up:
+    def __init__(self, lab):
+        self.folder = os.path.join(lab.dir, "drop")
+        os.makedirs(self.folder)
+        self.slapd, self.runs = lab.slapd, 0
+        self.dirsync = Dirsync(lab, ups={"S1": {
+            "source": "ldif", "folder": self.folder, "id": "id", "addresses": "mail alias",
+            "primary": "mail", "proxy_addresses": "proxy", "physical": "%{uid}@s1.lab",
+            "attributes": "cn=name displayName=name telephoneNumber=phone",
+            "new_system": True, "max_delete_percent": 100}})
+
+    def run(self, text):
+        self.runs += 1
+        path = os.path.join(self.folder, "people%d" % self.runs)
+        with open(path + ".new", "w") as file:
+            file.write(text)
+        os.rename(path + ".new", path + ".ldif")
+        self.dirsync.once("S1")
+
+    def found(self):
+        entries = self.slapd.search("(&(restanteSystem=S1)(restanteSourceId=id-*))", NAMES)
+        return {entry["restantesourceid"][0]: entry for _, entry in entries}
+
+
+@pytest.fixture
+def up(small):
+    return Up(small)
+
+
+def test_a_second_run_writes_nothing(up):
+    text = "".join(record(n, **one) for n, one in enumerate(PEOPLE_OF_S1))
+    up.run(text)
+    first = up.found()
+    assert sorted(first) == ["id-%d" % n for n in range(len(PEOPLE_OF_S1))]
+    assert first["id-0"]["mail"] == ["Anna.Upper@Example.ORG"]
+    assert sorted(first["id-0"]["maillocaladdress"]) == [
+        "a.upper@example.net", "anna.upper@example.org"]
+    assert "mail" not in first["id-1"]
+    assert first["id-1"]["restanteprimaryutf8"] == ["J\u00dcrgen@xn--bcher-kva.example"]
+    assert sorted(first["id-1"]["restanteaddressutf8"]) == [
+        "j\u00fcrgen2@xn--bcher-kva.example", "j\u00fcrgen@xn--bcher-kva.example"]
+    assert first["id-2"]["mail"] == ["Anna@xn--bcher-kva.example"]
+    assert sorted(first["id-3"]["maillocaladdress"]) == [
+        '"a\\"b\\\\c@d"@example.org', '"quoted one"@example.org', "plain.dots@example.org"]
+    assert len(first["id-4"]["telephonenumber"]) == 1
+    assert len(first["id-4"]["restanteforeignaddress"]) == 1
+    up.run(text.replace("alias", "ALIAS"))
+    assert up.found() == first
