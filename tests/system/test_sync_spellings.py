@@ -6,7 +6,6 @@ import os
 import pytest
 
 from lab.dirsync import Dirsync
-from lab.slapd import PEOPLE
 
 NAMES = ["entryCSN", "mail", "restantePrimaryUTF8", "mailLocalAddress", "restanteAddressUTF8",
          "mailRoutingAddress", "restanteForeignAddress", "restanteSourceId", "telephoneNumber",
@@ -35,7 +34,7 @@ PEOPLE_OF_S1 = [
 class Up:
     def __init__(self, lab):
         self.folder = os.path.join(lab.dir, "drop")
-        os.makedirs(self.folder)
+        os.makedirs(self.folder, exist_ok=True)
         self.slapd, self.runs = lab.slapd, 0
         self.dirsync = Dirsync(lab, ups={"S1": {
             "source": "ldif", "folder": self.folder, "id": "id", "addresses": "mail alias",
@@ -52,8 +51,10 @@ class Up:
         self.dirsync.once("S1")
 
     def found(self):
-        entries = self.slapd.search("(&(restanteSystem=S1)(restanteSourceId=id-*))", NAMES)
-        return {entry["restantesourceid"][0]: entry for _, entry in entries}
+        """{id: entry} of those that this source has told."""
+        entries = self.slapd.search("(&(restanteSystem=S1)(restanteSourceId=*))", NAMES)
+        return {entry["restantesourceid"][0]: entry for _, entry in entries
+                if entry["restantesourceid"][0].startswith("id-")}
 
 
 @pytest.fixture
@@ -80,3 +81,44 @@ def test_a_second_run_writes_nothing(up):
     assert len(first["id-4"]["restanteforeignaddress"]) == 1
     up.run(text.replace("alias", "ALIAS"))
     assert up.found() == first
+
+
+def test_what_an_administrator_spells_otherwise_stays(up):
+    up.run(record(10, mail="ten@example.org", alias=["t.en@example.org", "te@example.net"]))
+    dn = up.slapd.search("(restanteSourceId=id-10)", ["mail"])[0][0]
+    up.slapd.modify("dn: %s\nchangetype: modify\ndelete: mailLocalAddress\n"
+                    "mailLocalAddress: t.en@example.org\n-\nadd: mailLocalAddress\n"
+                    "mailLocalAddress: \"t.en\"@Example.ORG\n-\n"
+                    "add: restanteAddressUTF8\nrestanteAddressUTF8: TE@example.net\n" % dn)
+    before = up.found()
+    up.run(record(10, mail="ten@example.org", alias=["T.EN@example.org", "te@example.net"]))
+    assert up.found() == before
+
+
+def test_a_primary_address_becomes_ascii(up):
+    up.run(record(20, mail="z\u00fc@example.org"))
+    up.run(record(20, mail="Zue@example.org", alias="z\u00fc@example.org"))
+    entry = up.found()["id-20"]
+    assert entry["mail"] == ["Zue@example.org"]
+    assert "restanteprimaryutf8" not in entry
+    up.run(record(20, mail="Z\u00fc@example.org", alias="zue@example.org"))
+    entry = up.found()["id-20"]
+    assert "mail" not in entry
+    assert entry["restanteprimaryutf8"] == ["Z\u00fc@example.org"]
+
+
+REFUSED = {
+    "stra\u00dfe@example.org": "sharp s",
+    '"a  b"@example.org': "two spaces",
+    "@example.org": "catch-all",
+    "a b@example.org": "space outside of quotes",
+    "x\u200by@example.org": "invisible",
+}
+
+
+def test_what_the_directory_judges_differently_is_refused(up):
+    up.run(record(30, mail="thirty@example.org", alias=list(REFUSED)))
+    assert up.found()["id-30"]["maillocaladdress"] == ["thirty@example.org"]
+    told = [r["text"] for r in up.dirsync.kept_reports("S1") if r["id"] == "id-30"]
+    for address, reason in REFUSED.items():
+        assert [t for t in told if reason in t and address in t], (address, told)
