@@ -83,16 +83,42 @@ def test_a_second_run_writes_nothing(up):
     assert up.found() == first
 
 
-def test_what_an_administrator_spells_otherwise_stays(up):
-    up.run(record(10, mail="ten@example.org", alias=["t.en@example.org", "te@example.net"]))
-    dn = up.slapd.search("(restanteSourceId=id-10)", ["mail"])[0][0]
+def by_hand(up, number):
+    """The aliases of both in another spelling, one of them twice; a name in another language."""
+    dn = up.slapd.search("(restanteSourceId=id-%d)" % number, ["mail"])[0][0]
     up.slapd.modify("dn: %s\nchangetype: modify\ndelete: mailLocalAddress\n"
-                    "mailLocalAddress: t.en@example.org\n-\nadd: mailLocalAddress\n"
-                    "mailLocalAddress: \"t.en\"@Example.ORG\n-\n"
-                    "add: restanteAddressUTF8\nrestanteAddressUTF8: TE@example.net\n" % dn)
+                    "mailLocalAddress: t.en%d@example.org\n-\nadd: mailLocalAddress\n"
+                    "mailLocalAddress: \"t.en%d\"@Example.ORG\n-\n"
+                    "add: restanteAddressUTF8\nrestanteAddressUTF8: TE%d@example.net\n-\n"
+                    "add: cn;lang-de\ncn;lang-de: Zehn\n" % (dn, number, number, number))
+
+
+def ten(number, *aliases):
+    return record(number, mail="ten%d@example.org" % number, name="Ten",
+                  alias=[alias % number for alias in aliases])
+
+
+def test_what_an_administrator_spells_otherwise_stays(up):
+    up.run(ten(10, "t.en%d@example.org", "te%d@example.net"))
+    by_hand(up, 10)
     before = up.found()
-    up.run(record(10, mail="ten@example.org", alias=["T.EN@example.org", "te@example.net"]))
+    assert before["id-10"]["cn;lang-de"] == ["Zehn"]
+    up.run(ten(10, "T.EN%d@example.org", "te%d@example.net"))
     assert up.found() == before
+
+
+def test_and_goes_when_the_source_drops_it(up):
+    up.dirsync.ups["S1"]["grace"] = "0s"
+    up.dirsync.configure()
+    others = "".join(record(n, mail="other%d@example.org" % n) for n in range(100, 120))
+    up.run(others + ten(11, "t.en%d@example.org", "te%d@example.net"))
+    by_hand(up, 11)
+    for _ in range(4):
+        up.run(others + ten(11))
+    entry = up.found()["id-11"]
+    assert entry["maillocaladdress"] == ["ten11@example.org"]
+    assert "restanteaddressutf8" not in entry
+    assert entry["cn;lang-de"] == ["Zehn"]
 
 
 def test_a_primary_address_becomes_ascii(up):
