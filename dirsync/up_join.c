@@ -61,7 +61,7 @@ static bool recreated(const struct up *up, const struct pair *pair, const struct
 /* The mailbox gets the entry; what had it is not judged by itself. */
 static int join(struct up *up, const struct pair *pair)
 {
-	enum up_part kind = (enum up_part)*str_cstr(&pair->key);
+	enum up_part kind = (enum up_part) * str_cstr(&pair->key);
 	struct entry entry = ENTRY_INIT;
 	struct trace before = TRACE_INIT;
 	int done = 0;

@@ -1,0 +1,159 @@
+"""restante-dirsync as a daemon: requests, the control socket, reload, the end."""
+
+import re
+import subprocess
+import time
+
+import pytest
+
+from exposition import scrape
+from lab.lab import Lab
+from lab.process import free_port, wait_for
+from lab.slapd import PEOPLE
+from synced import System, level
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with Lab(start=("slapd",)) as one:
+        yield one
+
+
+def test_two_at_once(lab):
+    system = System(lab, count=5)
+    system.export()
+    daemon = system.dirsync.start()
+    try:
+        code, _ = daemon.once("--up", system.name, check=False)
+        assert code == 75
+        second = subprocess.run(daemon.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                timeout=60, check=False)
+        assert second.returncode == 69
+        assert b"in use by process %d" % daemon.pid in second.stdout + second.stderr
+    finally:
+        daemon.stop()
+
+
+@pytest.fixture
+def daemon(lab):
+    system = System(lab, count=10)
+    system.export()
+    system.dirsync.start()
+    yield system
+    system.dirsync.stop()
+
+
+def test_a_request_in_the_directory_is_answered(daemon):
+    daemon.slapd.replace(daemon.dn, "operator", restanteSyncAsked="1")
+    wait_for(lambda: daemon.outcome().startswith("nothing"), 20, "all that is there to be read")
+    assert daemon.answered() == 0, "what was there is older"
+    daemon.export()
+    wait_for(lambda: daemon.answered() == 1, 20, "the run")
+    level(daemon)
+
+
+def test_nothing_new_is_no_failure(daemon):
+    """Whoever waits for a newer file is told neither that the sync was done nor that it failed."""
+    daemon.slapd.replace(daemon.dn, "operator", restanteSyncAsked="7")
+    wait_for(lambda: daemon.outcome().startswith("nothing"), 20, "a run without a new file")
+    assert daemon.answered() == 0 and "restanteupsyncfailed" not in daemon.record()
+
+
+def test_a_run_asked_by_the_control_socket(daemon):
+    lines = daemon.dirsync.ask("run", systems=[daemon.name], direction="up", wait=True)
+    record = next(line["record"] for line in lines if "record" in line)
+    assert record["outcome"] == "complete" and record["added"] == 10
+    level(daemon)
+    status = daemon.dirsync.ask("status", system=daemon.name)["systems"][0]
+    assert status["up"]["connector"] == "csv" and not status["up"]["running"]
+    assert status["up"]["last"]["run"] == record["run"]
+    daemon.people[sorted(daemon.people)[0]]["name"] = "Different"
+    daemon.export()
+    shown = daemon.dirsync.ask("diff", system=daemon.name)
+    assert [line["kind"] for line in shown if "kind" in line] == ["modify"]
+    assert daemon.dirsync.ask("run", systems=["nowhere"])["code"] == "notfound"
+    daemon.dirsync.ask("run", systems=[daemon.name], wait=True)
+    level(daemon)
+
+
+def test_a_reload_takes_a_system_in_and_out(daemon):
+    other = System(daemon.lab, count=2)
+    other.export()
+    before = daemon.dirsync.ups
+    daemon.dirsync.ups = {**before, **other.dirsync.ups}
+    daemon.dirsync.configure()
+    assert daemon.dirsync.ask("reload")["ok"]
+    daemon.dirsync.ask("run", systems=[other.name], wait=True)
+    level(other)
+    daemon.dirsync.ups = before
+    daemon.dirsync.configure()
+    daemon.dirsync.reload()
+    wait_for(lambda: [s["system"] for s in daemon.dirsync.ask("status")["systems"]] ==
+             [daemon.name], 20, "the reload")
+
+
+def test_stop_gives_the_lease_back(daemon):
+    daemon.dirsync.ask("run", systems=[daemon.name], wait=True)
+    assert " - " in daemon.record()["restanteuplease"][0]
+    assert PEOPLE in daemon.entries()[sorted(daemon.people)[0]]["dn"]
+
+
+def test_the_schedule(lab):
+    system = System(lab, count=4, every="300ms")
+    system.export()
+    system.dirsync.start()
+    try:
+        wait_for(lambda: len(system.entries()) == 4, 20, "the first run")
+        system.people[sorted(system.people)[0]]["name"] = "By schedule"
+        system.export()
+        wait_for(lambda: system.entries()[sorted(system.people)[0]]["cn"] == ["By schedule"], 20,
+                 "the next run")
+    finally:
+        system.dirsync.stop()
+    level(system)
+
+
+def test_metrics(lab):
+    port = free_port()
+    system = System(lab, count=4)
+    system.dirsync.configure(metrics=True, metrics_listen="127.0.0.1:%d" % port)
+    system.export()
+    system.dirsync.start()
+    try:
+        system.dirsync.ask("run", systems=[system.name], wait=True)
+        page = scrape(port)
+        labels = {"system": system.name, "direction": "up"}
+        assert page.get("restante_sync_runs_complete_total", **labels) == 1
+        assert page.get("restante_sync_added_total", **labels) == 4
+        assert page.get("restante_sync_persons", **labels) == 4
+        # another address, while somebody may be reading the page
+        other = free_port()
+        system.dirsync.configure(metrics_listen="127.0.0.1:%d" % other)
+        assert system.dirsync.ask("reload")["ok"]
+        assert scrape(other).get("restante_sync_running", **labels) == 0
+    finally:
+        system.dirsync.stop()
+
+
+def test_another_host_goes_on_when_the_lease_stands_still(lab):
+    """The holder was killed with its lease; nobody compares clocks of hosts."""
+    system = System(lab, count=30)
+    system.dirsync.configure(lease="5s")
+    system.sync()
+    later = system.dirsync.begin_once("--up", "--full", system.name)
+    wait_for(lambda: not re.search(r" - ", system.record()["restanteuplease"][0]), 20, "the lease")
+    later.kill()
+    later.communicate()
+    if " - " in system.record()["restanteuplease"][0]:
+        pytest.fail("the run ended before it was killed")
+    other = System.__new__(System)
+    other.__dict__.update(system.__dict__)
+    other.dirsync = type(system.dirsync)(lab, system.dirsync.ups, options={"lease": "5s"},
+                                         name="second-host")
+    system.people[sorted(system.people)[0]]["name"] = "By the second host"
+    began = time.monotonic()
+    system.export()
+    other.dirsync.once("--up", system.name)
+    assert time.monotonic() - began >= 4.5
+    level(system)
+    assert "second-host" not in system.record()["restanteuplease"][0], "it was given back"
