@@ -30,7 +30,7 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/outfile.c dirsync/outfile.h \
 	dirsync/target.c dirsync/target_command.c dirsync/target_csv.c dirsync/target_file.c \
 	dirsync/target_ldif.c dirsync/target_vcard.c dirsync/target_internal.h \
-	dirsync/target_ldap.c dirsync/target_ldap_adopt.c dirsync/target_ldap_after.c \
+	dirsync/target_ldap.c dirsync/target_ldap_again.c dirsync/target_ldap_adopt.c dirsync/target_ldap_after.c \
 	dirsync/target_ldap_change.c dirsync/target_ldap_put.c dirsync/target_ldap.h
 noinst_PROGRAMS += tests/system/down_driver
 tests_system_down_driver_SOURCES = tests/system/down_driver.c

@@ -99,6 +99,7 @@ static void free_names(char ***list, size_t count)
 static void abort_run(struct target *target)
 {
 	ldap_session_close(&target->session);
+	target_ldap_forget_again(target);
 	for (size_t i = 0; i < target->options.window; i++)
 		target->slots[i].phase = SLOT_FREE;
 	target->used = 0;

@@ -14,8 +14,17 @@
 
 enum slot_phase { SLOT_FREE, SLOT_LOOK, SLOT_CLASH, SLOT_WRITE };
 
+/* An address that a uniqueness rule of the server refused may be one that another contact is to
+ * give up in this run: such contacts are written again at the end of their verb. */
+enum slot_try {
+	SLOT_FIRST,
+	SLOT_GIVE, /* only the addresses that go are taken away; nobody is told */
+	SLOT_LAST,
+};
+
 struct slot {
 	enum slot_phase phase;
+	enum slot_try attempt;
 	enum target_verb verb;
 	bool adopt;
 	int number;             /* of the operation in flight */
@@ -41,6 +50,8 @@ struct target {
 	struct slot *slots;
 	size_t used; /* slots that are not free */
 	enum target_verb last;
+	struct again *again; /* contacts to be written again */
+	size_t again_count;
 	int after; /* file of changed DNs, -1 = not open */
 	char *after_path;
 };
@@ -51,6 +62,20 @@ struct target {
 int target_ldap_put(struct target *target, enum target_verb verb, const struct person *contact,
 	bool adopt, const char **error_r);
 int target_ldap_end(struct target *target, const char **error_r);
+
+/* Waits until nothing is in flight. */
+int target_ldap_drain(struct target *target, const char **error_r);
+int target_ldap_try(struct target *target, enum target_verb verb, const struct person *contact,
+	bool adopt, enum slot_try attempt, const char **error_r);
+
+/* --- writing again (target_ldap_again.c) --------------------------------------------------------
+ */
+
+/* Keeps the contact of a slot for later; false: there are too many. */
+bool target_ldap_keep_again(struct target *target, const struct slot *slot);
+/* First all that go, then all that come. */
+int target_ldap_write_again(struct target *target, const char **error_r);
+void target_ldap_forget_again(struct target *target);
 
 /* --- what is written (target_ldap_change.c) --------------------------------------------------- */
 

@@ -177,14 +177,44 @@ enum ldap_result target_ldap_send_add(struct target *target, struct slot *slot)
 	return result;
 }
 
+static bool is_searched(const struct target *target, const char *name)
+{
+	for (size_t i = 0; i + 1 < target->searched_count; i++)
+		if (strcasecmp(target->searched[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Of the last change of the batch only the values that the entry has already: nothing is gained. */
+static void keep_current(struct batch *batch, const struct slot *slot)
+{
+	struct ldap_change *change = &batch->changes[batch->count - 1];
+	struct target_values *values = &batch->values[batch->count - 1];
+	size_t kept = 0;
+
+	for (size_t i = 0; i < values->count; i++)
+		if (has_value(&slot->current, change->attribute, values->list[i]) ||
+			!has_value(&slot->contact, change->attribute, values->list[i]))
+			values->list[kept++] = values->list[i];
+	if (values->list != NULL)
+		values->list[kept] = NULL;
+	values->count = kept;
+	change->values = kept > 0 ? values->list : NULL;
+}
+
 enum ldap_result target_ldap_send_change(struct target *target, struct slot *slot, bool *nothing_r)
 {
 	struct batch batch = { .target = target, .contact = &slot->contact };
+	bool give = slot->attempt == SLOT_GIVE;
 	enum ldap_result result = LDAP_DONE;
 
-	for (const char *const *n = contact_form_names(target->options.form); *n != NULL; n++)
-		if (!target_ldap_same(target, slot, *n))
-			put_change(&batch, *n, true);
+	for (const char *const *n = contact_form_names(target->options.form); *n != NULL; n++) {
+		if (target_ldap_same(target, slot, *n) || (give && !is_searched(target, *n)))
+			continue;
+		put_change(&batch, *n, true);
+		if (give)
+			keep_current(&batch, slot);
+	}
 	*nothing_r = batch.count == 0;
 	if (!*nothing_r)
 		result = ldap_async_modify(target->session, str_cstr(&slot->dn), batch.changes,

@@ -19,6 +19,8 @@ static void finish(struct target *target, struct slot *slot, enum target_result 
 {
 	slot->phase = SLOT_FREE;
 	target->used--;
+	if (slot->attempt == SLOT_GIVE) /* the last attempt tells */
+		return;
 	target->sink->result(
 		target->sink->context, slot->verb, str_cstr(&slot->contact.id), result, note);
 }
@@ -213,7 +215,7 @@ static int looked(struct target *target, struct slot *slot, enum ldap_result res
 		finish_foreign(target, slot, "it has lost our marker");
 		return 0;
 	}
-	if (slot->verb != TARGET_DELETE)
+	if (slot->verb != TARGET_DELETE && slot->attempt != SLOT_GIVE)
 		return send_clash(target, slot, error_r);
 	if (slot->found)
 		return send_write(target, slot, error_r);
@@ -272,10 +274,15 @@ static int written(
 {
 	bool done = result == LDAP_DONE || (result == LDAP_NO_ENTRY && slot->verb == TARGET_DELETE);
 
-	if (done)
+	if (result == LDAP_TAKEN && slot->attempt == SLOT_FIRST && slot->verb != TARGET_DELETE &&
+		target_ldap_keep_again(target, slot)) {
+		slot->phase = SLOT_FREE;
+		target->used--;
+	} else if (done) {
 		finish_done(target, slot);
-	else
+	} else {
 		refuse(target, slot, text);
+	}
 	return 0;
 }
 
@@ -315,7 +322,7 @@ static int pump(struct target *target, const char **error_r)
 	return take_result(target, slot, result, text, error_r);
 }
 
-static int drain(struct target *target, const char **error_r)
+int target_ldap_drain(struct target *target, const char **error_r)
 {
 	while (target->used > 0)
 		if (pump(target, error_r) < 0)
@@ -351,29 +358,39 @@ static struct slot *take_slot(
 	return slot;
 }
 
-int target_ldap_put(struct target *target, enum target_verb verb, const struct person *contact,
-	bool adopt_it, const char **error_r)
+int target_ldap_try(struct target *target, enum target_verb verb, const struct person *contact,
+	bool adopt_it, enum slot_try attempt, const char **error_r)
 {
 	struct slot *slot;
 
-	/* an address that passes between contacts is given up before it is gained */
-	if (verb != target->last && drain(target, error_r) < 0)
-		return -1;
-	target->last = verb;
 	while (target->used == target->options.window)
 		if (pump(target, error_r) < 0)
 			return -1;
 	if (target->options.stop != NULL && atomic_load(target->options.stop))
 		return target_fail(error_r, "down %s: stopped", target->settings->name);
 	slot = take_slot(target, verb, contact, adopt_it);
+	slot->attempt = attempt;
 	return verb == TARGET_ADD ? send_clash(target, slot, error_r)
 				  : send_look(target, slot, error_r);
 }
 
+int target_ldap_put(struct target *target, enum target_verb verb, const struct person *contact,
+	bool adopt_it, const char **error_r)
+{
+	/* an address that passes between contacts is given up before it is gained */
+	if (verb != target->last && (target_ldap_drain(target, error_r) < 0 ||
+					    target_ldap_write_again(target, error_r) < 0))
+		return -1;
+	target->last = verb;
+	return target_ldap_try(target, verb, contact, adopt_it, SLOT_FIRST, error_r);
+}
+
 int target_ldap_end(struct target *target, const char **error_r)
 {
-	int result = drain(target, error_r);
+	int result = target_ldap_drain(target, error_r);
 
+	if (result == 0)
+		result = target_ldap_write_again(target, error_r);
 	ldap_session_close(&target->session);
 	return result < 0 ? -1 : target_ldap_run_after(target, error_r);
 }

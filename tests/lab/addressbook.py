@@ -17,6 +17,7 @@ include /etc/ldap/schema/inetorgperson.schema
 include {dir}/exchange.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
+moduleload unique
 pidfile {dir}/slapd.pid
 authz-regexp "gidNumber=[0-9]+[+]uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth" "{root}"
 database mdb
@@ -31,6 +32,8 @@ access to attrs=userPassword by anonymous auth
 access to dn.subtree="{contacts}" by dn.exact="{writer}" write
 access to dn.subtree="{own}" by dn.exact="{writer}" {own_access}
 access to * by dn.exact="{writer}" read by anonymous auth
+overlay unique
+unique_uri ldap:///{contacts}?mail?sub
 """
 # what Exchange adds to Active Directory, as far as contacts have it
 EXCHANGE = """\

@@ -90,6 +90,26 @@ def test_addresses_pass_between_contacts(lab, book, made):
     assert "foreign" not in [report["kind"] for report in down.reports()]
 
 
+def test_addresses_change_places(lab, book, made):
+    """Two contacts swap their addresses, a third one's goes to a new one, and the server has each
+    address once at any time: one run does it."""
+    down = Down(lab, **book.settings(attributes="sn=%{sn} mail=%{primary} mail=%{others*}"))
+    one, two, gone = made("one"), made("two"), made("gone")
+    assert down.complete()[0] > 2
+    lab.slapd.modify("dn: %s\nchangetype: delete\n" % lab.slapd.mailbox_dn("gone"))
+    replaced(lab, "one", mailLocalAddress="free@example.org")
+    replaced(lab, "two", mailLocalAddress="one@example.org")
+    replaced(lab, "one", mailLocalAddress="two@example.org")
+    new = made("new", addresses=["gone@example.org"])
+    assert down.complete() == (1, 2, 1)
+    contacts = book.contacts()
+    assert [contacts[who]["mail"] for who in (one, two, new)] == [
+        ["two@example.org"], ["one@example.org"], ["gone@example.org"]]
+    assert gone not in contacts
+    before = book.versions()
+    assert down.complete() == (0, 0, 0) and book.versions() == before
+
+
 # --- what is not ours ----------------------------------------------------------------------------
 
 
