@@ -19,6 +19,7 @@ struct source {
 	/* of wait() alone */
 	struct ldap_session *listener;
 	int listening;
+	char *listener_mark; /* from which it listens */
 };
 
 struct ldap_pull {

@@ -6,8 +6,6 @@
 #include "dirsync/source_ldap_internal.h"
 #include "lib/mem.h"
 
-static _Thread_local char check_error[1024];
-
 /* --- sessions ------------------------------------------------------------------------------- */
 
 static struct ldap_options options_of(const struct config_up *settings, const char *uri)
@@ -63,14 +61,6 @@ struct ldap_session *ldap_source_session(
 
 /* --- settings ------------------------------------------------------------------------------- */
 
-static int fault(
-	const struct config_up *settings, const char *key, const char *text, const char **error_r)
-{
-	snprintf(check_error, sizeof(check_error), "up %s.%s: %s", settings->name, key, text);
-	*error_r = check_error;
-	return -1;
-}
-
 int ldap_source_check(const struct config_up *settings, const char **error_r)
 {
 	struct ldap_options options = options_of(settings, settings->uri);
@@ -78,13 +68,13 @@ int ldap_source_check(const struct config_up *settings, const char **error_r)
 	const char *why;
 
 	if (*settings->uri == '\0')
-		return fault(
+		return source_fault(
 			settings, "uri", "not set; give ldap://, ldaps:// or ldapi://", error_r);
 	if (*settings->base == '\0')
-		return fault(settings, "base", "not set; give the DN below which the people are",
-			error_r);
+		return source_fault(settings, "base",
+			"not set; give the DN below which the people are", error_r);
 	if (ldap_options_check(&options, &why) < 0)
-		return fault(settings, "password_file", why, error_r);
+		return source_fault(settings, "password_file", why, error_r);
 	if ((mapping = mapping_new(settings, error_r)) == NULL)
 		return -1;
 	mapping_free(&mapping);
@@ -154,5 +144,6 @@ void ldap_source_close(struct source **source)
 	mem_free(&(*source)->broken);
 	mem_free(&(*source)->attributes);
 	mem_free(&(*source)->marker_name);
+	mem_free(&(*source)->listener_mark);
 	mem_free(source);
 }

@@ -198,6 +198,11 @@ int ldap_source_wait(struct source *source, const char *mark, int64_t timeout_us
 
 	if (cookie == NULL)
 		return sleep_only(timeout_us, stop);
+	/* what a pull in between has shown is not told again */
+	if (source->listener_mark == NULL || strcmp(source->listener_mark, mark) != 0)
+		ldap_session_close(&source->listener);
+	mem_free(&source->listener_mark);
+	source->listener_mark = mem_strdup(mark);
 	ldap_pull_filter(&pull, "", &filter);
 	listen_options(source, str_cstr(&filter), stop, &options);
 	heard = hear(source, &options, cookie, timeout_us, &error);

@@ -9,7 +9,8 @@ import pytest
 
 from lab.lab import Lab
 from lab.ldapfake import FakeLdap, done, entry as fake_entry, paged
-from lab.ldaprelay import DONE, ENTRY, HangUp, LdapRelay
+from lab.ldaprelay import (DONE, ENTRY, ID_SET, INFO, REFRESH_PRESENT, HangUp, LdapRelay,
+                           encode)
 from lab.people import PEOPLE, READER, SUFFIX, People, dn_of, entry, id_of
 from lab.process import wait_for
 from source import Source
@@ -449,6 +450,56 @@ def test_a_server_without_syncprov(lab, source):
     assert pull.outcome == "incomplete" and "syncprov" in pull.reason
 
 
+def info_before_done(info):
+    """A Sync Info before the end of the refresh."""
+    def tamper(message):
+        if message.op != DONE or not message.sync:
+            return [message]
+        body = [[0x80, b"1.3.6.1.4.1.4203.1.9.1.4"], [0x81, encode(info)]]
+        return [encode([[0x30, [message.parts[0], [INFO, body]]]]), message]
+    return tamper
+
+
+@pytest.mark.parametrize("info", [
+    [[REFRESH_PRESENT, [[0x01, b"\0"]]]],  # the end of a present phase
+    [[ID_SET, [[0x31, [[0x04, b"0123456789abcdef"]]]]]],  # it is still there
+])
+def test_a_delta_that_tells_what_is_left(pushing, source, info):
+    with LdapRelay(pushing.port, info_before_done(info)) as relay:
+        one = source(pushing, uri=relay.uri, delta="syncrepl")
+        full = one.pull()
+        assert full.outcome == "complete" and full.addresses == SHOWN
+        assert one.delta(full.mark).outcome == "stale"
+
+
+def test_ids_of_the_deleted_are_gone(pushing, source):
+    """As a set, with refreshDeletes."""
+    info = [[ID_SET, [[0x01, b"\xff"], [0x31, [[0x04, b"0123456789abcdef"]]]]]]
+    with LdapRelay(pushing.port, info_before_done(info)) as relay:
+        one = source(pushing, uri=relay.uri, delta="syncrepl")
+        full = one.pull()
+        assert full.outcome == "complete" and full.gone == set()
+        delta = one.delta(full.mark)
+        assert delta.outcome == "delta"
+        assert delta.gone == {"30313233-3435-3637-3839-616263646566"}
+
+
+def broken(keep):
+    return lambda message: [changed(message, keep)]
+
+
+def changed(message, keep):
+    message.sync = message.sync[:keep]
+    return message
+
+
+@pytest.mark.parametrize("keep", [0, 1, 5, 12])
+def test_values_of_a_refresh_that_are_cut_off(pushing, source, keep):
+    with LdapRelay(pushing.port, broken(keep)) as relay:
+        pull = source(pushing, uri=relay.uri, delta="syncrepl").pull()
+        assert pull.outcome == "incomplete" and "malformed" in pull.reason and pull.mark == ""
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_refresh_that_is_cut_off(pushing, source, count):
     with LdapRelay(pushing.port, cut_after(count), everything=True) as relay:
@@ -511,6 +562,15 @@ def test_changes_elsewhere_wake_nobody(pushing, source):
         "dn: ou=elsewhere,%s\nchangetype: modify\nreplace: description\ndescription: x\n"
         % SUFFIX), seconds=2)
     assert answer["heard"] == 0
+
+
+def test_what_a_pull_has_shown_is_not_told_again(pushing, source):
+    one = source(pushing, delta="syncrepl")
+    mark = one.pull().mark
+    assert one.wait(0.3, mark)["heard"] == 0
+    pushing.replace("anna", mail="anna2@s1.example")
+    mark = one.delta(mark).mark
+    assert one.wait(0.5, mark)["heard"] == 0
 
 
 def test_what_changed_while_nobody_listened_is_heard_at_once(pushing, source):
