@@ -91,7 +91,7 @@ static void take_change(struct watch *watch, const struct json *item)
 	const char *ldif = text_of(item, "ldif");
 	size_t len = strlen(ldif);
 
-	if (watch->limit > 0 && ++watch->changes > watch->limit)
+	if (++watch->changes > watch->limit && watch->limit > 0)
 		return;
 	if (watch->view.cli->json) {
 		json_add(watch->list, copy(item));
@@ -238,6 +238,19 @@ int verb_sync_run(struct cli *cli, int argc, char **argv)
 
 /* --- diff ------------------------------------------------------------------------------------- */
 
+/* Its counts are of what was written: nothing. */
+static void end_diff(struct watch *watch, const char *system, const struct json *record)
+{
+	char changes[TERM_COUNT];
+
+	if (sync_record_code(record) != CLI_DONE)
+		take_record(watch, system, record);
+	else
+		cli_say(watch->view.cli, "%s %s: %s; nothing was written", system,
+			text_of(record, "direction"),
+			term_count(changes, watch->changes, "change", "changes"));
+}
+
 static int diff(struct cli *cli, struct json *request, const char *system, int64_t limit)
 {
 	struct watch watch = { .view = { .cli = cli }, .limit = limit };
@@ -251,7 +264,7 @@ static int diff(struct cli *cli, struct json *request, const char *system, int64
 	struct json *end = follow(&watch, system);
 	const struct json *record = json_get(end, "record");
 	if (record != NULL)
-		take_record(&watch, system, record);
+		end_diff(&watch, system, record);
 	if (watch.limit > 0 && watch.changes > watch.limit)
 		cli_say(cli, "... and more: --limit 0 shows all");
 	struct json *object = json_new_object();

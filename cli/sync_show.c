@@ -81,8 +81,10 @@ void sync_record_text(const struct json *record, struct str *out)
 	const char *reason = text_of(record, "text");
 	char human[32];
 
-	str_append_z(out, text_of(record, "outcome"));
-	if (sync_record_code(record) == CLI_DONE)
+	bool nothing = strcmp(text_of(record, "outcome"), "nothing") == 0;
+
+	str_append_z(out, nothing ? "nothing new" : text_of(record, "outcome"));
+	if (sync_record_code(record) == CLI_DONE && !nothing)
 		append_counts(record, out);
 	if (start_us > 0 && end_us >= start_us)
 		str_printf(out, " (%s)", clock_human(human, sizeof(human), end_us - start_us));

@@ -89,6 +89,7 @@ static void take_backend(const struct ldap_entry *entry, const struct backend_na
 	backend->asked = number(entry, names->asked);
 	backend->finished = number(entry, names->finished);
 	backend->failed = number(entry, names->failed);
+	backend->recorded = ldap_entry_value(entry, names->outcome) != NULL;
 	backend->approved = number(entry, names->approved);
 	take_lease(backend, system);
 }
@@ -106,7 +107,7 @@ enum ldap_result backend_read(struct ldap_session *session, const char *base, co
 {
 	const struct backend_names *names = &backend_names[direction];
 	const char *wanted[] = { names->lease, names->asked, names->finished, names->failed,
-		names->run, names->approved, NULL };
+		names->run, names->outcome, names->approved, NULL };
 	struct ldap_entry *entry = NULL;
 	struct str dn = STR_INIT;
 	enum ldap_result result;

@@ -27,6 +27,7 @@ struct backend {
 	uint64_t term;
 	int64_t expires_us; /* wall clock of its holder, for people */
 	struct str run;     /* id of the run that the snapshot must be of */
+	bool recorded;      /* it has an outcome */
 	uint64_t approved;  /* size of the deletion list that was approved, 0 = none */
 };
 

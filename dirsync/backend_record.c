@@ -96,7 +96,9 @@ static enum ldap_result write_record(struct ldap_session *session, const struct 
 	put(&writing, names->start, clock_generalized(start, sizeof(start), record->start_us));
 	put(&writing, names->end, clock_generalized(end, sizeof(end), record->end_us));
 	outcome_text(record, &outcome);
-	put(&writing, names->outcome, str_cstr(&outcome));
+	/* what the last run found stands as long as there is nothing new */
+	if (record->outcome.word != SYNC_NOTHING || !backend->recorded)
+		put(&writing, names->outcome, str_cstr(&outcome));
 	put_answer(&writing, names, backend, record, &answer);
 	snprintf(assertion, sizeof(assertion), "(%s=%" PRIu64 " *)", names->lease, backend->term);
 	result = ldap_session_modify(session, str_cstr(&backend->dn), writing.changes,

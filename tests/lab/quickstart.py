@@ -50,7 +50,7 @@ class Timeline:
     def dirsync(self, syncs, *arguments):
         """The same with restante-dirsync."""
         self.say("$ restante-dirsync --once " + " ".join(arguments))
-        status, said = syncs.once(*arguments)
+        status, said = syncs.dirsync.once(*arguments, check=False)
         self.more(said)
         if status != 0:
             raise LabError("restante-dirsync: exit %d" % status)
@@ -257,8 +257,8 @@ The lab is up; ./quickstart --stop ends it.
   read S1:      curl -s -u bert:%s 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1'    (S2: port %d)
   logs:         %s
 """ % (lab.mta.port, slapd.search("(mailLocalAddress=bert@example.org)")[0][0], slapd.uri,
-       slapd.bare_password("operator"), milter.cli_binary, milter.conf, lab.syncs.binary,
-       lab.syncs.conf, lab.syncs.drop, lab.backends["S1"].password,
+       slapd.bare_password("operator"), milter.cli_binary, milter.conf, lab.syncs.dirsync.binary,
+       lab.syncs.dirsync.conf, lab.syncs.drop, lab.backends["S1"].password,
        lab.backends["S1"].imap_port, lab.backends["S2"].imap_port,
        os.path.join(lab.dir, "log")), flush=True)
 

@@ -3,12 +3,11 @@ server of its own, S2 in a CSV file; their address books are contacts in that se
 
 import os
 import re
-import subprocess
 
-from .milter import conf_section
+from .dirsync import Dirsync
 from .people import PEOPLE, SUFFIX, People, entry
 from .process import run
-from .slapd import BASE, IDENTITIES, ldif_value, parse_ldif
+from .slapd import ldif_value, parse_ldif
 
 BOOK = "ou=federation," + SUFFIX
 # account: addresses, the one that is shown first
@@ -23,21 +22,26 @@ S3 = {"archive": ("archive@example.org",)}  # of the sample tree; nobody syncs t
 
 
 class Syncs:
-    """Made before slapd starts; lab.servers gets S1's LDAP server."""
+    """Made before slapd starts; lab.servers gets S1's LDAP server. dirsync: with settings for both, not
+    started; options: of dirsync {}."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, **options):
         self.lab = lab
-        self.dir = os.path.join(lab.dir, "dirsync")
-        self.binary = os.path.join(lab.build, "restante-dirsync")
-        self.conf = os.path.join(self.dir, "restante.conf")
+        self.dir = os.path.join(lab.dir, "syncs")
         self.drop, self.cards = os.path.join(self.dir, "drop"), os.path.join(self.dir, "s2.vcf")
         os.makedirs(self.drop)
-        self.people = lab._add(People(lab, name="people"))
+        self.people = lab._add(People(lab))
         self.people.load("\n".join([
             "dn: %s\nobjectClass: organizationalUnit\nou: federation\n" % BOOK,
             *(entry(uid, mail=list(addresses)) for uid, addresses in S1.items())]))
         self.write_csv(S2)
-        self.write_conf()
+        login = {"uri": self.people.ldapi, "bind": "external"}
+        self.dirsync = Dirsync(lab, options=options, ups={
+            "S1": {**login, "base": PEOPLE, "physical": "%{uid}@s1.lab"},
+            "S2": {"source": "csv", "folder": self.drop, "id": "id", "physical":
+                   "%{account}@s2.lab", "attributes": "cn=name sn=name displayName=name"}},
+            downs={"S1": {**login, "container": BOOK, "search_base": SUFFIX},
+                   "S2": {"target": "vcard", "file": self.cards}})
 
     def write_csv(self, people):
         """Complete once it is renamed."""
@@ -49,24 +53,6 @@ class Syncs:
                                              account.title()))
         os.rename(path + ".new", path)
 
-    def write_conf(self):
-        slapd, people = self.lab.slapd, self.people
-        login = {"uri": people.ldapi, "bind": "external"}
-        sections = {
-            "ldap": {"uri": slapd.uri, "base": BASE, "bind": "simple",
-                     "bind_dn": IDENTITIES["dirsync"],
-                     "password_file": slapd.password_file("dirsync")},
-            "log": {"target": "file", "file": os.path.join(self.lab.dir, "log", "dirsync.log")},
-            "dirsync": {"state_dir": os.path.join(self.dir, "state"), "user": "", "group": "",
-                        "control_socket": os.path.join(self.dir, "control.sock")},
-            "up S1": {**login, "base": PEOPLE, "physical": "%{uid}@s1.lab"},
-            "down S1": {**login, "container": BOOK, "search_base": SUFFIX},
-            "up S2": {"source": "csv", "folder": self.drop, "id": "id", "physical":
-                      "%{account}@s2.lab", "attributes": "cn=name sn=name displayName=name"},
-            "down S2": {"target": "vcard", "file": self.cards}}
-        with open(self.conf, "w") as conf:
-            conf.write("".join(conf_section(name, keys) for name, keys in sections.items()))
-
     def empty_directory(self):
         """Nobody of S1 and S2 is in it any more but the catch-all, which an administrator wrote."""
         slapd = self.lab.slapd
@@ -75,12 +61,6 @@ class Syncs:
                 slapd.replace(dn, restanteSourceId=None)
             else:
                 slapd.modify("%s\nchangetype: delete\n" % ldif_value("dn", dn))
-
-    def once(self, *arguments):
-        """(exit status, what it said)"""
-        done = subprocess.run([self.binary, "-c", self.conf, "--once", *arguments],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        return done.returncode, done.stdout.decode(errors="replace")
 
     def book(self, system):
         """The addresses that people of that system find in its address book."""
