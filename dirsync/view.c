@@ -85,13 +85,20 @@ static void add_any(struct str *filter, const char *attribute, const char *const
 }
 
 static int search(struct view *view, struct ldap_session *session, const char *filter,
-	ldap_entry_callback callback, const char **error_r)
+	ldap_stream_callback callback, const char **error_r)
 {
+	const struct ldap_stream_options options = { .base = view->options.ldap->base,
+		.scope = LDAP_SUB,
+		.filter = filter,
+		.attributes = view->attributes,
+		.stop = view->options.stop };
 	enum ldap_result result;
+	bool ended;
 
 	view->error = NULL;
-	result = ldap_session_search(session, view->options.ldap->base, LDAP_SUB, filter,
-		view->attributes, callback, view);
+	result = ldap_stream_search(session, &options, callback, view, &ended);
+	if (result != LDAP_DONE && stopped(view))
+		view->error = "stopped";
 	if (view->error != NULL)
 		*error_r = view->error;
 	else if (result != LDAP_DONE)
@@ -102,12 +109,11 @@ static int search(struct view *view, struct ldap_session *session, const char *f
 	return view->error == NULL && result == LDAP_DONE ? 0 : -1;
 }
 
-static bool read_entry(struct view *view, const struct ldap_entry *raw)
+static bool read_entry(struct view *view, const struct ldap_stream_entry *raw)
 {
 	const char *reason;
 
-	entry_reset(&view->entry);
-	if (entry_read(raw, view->options.mapped, &view->entry, &reason) == 0)
+	if (entry_read_stream(raw, view->options.mapped, &view->entry, &reason) == 0)
 		return true;
 	if (view->options.unusable != NULL)
 		view->options.unusable(view->options.context, raw->dn, reason);
@@ -116,7 +122,7 @@ static bool read_entry(struct view *view, const struct ldap_entry *raw)
 
 /* --- everything ----------------------------------------------------------------------------- */
 
-static int collect(void *context, const struct ldap_entry *raw)
+static int collect(void *context, const struct ldap_stream_entry *raw)
 {
 	struct view *view = context;
 	const struct str *id = &view->entry.person.id;
@@ -200,7 +206,7 @@ int view_orphan(struct view *view, struct entry *entry_r, const char **error_r)
 
 /* --- some ----------------------------------------------------------------------------------- */
 
-static int hand_over(void *context, const struct ldap_entry *raw)
+static int hand_over(void *context, const struct ldap_stream_entry *raw)
 {
 	struct view *view = context;
 
