@@ -209,13 +209,23 @@ static bool must_have(const char *name)
 	return strcmp(name, "cn") == 0 || strcmp(name, "sn") == 0;
 }
 
+/* What add_name() put where the source has no name: the source has not lost it. */
+static bool is_stopgap(const char *name, const struct strings *has)
+{
+	struct address address;
+	const char *error;
+
+	return must_have(name) && has->count == 1 &&
+	       address_parse(strings_first(has), &address, &error) == 0 && address.has_domain;
+}
+
 static void decide(struct reconciling *r, const char *name, struct guard_lost *lost)
 {
 	struct strings wanted = STRINGS_INIT, has = STRINGS_INIT;
 
 	values_of(r->facts->fresh, name, &wanted);
 	values_of(&r->entry->person, name, &has);
-	if (has.count > 0) {
+	if (has.count > 0 && !is_stopgap(name, &has)) {
 		lost->had++;
 		lost->lacks += wanted.count == 0;
 	}

@@ -79,6 +79,23 @@ static void test_lost_attributes(void **state)
 	scene_end(&s);
 }
 
+/* What stands for a name that the source never had is not lost. */
+static void test_stopgap_names(void **state)
+{
+	static const struct row row = { .fresh = "id=a phys=a@s1.lab prim=a@example.org",
+		.entry = "id=a phys=a@s1.lab prim=a@example.org cn=a@example.org "
+			 "sn=a@example.org" };
+	struct scene s;
+
+	(void)state;
+	scene_play(&s, &row);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(s.tally.lost[i].had, 0);
+		assert_int_equal(s.tally.lost[i].lacks, 0);
+	}
+	scene_end(&s);
+}
+
 static void test_unusable(void **state)
 {
 	static const struct row row = { .entry = A B, .before = LISTED };
@@ -218,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_assertion_covers_all),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_lost_attributes),
+		cmocka_unit_test(test_stopgap_names),
 		cmocka_unit_test(test_unusable),
 		cmocka_unit_test(test_traces),
 		cmocka_unit_test(test_look_ups),
