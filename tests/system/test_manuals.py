@@ -168,9 +168,14 @@ def test_commands_of_the_control_socket(command):
     assert re.search(r"\b%s\b" % re.escape(command), page("restante-milter.8"))
 
 
-def test_no_command_is_left_out():
-    with open(os.path.join(SOURCE, "milter", "commands.c")) as source:
+@pytest.mark.parametrize("folder, described", [("milter", "control.md"), ("dirsync", "sync.md")])
+def test_no_command_is_left_out(folder, described):
+    with open(os.path.join(SOURCE, folder, "commands.c")) as source:
         table = re.search(r"commands\[\] = \{(.*?)\n\};", source.read(), re.S).group(1)
     named = set(re.findall(r'\{ "([a-z.]+)"', table))
-    with open(os.path.join(SOURCE, "docs", "control.md")) as text:
+    with open(os.path.join(SOURCE, "docs", described)) as text:
         assert named == set(re.findall(r"(?m)^\| `([a-z.]+)` \|", text.read()))
+    if folder == "dirsync":
+        text = page("restante-dirsync.8")
+        assert named == set(re.findall(r"\w+", plain(re.search(
+            r"The commands are(.*?)describes", text, re.S).group(1)))) - {"and", "sync", "md"}
