@@ -6,7 +6,8 @@ dist_sendmailexample_DATA = contrib/sendmail/sendmail.mc
 
 # Prometheus and Grafana (docs/metrics.md), and how a log file is rotated.
 metricsexampledir = $(docdir)/metrics
-dist_metricsexample_DATA = contrib/metrics/restante-alerts.yml contrib/metrics/restante-dashboard.json
+dist_metricsexample_DATA = contrib/metrics/restante-alerts.yml contrib/metrics/restante-dashboard.json \
+	contrib/metrics/restante-sync-alerts.yml
 logrotateexampledir = $(docdir)/logrotate
 dist_logrotateexample_DATA = contrib/logrotate/restante
 

@@ -1,4 +1,4 @@
-/* The page of metrics; docs/metrics.md explains each. */
+/* The page of metrics; docs/sync.md explains each. */
 #include "config.h"
 
 #include <stdio.h>
@@ -56,12 +56,12 @@ static uint64_t running(const struct sample *s)
 
 static uint64_t waits(const struct sample *s)
 {
-	return s->view.has_last && s->last.outcome.word == SYNC_STOPPED;
+	return s->view.found.word == SYNC_STOPPED;
 }
 
 static uint64_t pending(const struct sample *s)
 {
-	return s->last.outcome.pending;
+	return s->view.found.pending;
 }
 
 static uint64_t added(const struct sample *s)
@@ -81,17 +81,17 @@ static uint64_t deleted(const struct sample *s)
 
 static uint64_t persons(const struct sample *s)
 {
-	return s->last.outcome.persons;
+	return s->view.found.persons;
 }
 
 static uint64_t conflicts(const struct sample *s)
 {
-	return s->last.outcome.conflicts;
+	return s->view.found.conflicts;
 }
 
 static uint64_t refused(const struct sample *s)
 {
-	return s->last.outcome.refused;
+	return s->view.found.refused;
 }
 
 static const struct {

@@ -182,6 +182,10 @@ static void end(struct unit *unit, const struct run_record *record, int64_t ever
 	unit->view.added += record->outcome.added;
 	unit->view.changed += record->outcome.changed;
 	unit->view.deleted += record->outcome.deleted;
+	if (word != SYNC_BUSY && word != SYNC_NOTHING) {
+		unit->view.found = record->outcome;
+		unit->view.found.text = "";
+	}
 	if (word != SYNC_BUSY) {
 		copy_record(record, &unit->last);
 		unit->view.has_last = true;

@@ -44,6 +44,7 @@ struct unit_view {
 	uint64_t begun, ended;
 	uint64_t runs[SYNC_BUSY + 1]; /* by outcome */
 	uint64_t added, changed, deleted;
+	struct sync_outcome found; /* of the last run that had data; without its text */
 };
 /* last_r (may be NULL): a copy, to be freed; of the last run that was not SYNC_BUSY. */
 void unit_view(struct unit *unit, struct unit_view *view_r, struct run_record *last_r);

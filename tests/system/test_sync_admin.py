@@ -2,14 +2,16 @@
 a CSV file."""
 
 import json
+import os
 import re
 
 import pytest
 
 from command import DONE, FAILED, NOTFOUND, REFUSED
-from lab.lab import Lab
+from exposition import scrape
+from lab.lab import SOURCE, Lab
 from lab.people import entry
-from lab.process import wait_for
+from lab.process import free_port, wait_for
 from lab.syncs import BOOK, S1, S2, S3, Syncs
 
 ANNA, CARLA = "anna@example.org", "carla@example.org"
@@ -39,7 +41,9 @@ class Admin(Syncs):
 def admin():
     with Lab(start=()) as lab:
         lab.make(("slapd",))
-        syncs = Admin(lab, lease="5s")
+        port = free_port()
+        syncs = Admin(lab, lease="5s", metrics=True, metrics_listen="127.0.0.1:%d" % port)
+        syncs.port = port
         for keys in [*syncs.dirsync.ups.values(), *syncs.dirsync.downs.values()]:
             keys["every"] = "0s"
         syncs.dirsync.configure()
@@ -62,6 +66,30 @@ def test_the_first_runs(admin):
     shown = admin.json("sync", "status", "S1")
     assert shown["daemon"] and shown["systems"][0]["up"]["connector"] == "ldap"
     assert shown["systems"][0]["up"]["last"]["persons"] == len(S1)
+
+
+def families_of(admin):
+    return scrape(admin.port).families
+
+
+def test_every_metric_is_documented(admin):
+    with open(os.path.join(SOURCE, "docs/sync.md")) as page:
+        rows = dict(re.findall(r"(?m)^\| `([a-z_]+)` \| (gauge|counter) \|", page.read()))
+    assert rows == {name: family.kind for name, family in families_of(admin).items()}
+    page = scrape(admin.port)
+    assert page.get("restante_sync_persons", system="S1", direction="up") == len(S1)
+    assert page.get("restante_sync_added_total", system="S2", direction="up") == len(S2)
+
+
+def test_the_alerts_name_what_there_is(admin):
+    import yaml
+    with open(os.path.join(SOURCE, "contrib/metrics/restante-sync-alerts.yml")) as file:
+        rules = [rule for group in yaml.safe_load(file)["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules) >= 4
+    for rule in rules:
+        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}, rule
+        used = set(re.findall(r"restante_sync_[a-z_]+", rule["expr"]))
+        assert (used or "up{" in rule["expr"]) and used <= set(families_of(admin)), rule
 
 
 def test_a_second_run_finds_nothing(admin):
