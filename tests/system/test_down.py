@@ -240,6 +240,29 @@ def test_server_closes_in_the_middle(lab, book, made):
     wire.close()
 
 
+@pytest.mark.parametrize("after", [5, 150])
+def test_killed(lab, book, down, made, after):
+    """kill -9 while it writes: the next run does the rest, nothing twice, and the after command gets the
+    name of each that was written."""
+    ids = [made("slain%03d" % n) for n in range(200)]
+    got = down.path("got")
+    down.settings["after"] = script(down.path("after"), "cat >>%s\n" % got)
+    process = down.start()
+    wait_for(lambda: down.log_text().count("contact added") > after, 20, "some contacts")
+    process.kill()
+    process.communicate()
+    there = book.versions(CONTACTS)
+    record = down.run()
+    assert record["outcome"] == "complete" and (record["conflicts"], record["refused"]) == (0, 0)
+    contacts = book.contacts()
+    assert set(ids) <= set(contacts) and len(contacts) == record["persons"]
+    now = book.versions(CONTACTS)
+    assert all(now[dn] == version for dn, version in there.items())
+    with open(got) as names:
+        assert set(names.read().split()) == set(now) - {CONTACTS}
+    assert down.complete() == (0, 0, 0)
+
+
 def test_nobody_home(lab, book, down):
     """The container is missing; no server; a wrong password: a line with what to do."""
     down.settings["container"] = "ou=missing,dc=s2,dc=lab"
