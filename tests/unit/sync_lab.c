@@ -337,7 +337,8 @@ static void pass_on(struct syncing *s)
 			continue;
 		facts = facts_of(s, s->first[key]);
 		if (reconcile_takes(&s->run, &facts))
-			strings_add(&s->works[s->giver[key]]->passing, lab_key(key));
+			s->lab->passed += strings_add(
+				&s->works[s->giver[key]]->passing, lab_key(key));
 	}
 }
 
@@ -350,6 +351,7 @@ static int take_change(void *context, const struct plan_change *change)
 
 	if (plan_put(s->plan, change, &error) < 0)
 		fail_msg("%s", error);
+	s->lab->kinds[change->kind]++;
 	return 0;
 }
 

@@ -2,7 +2,7 @@
  * Three systems, a directory in memory, and a sync that has everything at hand and looks up with
  * loops what the real one merges and sorts; the deciding is reconcile() itself.
  *
- * Addresses are numbers: below LAB_FEDERATED "k3@example.org", else "k12@elsewhere.test".
+ * Addresses are numbers: below LAB_FEDERATED "k3@example.org", else "k20@elsewhere.test".
  */
 #ifndef RESTANTE_TESTS_UNIT_SYNC_LAB_H
 #define RESTANTE_TESTS_UNIT_SYNC_LAB_H
@@ -11,8 +11,8 @@
 #include "tests/unit/memory_dir.h"
 
 #define LAB_SYSTEMS   3
-#define LAB_FEDERATED 12
-#define LAB_KEYS      15
+#define LAB_FEDERATED 20
+#define LAB_KEYS      24
 #define LAB_IDS       400 /* per system; each mailbox ever made has its own */
 
 /* A mailbox on its system. */
@@ -40,7 +40,9 @@ struct lab {
 	bool traced[LAB_SYSTEMS][LAB_IDS];
 	struct lab_move move;
 	struct reconcile_policy *policy;
-	int day, run;
+	int day;
+	unsigned long kinds[PLAN_REPORT]; /* changes that were planned, by enum plan_kind */
+	unsigned long passed;             /* addresses that passed from one mailbox to another */
 };
 
 void lab_begin(struct lab *lab);
