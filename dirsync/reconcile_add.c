@@ -74,7 +74,7 @@ static bool new_address(
 	return false;
 }
 
-static void add_addresses(struct reconciling *r, bool made)
+static void add_addresses(struct reconciling *r)
 {
 	const struct strings *lists = &r->facts->fresh->addresses;
 	struct str value = STR_INIT;
@@ -87,7 +87,7 @@ static void add_addresses(struct reconciling *r, bool made)
 			address_report_domain(r, k);
 		} else if (owner != NULL) {
 			address_report_owner(r, owner);
-		} else if (made) {
+		} else {
 			str_reset(&value);
 			person_address_value(k, &value);
 			build_put(&r->build, person_address_attribute(k), str_cstr(&value));
@@ -118,7 +118,7 @@ void add_mailbox(struct reconciling *r)
 	struct str address = STR_INIT;
 	bool named = new_address(r->run, r->facts, &address);
 
-	add_addresses(r, usable && named);
+	add_addresses(r);
 	if (!usable)
 		build_report(r, REPORT_PHYSICAL, str_cstr(&fresh->physical), NULL,
 			"id %s of %s (%s) gets no entry: its physical address \"%s\" is empty, or "

@@ -87,10 +87,10 @@ bool address_mark(const struct entry *entry, const char *key, int64_t *instant_r
 	return marked;
 }
 
-/* A mark in the future (a clock was wrong) is waited for. */
+/* A mark in the future (a clock was wrong) is of negative age, and is waited for. */
 bool address_due(const struct reconcile_run *run, int64_t marked_us, unsigned pulls)
 {
-	return run->complete && run->clock_agrees && pulls >= 2 && marked_us <= run->now_us &&
+	return run->complete && run->clock_agrees && pulls >= 2 &&
 	       run->now_us - marked_us >= run->grace_us;
 }
 

@@ -46,7 +46,8 @@ tests_unit_test_reconcile_random_SOURCES = tests/unit/test_reconcile_random.c \
 	tests/unit/reconcile_lab.c tests/unit/reconcile_lab.h \
 	tests/unit/memory_dir.c tests/unit/memory_dir.h \
 	tests/unit/sync_lab.c tests/unit/sync_lab_show.c tests/unit/sync_lab.h \
-	tests/unit/sync_model.c tests/unit/sync_model_show.c tests/unit/sync_model.h tests/unit/unit.h
+	tests/unit/sync_model.c tests/unit/sync_model_show.c tests/unit/sync_model.h \
+	tests/unit/sync_world.c tests/unit/sync_world.h tests/unit/unit.h
 tests_unit_test_reconcile_random_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_snapshot
 tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c tests/unit/unit.h

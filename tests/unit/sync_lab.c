@@ -337,8 +337,8 @@ static void pass_on(struct syncing *s)
 			continue;
 		facts = facts_of(s, s->first[key]);
 		if (reconcile_takes(&s->run, &facts))
-			s->lab->passed += strings_add(
-				&s->works[s->giver[key]]->passing, lab_key(key));
+			s->lab->passed +=
+				strings_add(&s->works[s->giver[key]]->passing, lab_key(key));
 	}
 }
 
