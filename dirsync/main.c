@@ -33,7 +33,21 @@ static void usage(FILE *out)
 		CONFIG_DEFAULT_PATH);
 }
 
-static int show_settings(const char *path, bool dump)
+static int dump(const char *path)
+{
+	const char *error;
+	struct config *config = config_load(path, &error);
+
+	if (config == NULL) {
+		fprintf(stderr, "%s\n", error);
+		return DIRSYNC_EXIT_CONFIG;
+	}
+	config_dump(config, NULL, stdout);
+	config_free(&config);
+	return DIRSYNC_EXIT_OK;
+}
+
+static int check(const char *path)
 {
 	struct str error = STR_INIT;
 	struct config *config = start_config(path, &error);
@@ -41,10 +55,8 @@ static int show_settings(const char *path, bool dump)
 
 	if (config == NULL)
 		fprintf(stderr, "%s\n", str_cstr(&error));
-	else if (dump || start_check(config, stderr))
+	else if (start_check(config, stderr))
 		code = DIRSYNC_EXIT_OK;
-	if (config != NULL && dump)
-		config_dump(config, NULL, stdout);
 	config_free(&config);
 	str_free(&error);
 	return code;
@@ -128,8 +140,10 @@ int main(int argc, char **argv)
 	int code = read_options(argc, argv, &line);
 	if (code >= 0)
 		return code;
-	if (line.check || line.dump)
-		return show_settings(line.run.config_path, line.dump);
+	if (line.dump)
+		return dump(line.run.config_path);
+	if (line.check)
+		return check(line.run.config_path);
 	if (!line.once)
 		return dirsync_run(&line.daemon);
 	if (!line.run.up && !line.run.down)

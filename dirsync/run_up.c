@@ -149,11 +149,12 @@ static int take_lease(struct up *up)
 	return up->keeper != NULL ? 0 : up_fail(up, "no thread can be made");
 }
 
-static bool is_full(const struct up *up)
+/* The safety net: what was read already is read again, a file in a drop folder, too. */
+static bool is_due(const struct up *up)
 {
 	int64_t every = up->settings->full_every, now = up->record->start_us;
 
-	if (up->options->full || !up->kind->deltas || !up->has_before || up->head.mark.len == 0)
+	if (up->options->full || !up->has_before || up->head.mark.len == 0)
 		return true;
 	/* a clock that was turned back counts as time enough */
 	return every > 0 && (now - up->head.full_us >= every || now < up->head.full_us);
@@ -190,7 +191,8 @@ static int open_snapshot(struct up *up)
 				up->options->system);
 		snapshot_head_free(&up->head);
 	}
-	up->full = is_full(up);
+	up->again = is_due(up);
+	up->full = up->again || !up->kind->deltas;
 	return 0;
 }
 
@@ -213,8 +215,8 @@ static int open_parts(struct up *up)
 		.context = up,
 	};
 
-	if (moves_read(up->session, up->ldap.base, &up->moves) != LDAP_DONE)
-		return up_fail(up, "the moves: %s", ldap_session_reason(up->session));
+	if (up_moves_read(up) < 0)
+		return -1;
 	up->view = view_new(&view);
 	up->pull = bulk_new(up->work, "pull", UP_SORT_MEMORY);
 	up->joins = bulk_new(up->work, "joins", UP_SORT_MEMORY);
@@ -431,7 +433,7 @@ static void close_all(struct up *up)
 	view_free(&up->view);
 	snapshot_close(&up->snapshot);
 	snapshot_head_free(&up->head);
-	moves_free(&up->moves);
+	up_moves_free(up);
 	if (up->options->source == NULL && up->source != NULL)
 		up->kind->close(&up->source);
 	source_result_free(&up->result);

@@ -77,10 +77,13 @@ struct up {
 	struct snapshot_head head; /* as it was found; zeros where it does not count */
 	bool has_before;           /* it is of the run that the system's entry names */
 	bool full;                 /* everything is asked for */
+	bool again;                /* what was read already, too */
 	struct source_result result;
 
 	struct view *view;
 	struct moves moves;
+	struct up_way *ways; /* to them, by id */
+	size_t way_count;
 	struct bulk *pull, *joins, *addresses, *pending;
 	uint64_t met, pending_count;
 	bool dirty; /* the next snapshot has other traces */
@@ -119,7 +122,16 @@ bool up_stopped(const struct up *up);
 void up_orphan_encode(const struct entry *entry, const struct trace *before, struct str *out);
 int up_orphan_decode(const void *data, size_t len, struct entry *entry_r, struct trace *before_r);
 
-/* Of its addresses; open ones first. NULL: none. */
+/* up_moves.c. Of two moves the open one; NULL is none. */
+const struct move *up_better_move(const struct move *a, const struct move *b);
+int up_moves_read(struct up *up);
+void up_moves_free(struct up *up);
+/* That of its addresses; NULL: none. */
 const struct move *up_move_of(const struct moves *moves, const struct entry *entry);
+/* As second mailbox on the assignee, or as old one on the assignor. */
+const struct move *up_move_of_id(const struct up *up, const char *id, const struct person *fresh);
+/* A complete pull shows this id; and at its end: what it did not show of old mailboxes is gone. */
+void up_moves_seen(struct up *up, const char *id);
+void up_moves_gone(struct up *up);
 
 #endif

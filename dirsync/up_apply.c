@@ -240,6 +240,8 @@ int up_apply(struct up *up)
 			done = apply(up);
 		if (done == 0)
 			done = commit_head(up, v.needed);
+		if (done == 0 && up->rules.complete)
+			up_moves_gone(up);
 		if (done == 0 && up->backend.approved >= v.needed && v.needed > up->head.approved)
 			up->record->approval = up->backend.approved;
 	}

@@ -90,50 +90,6 @@ static int add_part(struct parts *p, const struct bulk_pair *pair)
 
 /* --- facts ------------------------------------------------------------------------------------ */
 
-/* Open ones first. */
-static const struct move *better(const struct move *a, const struct move *b)
-{
-	if (a == NULL || b == NULL)
-		return a != NULL ? a : b;
-	return b->kind == MOVE_OPEN && a->kind != MOVE_OPEN ? b : a;
-}
-
-const struct move *up_move_of(const struct moves *moves, const struct entry *entry)
-{
-	const struct strings *keys = &entry->person.addresses;
-	const struct move *move = NULL;
-
-	for (const char *k = strings_first(keys); k != NULL; k = strings_next(keys, k))
-		move = better(move, moves_find(moves, k));
-	return move;
-}
-
-static bool is_second(const struct move *move, const char *id, const struct person *fresh)
-{
-	return strcmp(str_cstr(&move->source_id), id) == 0 ||
-	       (fresh != NULL && move->physical.len > 0 &&
-		       strcasecmp(str_cstr(&move->physical), str_cstr(&fresh->physical)) == 0);
-}
-
-/* As second mailbox on the assignee, or as old one on the assignor. */
-static const struct move *move_of_id(
-	const struct up *up, const char *id, const struct person *fresh)
-{
-	const char *system = up->options->system;
-	const struct move *found = NULL;
-
-	for (size_t i = 0; i < up->moves.count; i++) {
-		const struct move *move = &up->moves.list[i];
-		bool second = strcasecmp(str_cstr(&move->assignee), system) == 0 &&
-			      is_second(move, id, fresh);
-		bool old = strcasecmp(str_cstr(&move->assignor), system) == 0 &&
-			   strcmp(str_cstr(&move->old_source_id), id) == 0;
-		if (move->kind != MOVE_OVER && (second || old))
-			found = better(found, move);
-	}
-	return found;
-}
-
 /* The owner is pointed at; the address of its move comes last. */
 static const char *read_owner(const char *texts, struct reconcile_owner *owner_r)
 {
@@ -158,7 +114,7 @@ static const struct move *read_owners(
 		const char *key = read_owner(p->texts.data + p->at[i], owner);
 		if (orphan != NULL && strcmp(owner->dn, str_cstr(&orphan->dn)) == 0)
 			continue;
-		found = better(found, *key != '\0' ? moves_find(&up->moves, key) : NULL);
+		found = up_better_move(found, *key != '\0' ? moves_find(&up->moves, key) : NULL);
 		p->at[count++] = p->at[i];
 	}
 	p->taken_count = count;
@@ -202,7 +158,7 @@ static struct reconcile_facts facts_of(struct judging *j)
 	const struct move *move = read_owners(j->up, p, facts.orphan);
 	const struct entry *own = facts.entry != NULL ? facts.entry : facts.orphan;
 	facts.own = own != NULL ? up_move_of(&j->up->moves, own) : NULL;
-	facts.move = better(move, move_of_id(j->up, facts.id, facts.fresh));
+	facts.move = up_better_move(move, up_move_of_id(j->up, facts.id, facts.fresh));
 	mark_moving(p, facts.move);
 	facts.taken = p->taken;
 	facts.taken_count = p->taken_count;

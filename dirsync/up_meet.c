@@ -206,6 +206,8 @@ int meeting_meet(struct meeting *m, const struct met *met)
 		if (up_stopped(up))
 			return up_fail(up, "stopped");
 	}
+	if (met->fresh != NULL || met->unusable != NULL)
+		up_moves_seen(up, met->id);
 	if (is_level(met)) {
 		count_level(up, met->entry);
 		return 0;

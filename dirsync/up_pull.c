@@ -95,7 +95,7 @@ static void pull(struct pulling *p, bool delta)
 	const struct source_request request = {
 		.delta = delta,
 		/* who wants everything wants the file that was read already, too */
-		.mark = up->options->full ? "" : str_cstr(&up->head.mark),
+		.mark = up->again ? "" : str_cstr(&up->head.mark),
 		.stop = &up->stop,
 	};
 
@@ -115,7 +115,7 @@ static void pull_again(struct pulling *p)
 	bulk_free(&up->pull);
 	up->pull = bulk_new(up->work, "pull", UP_SORT_MEMORY);
 	up->full = true;
-	str_reset(&up->head.mark);
+	up->again = true;
 	pull(p, false);
 }
 

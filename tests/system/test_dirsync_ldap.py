@@ -1,0 +1,229 @@
+"""restante-dirsync, up, from a backend's LDAP server: changes alone, and moves on the way."""
+
+import re
+import signal
+
+import pytest
+
+from lab.dirsync import Dirsync
+from lab.lab import Lab
+from lab.ldaprelay import ENTRY, HangUp, LdapRelay
+from lab.people import PEOPLE, READER, People, entry, id_of
+from lab.process import wait_for
+from lab.slapd import FEDERATION
+from synced import counts
+
+NAMES = ["anna", "bert", "carl", "dora", "emil", "frida", "gustav", "hilde"]
+MOVES = "ou=moves," + FEDERATION
+
+
+def person(name, system, **more):
+    return entry(name, True, mail="%s.%s@example.org" % (name, system), **more)
+
+
+class Backend:
+    """A system whose mailboxes are in a directory of its own."""
+
+    def __init__(self, lab, name, names=tuple(NAMES), **settings):
+        self.slapd, self.name = lab.slapd, name
+        self.dn = "cn=%s,ou=systems,%s" % (name, FEDERATION)
+        self.slapd.modify("dn: %s\nchangetype: add\nobjectClass: restanteBackend\ncn: %s\n" % (
+            self.dn, name), "root")
+        self.people = People(lab, "people-" + name.lower())
+        self.people.load("\n".join(person(one, name.lower()) for one in names))
+        lab.servers.append(self.people)
+        self.people.start()
+        self.keys = {
+            "source": "ldap", "uri": self.people.uri, "bind": "simple", "bind_dn": READER,
+            "password_file": self.people.password_file, "base": PEOPLE, "page": 3,
+            "filter": "(objectClass=person)", "physical": "%%{uid}@%s.lab" % name.lower(),
+            "attributes": "cn=cn sn=sn", "every": "0s", "full_every": "1d", "timeout": "5s",
+            "max_delete_percent": 100, **settings}
+        self.dirsync = Dirsync(lab, {name: self.keys}, name="dirsync-" + name.lower())
+
+    def sync(self, *arguments, check=True):
+        code, out = self.dirsync.once("--up", *arguments, self.name, check=check)
+        return out if check else (code, out)
+
+    def entries(self):
+        """{name: attributes} by the physical address."""
+        found = self.slapd.search("(restanteSystem=%s)" % self.name)
+        return {e["mailroutingaddress"][0].split("@")[0]: {"dn": dn, **e} for dn, e in found}
+
+    def was_full(self):
+        return re.findall(r"up sync \w+ system=%s run=\S+ full=(\d)" % self.name,
+                          self.dirsync.log_text())[-1] == "1"
+
+    def move(self, number, **values):
+        """A record of ou=moves; its DN."""
+        dn = "cn=%s-%d,%s" % (self.name, number, MOVES)
+        lines = ["%s: %s" % item for item in values.items()]
+        self.slapd.modify("dn: %s\nchangetype: add\nobjectClass: restanteMove\ncn: %s-%d\n%s\n" % (
+            dn, self.name, number, "\n".join(lines)), "root")
+        return dn
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with Lab(start=("slapd",)) as one:
+        yield one
+
+
+def test_changes_alone_by_cookie(lab):
+    backend = Backend(lab, "L1", delta="syncrepl", grace="0s")
+    assert counts(backend.sync())["added"] == len(NAMES)
+    assert backend.was_full()
+    assert counts(backend.sync()) == counts("persons=0 added=0 changed=0 deleted=0 conflicts=0 "
+                                            "refused=0")
+    assert not backend.was_full()
+    backend.people.add(entry("hans", mail="hans.l1@example.org"))
+    backend.people.replace("anna", mail="anna2.l1@example.org")
+    backend.people.delete("bert")
+    found = counts(backend.sync())
+    assert not backend.was_full()
+    assert found["added"] == 1 and found["changed"] >= 2
+    entries = backend.entries()
+    assert entries["anna"]["mail"] == ["anna2.l1@example.org"]
+    assert "anna.l1@example.org" in entries["anna"]["maillocaladdress"], "marked, still routed"
+    assert "restantevanishedsince" in entries["bert"]
+    assert "hans" in entries
+    # the old address passes to somebody, by changes alone as well
+    backend.people.replace("carl", mail="anna.l1@example.org")
+    backend.people.replace("anna", mail="anna3.l1@example.org")
+    backend.sync()
+    assert not backend.was_full()
+    entries = backend.entries()
+    assert "anna.l1@example.org" in entries["carl"]["maillocaladdress"]
+    assert "anna.l1@example.org" not in entries["anna"]["maillocaladdress"]
+    # and full runs find nothing that changes alone have missed, but what may expire now
+    for _ in range(3):
+        backend.sync("--full")
+        assert backend.was_full()
+    assert counts(backend.sync("--full"))["changed"] == 0
+    assert "bert" not in backend.entries()
+    assert backend.entries()["anna"]["maillocaladdress"] == ["anna3.l1@example.org"]
+
+
+def test_changes_alone_by_time_delete_nothing(lab):
+    backend = Backend(lab, "L2", delta="modifyTimestamp", delta_margin="1s")
+    backend.sync()
+    backend.people.replace("anna", sn="Changed")
+    backend.people.delete("bert")
+    assert counts(backend.sync())["changed"] == 1
+    assert not backend.was_full()
+    assert backend.entries()["anna"]["sn"] == ["Changed"]
+    assert "restantevanishedsince" not in backend.entries()["bert"]
+    backend.sync("--full")
+    assert "restantevanishedsince" in backend.entries()["bert"]
+
+
+def test_a_change_is_visible_at_once(lab):
+    """By a source that pushes; the daemon need not be asked."""
+    backend = Backend(lab, "L3", delta="syncrepl")
+    backend.dirsync.start()
+    try:
+        backend.dirsync.ask("run", systems=["L3"], wait=True)
+        for number in range(3):
+            backend.people.replace("anna", sn="Number %d" % number)
+            wait_for(lambda n=number: backend.entries()["anna"]["sn"] == ["Number %d" % n], 5,
+                     "the change")
+    finally:
+        backend.dirsync.stop()
+
+
+def after(count, then):
+    """A tamper function: so many entries pass, then `then` says what becomes of a message."""
+    seen = []
+
+    def tamper(message):
+        if message.op == ENTRY and message.dn:
+            seen.append(message)
+        return then(message) if len(seen) > count else [message]
+    return tamper
+
+
+def hang_up(message):
+    raise HangUp()
+
+
+def pull_through(backend, relay):
+    backend.keys["uri"] = relay.uri
+    backend.dirsync.configure()
+
+
+def test_a_result_that_ends_in_the_middle_changes_nothing(lab):
+    backend = Backend(lab, "L4")
+    backend.sync()
+    before = backend.entries()
+    with LdapRelay(backend.people.port, after(4, hang_up), everything=True) as relay:
+        pull_through(backend, relay)
+        code, out = backend.sync(check=False)
+    assert code == 1 and " incomplete " in out
+    assert backend.slapd.read(backend.dn)["restanteupsyncfailed"]
+    assert backend.entries() == before
+
+
+def test_killed_and_stopped_in_the_middle_of_a_pull(lab):
+    """The server falls silent; so the process is there for as long as the test wants."""
+    backend = Backend(lab, "L9")
+    with LdapRelay(backend.people.port, after(4, lambda message: []), everything=True) as relay:
+        pull_through(backend, relay)
+        for end in (signal.SIGKILL, signal.SIGTERM):
+            relay.tamper = after(4, lambda message: [])
+            run = backend.dirsync.begin_once("--up", "L9")
+            wait_for(lambda: " - " not in backend.slapd.read(backend.dn).get(
+                "restanteuplease", [" - "])[0], 20, "the run to begin")
+            run.send_signal(end)
+            run.communicate(timeout=30)
+            assert run.returncode == (1 if end == signal.SIGTERM else -end)
+            assert backend.entries() == {}
+        assert " - " in backend.slapd.read(backend.dn)["restanteuplease"][0], "given back"
+        relay.tamper = None
+        assert counts(backend.sync())["added"] == len(NAMES)
+
+
+# --- moves ----------------------------------------------------------------------------------------
+
+def test_an_open_move_explains_the_claims_of_both(lab):
+    """What the assignee reports for the second mailbox goes to the move, and makes no entry."""
+    one, other = Backend(lab, "L5"), Backend(lab, "L6", names=("zoe", "second"))
+    one.sync()
+    address = "anna.l5@example.org"
+    other.people.replace("second", mail=address)
+    move = one.move(1, restanteMoveAddress=address, restanteMoveTarget="L6", restanteMoveState=4,
+                    restanteMovePhysical="second@l6.lab", restanteMoveSourceId=id_of("second"),
+                    restanteMoveAssignor="L5", restanteMoveOldSourceId=id_of("anna"))
+    found = counts(other.sync())
+    assert found["conflicts"] == 0
+    assert set(other.entries()) == {"zoe"}
+    assert one.slapd.read(move)["restantemoveclaim"] == [address]
+    before = one.slapd.read(move)["entrycsn"]
+    assert counts(other.sync())["changed"] == 0
+    assert one.slapd.read(move)["entrycsn"] == before
+    # the present owner's new physical address waits for the end of the move
+    assert counts(one.sync())["changed"] == 0
+    assert address in one.entries()["anna"]["maillocaladdress"]
+
+
+def test_a_finished_move_explains_the_old_mailbox_until_it_is_gone(lab):
+    one, other = Backend(lab, "L7"), Backend(lab, "L8", names=("zoe", "second"))
+    one.sync()
+    address = "anna.l7@example.org"
+    other.people.replace("second", mail=address)
+    dn = one.entries()["anna"]["dn"]
+    one.slapd.modify(
+        "dn: %s\nchangetype: modify\nreplace: restanteSystem\nrestanteSystem: L8\n-\n"
+        "replace: mailRoutingAddress\nmailRoutingAddress: second@l8.lab\n-\n"
+        "replace: restanteSourceId\nrestanteSourceId: %s\n" % (dn, id_of("second")), "root")
+    move = one.move(1, restanteMoveAddress=address, restanteMoveTarget="L8", restanteMoveState=10,
+                    restanteMovePhysical="second@l8.lab", restanteMoveSourceId=id_of("second"),
+                    restanteMoveAssignor="L7", restanteMoveOldSourceId=id_of("anna"),
+                    restanteMoveOldPhysical="anna@l7.lab")
+    assert counts(one.sync())["conflicts"] == 0
+    assert "anna" not in one.entries()
+    assert "restantemoveoldgone" not in one.slapd.read(move)
+    assert counts(other.sync())["conflicts"] == 0
+    one.people.delete("anna")
+    assert counts(one.sync())["deleted"] == 0
+    assert one.slapd.read(move)["restantemoveoldgone"]
+    assert address in other.entries()["second"]["maillocaladdress"]
