@@ -63,57 +63,60 @@ static bool is_over(struct reading *r)
 	return false;
 }
 
+/* Who writes to a file that is in place has not read the manual. */
+static bool fail_changed(struct reading *r)
+{
+	return fail_file(r, "it changed while it was read; write it under another name, and rename "
+			    "it when it is complete");
+}
+
+static bool is_still_the_same(const struct reading *r, int fd)
+{
+	struct stat now;
+	const struct stat *then = &r->drop.st;
+
+	return fstat(fd, &now) == 0 && now.st_size == then->st_size &&
+	       now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
+	       now.st_mtim.tv_nsec == then->st_mtim.tv_nsec;
+}
+
+/* As far as its size was when it was opened. */
 static bool read_bytes(struct reading *r, int fd)
 {
 	char buffer[65536];
 
-	for (;;) {
+	while (r->bytes < (uint64_t)r->drop.st.st_size) {
 		ssize_t n = is_over(r) ? -2 : read(fd, buffer, sizeof(buffer));
 
 		if (n == -2)
 			return false;
 		if (n < 0)
 			return fail_file(r, strerror(errno));
-		if (n == 0)
-			return true;
 		r->bytes += (uint64_t)n;
+		if (n == 0 || r->bytes > (uint64_t)r->drop.st.st_size)
+			return fail_changed(r);
 		if (intake_feed(r->intake, buffer, (size_t)n) != 0)
 			return fail(r, intake_reason(r->intake));
 	}
-}
-
-/* Who writes to a file that is in place has not read the manual. */
-static bool is_still_the_same(struct reading *r, int fd)
-{
-	struct stat now;
-	const struct stat *then = &r->drop.st;
-
-	if (fstat(fd, &now) == 0 && now.st_size == then->st_size &&
-		(uint64_t)now.st_size == r->bytes && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
-		now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
-		return true;
-	return fail_file(r, "it changed while it was read; write it under another name, and rename "
-			    "it when it is complete");
-}
-
-/* True: it is complete. False: with the reason. */
-static bool read_file(struct reading *r, int fd)
-{
-	bool whole = read_bytes(r, fd);
-
-	/* What is written at this moment ends anywhere: that reason is the better one. */
-	if (!intake_stopped(r->intake) && (whole || r->bytes >= (uint64_t)r->drop.st.st_size) &&
-		!is_still_the_same(r, fd))
-		return false;
-	if (whole && intake_end(r->intake) != 0)
-		return fail(r, intake_reason(r->intake));
-	return whole;
+	return true;
 }
 
 static bool is_over_or_stopped(const struct reading *r)
 {
 	return intake_stopped(r->intake) || clock_mono_us() >= r->deadline_us ||
 	       (r->request->stop != NULL && atomic_load(r->request->stop));
+}
+
+/* True: it is complete. False: with the reason; what is being written ends anywhere, which is not
+ * what is wrong with it. */
+static bool read_file(struct reading *r, int fd)
+{
+	bool whole = read_bytes(r, fd) &&
+		     (intake_end(r->intake) == 0 || fail(r, intake_reason(r->intake)));
+
+	if (is_still_the_same(r, fd))
+		return whole;
+	return !whole && is_over_or_stopped(r) ? false : fail_changed(r);
 }
 
 static void read_drop(struct reading *r, const struct source_sink *sink)
