@@ -123,7 +123,8 @@ int ldap_pull_entry(void *context, const struct ldap_stream_entry *entry)
 
 	if (is_ours(pull->source, entry))
 		return 0;
-	note_shown(pull, entry);
+	if (pull->by_uuid)
+		note_shown(pull, entry);
 	if (pull->dated)
 		note_date(pull, entry);
 	take_values(pull, entry);
@@ -220,6 +221,13 @@ void ldap_pull_modified(struct ldap_pull *pull)
 	int64_t margin = pull->settings->delta_margin, since = -1;
 	char condition[64] = "", instant[32];
 
+	if (pull->active_directory) {
+		ldap_pull_refuse(pull,
+			"%s: Active Directory cannot be searched by modifyTimestamp; set delta = "
+			"usn",
+			pull->uri);
+		return;
+	}
 	pull->dated = true;
 	if (rest != NULL && time_mark_read(rest, pull->uri, margin, &since) == 0)
 		snprintf(condition, sizeof(condition), "(modifyTimestamp>=%s)",

@@ -39,6 +39,7 @@ struct ldap_pull {
 	bool dated;        /* newest is wanted */
 	int64_t now_us;    /* of the server, before the search */
 	struct str newest; /* modifyTimestamp not after now_us */
+	bool by_uuid;      /* shown is wanted: of deltas that tell what is gone */
 	struct uuidset shown;
 };
 

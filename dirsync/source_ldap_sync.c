@@ -115,6 +115,7 @@ void ldap_pull_sync(struct ldap_pull *pull)
 	struct ldap_sync_end end;
 	enum ldap_result result;
 
+	pull->by_uuid = refresh.delta;
 	ldap_pull_filter(pull, "", &filter);
 	ldap_pull_options(pull, str_cstr(&filter), &options);
 	result = ldap_stream_sync(pull->session, &options, rest != NULL ? rest : "", &sink, &end);

@@ -196,6 +196,7 @@ static void pull_delta(struct ldap_pull *pull, uint64_t since, const struct usn_
 	bool by_guid = strcasecmp(pull->settings->id, "objectGUID") == 0;
 	char condition[64];
 
+	pull->by_uuid = true;
 	snprintf(condition, sizeof(condition), "(uSNChanged>=%" PRIu64 ")", changes.first);
 	if (changes.context == NULL)
 		ldap_pull_refuse(pull, "%s: base %s is in no naming context of the server",

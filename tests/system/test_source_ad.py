@@ -166,12 +166,18 @@ def test_ids_that_tombstones_lack(people, source):
     assert "id must be objectGUID" in delta.reason
 
 
-def test_another_server_is_refused(people, source):
+def test_one_server_alone_is_asked(people, source):
     """delta = usn is asked of the one server that delta_server names."""
     pull = source(people, uri="ldap://127.0.0.1:1", delta_server=people.uri).pull()
     assert pull.outcome == "complete"
     pull = source(people, uri="ldap://127.0.0.1:1 " + people.uri).pull()
     assert pull.outcome == "incomplete" and "127.0.0.1:1" in pull.reason
+
+
+def test_another_delta_is_refused(people, source):
+    """modifyTimestamp is computed there: a filter on it never matches."""
+    pull = source(people, delta="modifyTimestamp").pull()
+    assert pull.outcome == "incomplete" and "set delta = usn" in pull.reason
 
 
 def test_whole_pulls_by_pages(people, source):
