@@ -154,11 +154,14 @@ def test_each_kind_of_change(lab, directory, tmp_path):
 
 def test_two_changes_of_one_entry_are_never_in_flight_together(lab, directory, tmp_path):
     """slapd runs what is pipelined in any order (TRAPS 35): the last value must win each time."""
-    plan = Plan()
-    for value in range(60):
-        plan.change("modify", mailbox("anna"), ["set description %d" % value])
-    assert apply(lab, tmp_path, plan, "--window", "32").counts["changed"] == 60
-    assert directory.read(mailbox("anna"))["description"] == ["59"]
+    uids, plan = ["p%02d" % n for n in range(15)], Plan()
+    people(directory, *uids)
+    for uid in uids:
+        for value in range(20):
+            plan.change("modify", mailbox(uid), ["set description %d" % value])
+    assert apply(lab, tmp_path, plan, "--window", "32").counts["changed"] == 300
+    found = directory.search("(uid=p*)", ["description"])
+    assert [entry["description"] for _, entry in found] == [["19"]] * 15
 
 
 # --- addresses that pass from one entry to another -----------------------------------------
@@ -561,8 +564,9 @@ def test_a_holder_that_renews_keeps_it_whatever_the_clocks_say(directory, hosts)
     ends = time.monotonic() + 5
     while time.monotonic() < ends:
         holder.ask("lease")
-        time.sleep(1.1)
-        assert other.lease().startswith("no ")
+        for _ in range(4):
+            time.sleep(0.3)
+            assert other.lease().startswith("no ")
     directory.replace(S1, restanteUpLease="7 one 20200101000000Z")
     assert other.lease().startswith("no one has the lease")
 
