@@ -21,7 +21,8 @@
 struct down {
 	const struct run_options *run;
 	const struct config_down *settings;
-	struct ldap_options ldap; /* of write_uri */
+	struct ldap_options ldap;     /* of write_uri */
+	struct ldap_session *session; /* there, of the thread that writes */
 	const struct target_kind *kind;
 	struct contact_form *form;
 	struct target *target;
@@ -37,6 +38,7 @@ struct down {
 	struct bulk *plan;        /* verb and id -> contact */
 	struct bulk *done;        /* id -> digest, or nothing: for `written` */
 	struct strings alone;     /* ids of mailboxes that moves keep out */
+	int64_t moves_us;         /* when these were read, monotonic */
 	struct str deleted;       /* ids to be deleted, NUL-terminated: for the guard */
 	uint64_t had, wanted, deletions;
 	uint64_t changes; /* of all kinds */
@@ -55,15 +57,17 @@ bool down_stopped(struct down *down);
 int down_take_had(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE]);
 /* Both sides, sorted. */
 int down_read(struct down *down);
-/* Which mailboxes moves keep out: read last, since a move that began meanwhile counts. */
-int down_read_moves(struct down *down, struct ldap_session *session);
+/* Which mailboxes moves keep out: read last, and while it is written again and again, since a move
+ * that began meanwhile counts. */
+int down_read_moves(struct down *down);
+bool down_is_alone(const struct down *down, const char *id, size_t len);
 
 /* down_plan.c */
 
 /* 1: to be written; 0: nothing is to be done; -1. A `whole` target is written meanwhile. */
 int down_plan(struct down *down);
 /* 0: go on; 1: it waits for restante sync approve, the record says why; -1. */
-int down_guard(struct down *down, struct ldap_session *session, uint64_t approved);
+int down_guard(struct down *down, uint64_t approved);
 
 /* down_apply.c */
 

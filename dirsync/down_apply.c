@@ -2,7 +2,10 @@
 #include <string.h>
 
 #include "dirsync/down.h"
+#include "lib/clock.h"
 #include "lib/log.h"
+
+#define MOVES_EVERY (2 * CLOCK_SECOND)
 
 static const char *const verb_names[] = { "deleted", "changed", "added", "kept" };
 
@@ -185,12 +188,21 @@ int down_show(struct down *down)
 	return for_each(down, show);
 }
 
+/* A move may have begun since the plan was made: its contact is the controller's now. */
+static int apply(
+	struct down *down, enum target_verb verb, const char *id, const char *encoded, size_t len)
+{
+	if (clock_mono_us() - down->moves_us > MOVES_EVERY && down_read_moves(down) < 0)
+		return -1;
+	return down_is_alone(down, id, strlen(id)) ? 0 : down_put(down, verb, id, encoded, len);
+}
+
 int down_apply(struct down *down)
 {
 	const char *error;
 
 	down_progress(down, "writing", 0, down->changes);
-	if (for_each(down, down_put) < 0)
+	if (for_each(down, apply) < 0)
 		return -1;
 	if (down->kind->end(down->target, &error) < 0)
 		return down_fail(down, error);

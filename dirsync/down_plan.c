@@ -39,17 +39,6 @@ static int compare(const struct side *left, const struct side *right)
 	return order != 0 ? order : (a > b) - (a < b);
 }
 
-static bool is_alone(const struct down *down, const struct bulk_pair *pair)
-{
-	char id[PERSON_ID_MAX + 1];
-
-	if (down->alone.count == 0 || pair->key_len > PERSON_ID_MAX)
-		return false;
-	memcpy(id, pair->key, pair->key_len);
-	id[pair->key_len] = '\0';
-	return strings_has(&down->alone, id);
-}
-
 /* A file is written on the way: what is not wanted by the guard is dropped with it. */
 static int plan_verb(struct down *down, enum target_verb verb, const struct bulk_pair *pair)
 {
@@ -89,10 +78,9 @@ static int judge(struct down *down, const struct side *want, const struct side *
 	if (order == 0 && memcmp(want->pair.value, have->pair.value, PERSON_DIGEST_SIZE) == 0)
 		verb = TARGET_KEEP;
 	/* a file cannot leave alone what it has: a contact stays there as it should be */
-	if (verb != TARGET_KEEP && is_alone(down, pair)) {
-		if (!down->kind->whole || order != 0)
-			return 0;
-	}
+	if (verb != TARGET_KEEP && (!down->kind->whole || order != 0) &&
+		down_is_alone(down, pair->key, pair->key_len))
+		return 0;
 	if (verb == TARGET_KEEP && !down->kind->whole)
 		return 0;
 	return plan_verb(down, verb, pair);
@@ -163,8 +151,7 @@ static int count_entry(void *context, const struct ldap_entry *entry)
 
 /* How many of the next ids are mailboxes still: they live here now, or are of no use for a contact;
  * that is no loss. at_r: where the next ones begin. */
-static int count_living(
-	struct down *down, struct ldap_session *session, const char **at_r, uint64_t *living)
+static int count_living(struct down *down, const char **at_r, uint64_t *living)
 {
 	static const char *const nothing[] = { "1.1", NULL };
 	const char *end = down->deleted.data + down->deleted.len;
@@ -179,10 +166,10 @@ static int count_living(
 		*at_r += strlen(*at_r) + 1;
 	}
 	str_append_z(&filter, "))");
-	result = ldap_session_search(session, down->ldap.base, LDAP_SUB, str_cstr(&filter), nothing,
-		count_entry, living);
+	result = ldap_session_search(down->session, down->ldap.base, LDAP_SUB, str_cstr(&filter),
+		nothing, count_entry, living);
 	str_free(&filter);
-	return result == LDAP_DONE ? 0 : down_fail(down, ldap_session_reason(session));
+	return result == LDAP_DONE ? 0 : down_fail(down, ldap_session_reason(down->session));
 }
 
 static bool is_many(const struct down *down, uint64_t deletions)
@@ -194,7 +181,7 @@ static bool is_many(const struct down *down, uint64_t deletions)
 		       deletions * 100 > down->had * (uint64_t)s->max_delete_percent);
 }
 
-int down_guard(struct down *down, struct ldap_session *session, uint64_t approved)
+int down_guard(struct down *down, uint64_t approved)
 {
 	struct run_record *record = down->record;
 	uint64_t living = 0, lost;
@@ -203,7 +190,7 @@ int down_guard(struct down *down, struct ldap_session *session, uint64_t approve
 	if (!is_many(down, down->deletions))
 		return 0;
 	while (at < down->deleted.data + down->deleted.len)
-		if (count_living(down, session, &at, &living) < 0)
+		if (count_living(down, &at, &living) < 0)
 			return -1;
 	lost = down->deletions > living ? down->deletions - living : 0;
 	if (!is_many(down, lost))

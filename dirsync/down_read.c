@@ -237,12 +237,27 @@ static enum ldap_result find_moving(
 	return result;
 }
 
-int down_read_moves(struct down *down, struct ldap_session *session)
+bool down_is_alone(const struct down *down, const char *id, size_t len)
+{
+	char text[PERSON_ID_MAX + 1];
+
+	if (down->alone.count == 0 || len > PERSON_ID_MAX)
+		return false;
+	memcpy(text, id, len);
+	text[len] = '\0';
+	return strings_has(&down->alone, text);
+}
+
+int down_read_moves(struct down *down)
 {
 	struct moves moves;
 	struct keeping keeping = { down, &moves };
-	enum ldap_result result = moves_read(session, down->ldap.base, &moves);
+	struct ldap_session *session = down->session;
+	enum ldap_result result;
 
+	down->moves_us = clock_mono_us();
+	strings_reset(&down->alone);
+	result = moves_read(session, down->ldap.base, &moves);
 	for (size_t i = 0; i < moves.count && result == LDAP_DONE; i += MOVES_AT_ONCE)
 		result = find_moving(&keeping, session, i,
 			moves.count - i < MOVES_AT_ONCE ? moves.count : i + MOVES_AT_ONCE);

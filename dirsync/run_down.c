@@ -115,7 +115,6 @@ static int prepare(struct down *down)
 	down->form = contact_form_new(down->settings, &error);
 	if (down->form == NULL)
 		return down_fail(down, error);
-	down->ldap = directory_of(config);
 	down->deadline_us = clock_mono_us() + down->settings->time_limit;
 	if (make_folders(down) < 0)
 		return -1;
@@ -151,12 +150,12 @@ static void begin_record(struct run_record *record)
 }
 
 /* Writes, or shows: SYNC_COMPLETE, SYNC_STOPPED, or SYNC_FAILED with down->error. */
-static enum sync_word carry_out(struct down *down, struct ldap_session *session, uint64_t approved)
+static enum sync_word carry_out(struct down *down, uint64_t approved)
 {
 	int todo, guard;
 
-	if (down_read(down) < 0 || down_read_moves(down, session) < 0 ||
-		(todo = down_plan(down)) < 0 || (guard = down_guard(down, session, approved)) < 0)
+	if (down_read(down) < 0 || down_read_moves(down) < 0 || (todo = down_plan(down)) < 0 ||
+		(guard = down_guard(down, approved)) < 0)
 		return SYNC_FAILED;
 	down->record->outcome.persons = down->wanted;
 	if (down->run->dry_run && down_show(down) < 0)
@@ -185,15 +184,14 @@ static int open_written(struct down *down, const char *run)
 }
 
 /* While the lease is kept. */
-static enum sync_word run_leased(
-	struct down *down, struct ldap_session *session, const char *last_run, uint64_t approved)
+static enum sync_word run_leased(struct down *down, const char *last_run, uint64_t approved)
 {
 	enum sync_word word = SYNC_FAILED;
 	struct sync_outcome *outcome = &down->record->outcome;
 	const char *error;
 
 	if (open_written(down, last_run) == 0)
-		word = carry_out(down, session, approved);
+		word = carry_out(down, approved);
 	if (word != SYNC_COMPLETE)
 		down->kind->abort(down->target);
 	if (word != SYNC_COMPLETE && !down->kind->lists && !down->run->dry_run)
@@ -205,8 +203,8 @@ static enum sync_word run_leased(
 	return word;
 }
 
-static enum sync_word with_keeper(struct down *down, struct ldap_session *session,
-	struct backend *backend, struct lease_watch *watch)
+static enum sync_word with_keeper(
+	struct down *down, struct backend *backend, struct lease_watch *watch)
 {
 	const struct config_dirsync *settings = &down->run->config->dirsync;
 	struct keeper_options options = { .ldap = &down->ldap,
@@ -226,14 +224,13 @@ static enum sync_word with_keeper(struct down *down, struct ldap_session *sessio
 	if (keeper == NULL)
 		down_fail(down, "no thread could be started to keep the lease");
 	else
-		word = run_leased(down, session, last_run, approved);
+		word = run_leased(down, last_run, approved);
 	keeper_stop(&keeper);
 	mem_free(&last_run);
 	return word;
 }
 
-static void record_run(struct down *down, struct ldap_session *session,
-	const struct backend *backend, enum sync_word word)
+static void record_run(struct down *down, const struct backend *backend, enum sync_word word)
 {
 	struct run_record *record = down->record;
 	const char *error;
@@ -244,14 +241,13 @@ static void record_run(struct down *down, struct ldap_session *session,
 		str_append_z(&record->reason, down->error);
 	if (down->run->dry_run || word == SYNC_BUSY)
 		return;
-	if (session == NULL || backend_record(session, backend, record, &error) != LDAP_DONE)
+	if (backend_record(down->session, backend, record, &error) != LDAP_DONE)
 		log_error("dirsync", "the run is not recorded system=%s: %s", down->run->system,
-			session == NULL ? "no directory" : error);
+			error);
 }
 
 /* With the entry of the system read. */
-static enum sync_word run_system(
-	struct down *down, struct ldap_session *session, struct backend *backend)
+static enum sync_word run_system(struct down *down, struct backend *backend)
 {
 	const struct config_dirsync *settings = &down->run->config->dirsync;
 	struct lease_watch own = { .term = 0 };
@@ -261,20 +257,22 @@ static enum sync_word run_system(
 	enum sync_word word = SYNC_FAILED;
 
 	down->record->answers = backend->asked;
+	if (down->run->dry_run && down->target == NULL)
+		return SYNC_FAILED;
 	if (down->run->dry_run)
-		return run_leased(down, session, str_cstr(&backend->run), backend->approved);
-	result = backend_lease(
-		session, backend, SYNC_DOWN, settings->holder, settings->lease, watch, &error);
+		return run_leased(down, str_cstr(&backend->run), backend->approved);
+	result = backend_lease(down->session, backend, SYNC_DOWN, settings->holder, settings->lease,
+		watch, &error);
 	if (result != LDAP_DONE) {
 		down_fail(down, error);
 		if (result == LDAP_ASSERTION)
 			str_append_z(&down->record->reason, error);
 		word = result == LDAP_ASSERTION ? SYNC_BUSY : SYNC_FAILED;
-		record_run(down, NULL, backend, word);
+		record_run(down, backend, word);
 	} else {
-		word = with_keeper(down, session, backend, watch);
-		record_run(down, session, backend, word);
-		backend_unlease(session, backend, SYNC_DOWN, watch);
+		word = down->target != NULL ? with_keeper(down, backend, watch) : SYNC_FAILED;
+		record_run(down, backend, word);
+		backend_unlease(down->session, backend, SYNC_DOWN, watch);
 	}
 	if (watch == &own)
 		lease_watch_free(&own);
@@ -306,22 +304,20 @@ enum sync_word run_down(const struct run_options *options, struct run_record *re
 	struct down down = { .run = options,
 		.record = record_r,
 		.reports = reports_new(options->system, SYNC_DOWN) };
-	struct ldap_session *session = NULL;
 	struct backend backend = { .asked = 0 };
 	enum sync_word word = SYNC_FAILED;
 	const char *error;
 
 	begin_record(record_r);
-	if (prepare(&down) == 0) {
-		session = ldap_session_open(&down.ldap, &error);
-		if (session == NULL)
-			down_fail(&down, error);
-	}
-	if (session != NULL && backend_read(session, down.ldap.base, options->system, SYNC_DOWN,
-				       &backend, &error) != LDAP_DONE)
+	down.ldap = directory_of(options->config);
+	/* where the settings are wrong, those who wait for the run are told so in the directory */
+	prepare(&down);
+	down.session = ldap_session_open(&down.ldap, &error);
+	if (down.session == NULL || backend_read(down.session, down.ldap.base, options->system,
+					    SYNC_DOWN, &backend, &error) != LDAP_DONE)
 		down_fail(&down, error);
-	else if (session != NULL)
-		word = run_system(&down, session, &backend);
+	else
+		word = run_system(&down, &backend);
 	if (record_r->end_us == 0) { /* it did not get as far as a record, or wrote none */
 		record_r->outcome.word = word;
 		record_r->end_us = clock_wall_us();
@@ -330,7 +326,7 @@ enum sync_word run_down(const struct run_options *options, struct run_record *re
 	}
 	tell(&down, word);
 	backend_free(&backend);
-	ldap_session_close(&session);
+	ldap_session_close(&down.session);
 	release(&down);
 	return word;
 }

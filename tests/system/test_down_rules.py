@@ -1,6 +1,7 @@
 """Down syncs beside moves, guards and other hosts; address books that are files or programs."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from down import Down, replaced, script
 from down import (fixture_book, fixture_down, fixture_lab, fixture_made,  # noqa: F401
                   fixture_moves)
 from lab.addressbook import CONTACTS
+from lab.process import wait_for
 
 
 # --- moves ----------------------------------------------------------------------------------------
@@ -35,6 +37,21 @@ def test_open_move_leaves_both_sides_alone(lab, book, made, moves):
     replaced(lab, "goer", restanteSystem="S2", mailRoutingAddress="goer@s2.lab")
     assert down.complete() == (0, 0, 0)
     assert moving not in book.contacts()
+
+
+def test_move_that_begins_meanwhile(lab, book, made, moves):
+    """What a long run was about to write when the move was recorded is left alone."""
+    down = Down(lab, **book.settings())
+    last = max((made("late%03d" % n), "late%03d" % n) for n in range(200))
+    process = down.start()
+    wait_for(lambda: down.log_text().count("contact added") > 10, 20, "the first contacts")
+    process.send_signal(signal.SIGSTOP)
+    moves("late", last[1] + "@example.org", "S2", restanteMoveState=4, restanteMoveAssignor="S1")
+    time.sleep(2.1)  # moves are read again every 2 s
+    process.send_signal(signal.SIGCONT)
+    record = down.end(process)
+    assert record["outcome"] == "complete" and record["added"] == record["persons"] - 1
+    assert last[0] not in book.contacts()
 
 
 def test_contact_on_the_assignor(lab, book, made, moves):
@@ -131,6 +148,17 @@ def test_record(lab, book, down, made):
             record["persons"], record["added"]))
     assert entry["restantedownlease"][0].split()[1] == "-"
     lab.slapd.replace(down.entry, restanteDownSyncAsked=None)
+
+
+def test_settings_that_are_wrong(lab, book, down, made):
+    """Whoever waits for the run is told so in the directory."""
+    down.settings["marker"] = "restante"
+    lab.slapd.replace(down.entry, restanteDownSyncAsked="9")
+    record = down.run()
+    assert record["outcome"] == "failed" and "down S2.marker: " in record["text"]
+    assert lab.slapd.read(down.entry)["restantedownsyncfailed"] == [
+        "9 failed: " + record["text"]]
+    lab.slapd.replace(down.entry, restanteDownSyncAsked=None, restanteDownSyncFailed=None)
 
 
 def test_another_host(lab, book, down, made):
