@@ -46,7 +46,15 @@ static enum ldap_result rename_to(struct target *target, struct slot *slot)
 	return result;
 }
 
-/* All attributes of the contact, and marker and RDN, in one modify. */
+/* The attribute of the RDN has been written by the rename, and Active Directory has it changed in
+ * no other way. */
+static bool is_written(const struct target *target, const struct slot *slot, const char *name)
+{
+	return strcasecmp(name, target->settings->rdn) == 0 &&
+	       contact_first(&slot->contact, name) == NULL;
+}
+
+/* All attributes of the contact, and the marker, in one modify. */
 static enum ldap_result write_all(struct target *target, struct slot *slot)
 {
 	struct target_values *values = mem_zalloc(target->name_count * sizeof(*values));
@@ -57,6 +65,8 @@ static enum ldap_result write_all(struct target *target, struct slot *slot)
 	for (size_t i = 0; i < target->name_count; i++) {
 		const char *name = target->names[i];
 
+		if (is_written(target, slot, name))
+			continue;
 		target_values(target->settings, &slot->contact, name, target->marker_name,
 			target->marker_value, &values[i]);
 		changes[count++] =
