@@ -43,9 +43,15 @@ def daemon(lab):
     system.dirsync.stop()
 
 
+def last(system):
+    """The outcome of the last run."""
+    status = system.dirsync.ask("status", system=system.name)["systems"][0]["up"]
+    return status.get("last", {}).get("outcome")
+
+
 def test_a_request_in_the_directory_is_answered(daemon):
     daemon.slapd.replace(daemon.dn, "operator", restanteSyncAsked="1")
-    wait_for(lambda: daemon.outcome().startswith("nothing"), 20, "all that is there to be read")
+    wait_for(lambda: last(daemon) == "nothing", 20, "all that is there to be read")
     assert daemon.answered() == 0, "what was there is older"
     daemon.export()
     wait_for(lambda: daemon.answered() == 1, 20, "the run")
@@ -55,7 +61,7 @@ def test_a_request_in_the_directory_is_answered(daemon):
 def test_nothing_new_is_no_failure(daemon):
     """Whoever waits for a newer file is told neither that the sync was done nor that it failed."""
     daemon.slapd.replace(daemon.dn, "operator", restanteSyncAsked="7")
-    wait_for(lambda: daemon.outcome().startswith("nothing"), 20, "a run without a new file")
+    wait_for(lambda: last(daemon) == "nothing", 20, "a run without a new file")
     assert daemon.answered() == 0 and "restanteupsyncfailed" not in daemon.record()
 
 
@@ -94,7 +100,7 @@ def test_a_reload_takes_a_system_in_and_out(daemon):
 
 def test_stop_gives_the_lease_back(daemon):
     daemon.dirsync.ask("run", systems=[daemon.name], wait=True)
-    assert " - " in daemon.record()["restanteuplease"][0]
+    wait_for(lambda: " - " in daemon.record()["restanteuplease"][0], 20, "the lease to be free")
     assert PEOPLE in daemon.entries()[sorted(daemon.people)[0]]["dn"]
 
 
