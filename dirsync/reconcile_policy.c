@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dirsync/mapping_internal.h"
 #include "dirsync/reconcile_internal.h"
 #include "lib/mem.h"
 
@@ -19,13 +20,15 @@ static bool is_reserved(const char *name)
 	return strncmp(name, "restante", 8) == 0;
 }
 
-static char *lower(const char *text, size_t len)
+/* As the mapping has it in persons, and the directory in its answers. */
+static char *name_of(const char *text, size_t len)
 {
-	char *name = mem_strndup(text, len);
+	char *word = mem_strndup(text, len), *name = mem_strdup(mapping_canonical_name(word));
 
 	for (char *p = name; *p != '\0'; p++)
 		if (*p >= 'A' && *p <= 'Z')
 			*p |= 0x20;
+	mem_free(&word);
 	return name;
 }
 
@@ -71,7 +74,7 @@ static int parse(const struct config_up *settings, const char *key, const char *
 		if (names->count == GUARD_ATTRIBUTES_MAX)
 			return refuse(
 				settings, key, word, len, "more than 64; leave it out", error_r);
-		name = lower(word, (size_t)(equals - word));
+		name = name_of(word, (size_t)(equals - word));
 		if (is_reserved(name)) {
 			mem_free(&name);
 			return refuse(settings, key, word, len,

@@ -30,6 +30,7 @@ static const char *const aliases[][2] = {
 	{ "l", "localityName" },
 	{ "st", "stateOrProvinceName" },
 	{ "c", "countryName" },
+	{ "street", "streetAddress" },
 	{ "facsimileTelephoneNumber", "fax" },
 	{ "mobile", "mobileTelephoneNumber" },
 	{ "pager", "pagerTelephoneNumber" },

@@ -215,7 +215,7 @@ void lab_move_free(struct move *move)
 struct reconcile_policy *lab_policy(void)
 {
 	struct config_up settings = { .name = (char *)"S1",
-		.attributes = (char *)"cn=cn sn=sn telephoneNumber=phone",
+		.attributes = (char *)"cn=cn surname=sn telephoneNumber=phone",
 		.attributes_once = (char *)"roomNumber=room",
 		.object_class = (char *)"inetOrgPerson" };
 	const char *error = "";
