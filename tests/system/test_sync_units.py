@@ -3,13 +3,16 @@
 import glob
 import json
 import os
+import pwd
 import re
+import shutil
 import sys
 
 import pytest
 
-from lab.lab import SOURCE
+from lab.lab import SOURCE, Lab
 from lab.process import run
+from lab.syncs import Syncs
 
 BUILD = os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
 PROGRAM = os.path.join(BUILD, "restante-dirsync")
@@ -79,6 +82,60 @@ def test_make_installs_them(tmp_path):
     assert {"restante-dirsync.service", "restante-dirsync-once.service",
             "restante-dirsync-once.timer"} <= installed
     assert {os.path.basename(path) for path in SAMPLES} <= installed
+
+
+# --- what the unit forbids ------------------------------------------------------------------------
+
+USER = pwd.getpwnam("news")
+
+
+class Confined(Syncs):
+    """Its restante-dirsync runs as the unit would run it."""
+
+    unit = None
+
+    def command(self):
+        dirsync = self.dirsync
+        return [sys.executable, os.path.join(SOURCE, "tests/lab/sandbox.py"), self.unit, USER.pw_name,
+                "", "/etc/postfix", ",".join((self.dir, dirsync.dir)), dirsync.binary, "-c",
+                dirsync.conf, "--once"]
+
+
+@pytest.fixture
+def confined(units):
+    with Lab(start=()) as lab:
+        lab.make(("slapd",))
+        syncs = Confined(lab)
+        syncs.unit = str(units["restante-dirsync-once.service"])
+        # the build may be in a folder that only root may pass
+        syncs.dirsync.binary = shutil.copy(syncs.dirsync.binary, lab.dir)
+        syncs.dirsync.ups["S3"] = {
+            "source": "command", "command": "/bin/cat %s/list" % syncs.dir, "format": "csv",
+            "id": "id", "physical": "%{mail:local}@s3.lab", "attributes": "cn=cn sn=cn"}
+        syncs.dirsync.downs["S3"] = {"target": "command", "format": "csv",
+                                     "command": "/usr/bin/tee %s/changes" % syncs.dir}
+        syncs.dirsync.configure()
+        for path in (syncs.dir, syncs.drop, syncs.drop + "/people.csv", syncs.dirsync.dir,
+                     syncs.dirsync.conf, lab.slapd.password_file("dirsync")):
+            os.chown(path, USER.pw_uid, USER.pw_gid)
+        for server in lab.servers:
+            server.start()
+        syncs.empty_directory()
+        yield syncs
+
+
+def test_all_works_with_what_the_unit_allows(confined):
+    """Reads a server, a file and a program; writes the directory, a server, a file and to a program."""
+    with open(confined.dir + "/list", "w") as out:
+        out.write("id,mail,cn\ns3-zoe,zoe@example.org,Zoe\n")
+    done = run(confined.command() + ["--up"], check=False)
+    assert (done.returncode, done.stdout.count(b"complete")) == (0, 3), (done.stdout, done.stderr)
+    done = run(confined.command() + ["--down"], check=False)
+    assert (done.returncode, done.stdout.count(b"complete")) == (0, 3), (done.stdout, done.stderr)
+    assert "zoe@example.org" in confined.book("S1") and "anna@example.org" in confined.book("S2")
+    with open(confined.dir + "/changes") as changes:
+        assert "anna@example.org" in changes.read()
+    assert os.stat(confined.cards).st_uid == USER.pw_uid
 
 
 # --- the samples ----------------------------------------------------------------------------------
