@@ -434,6 +434,7 @@ static void close_all(struct up *up)
 	snapshot_close(&up->snapshot);
 	snapshot_head_free(&up->head);
 	up_moves_free(up);
+	up_heirs_free(up);
 	if (up->options->source == NULL && up->source != NULL)
 		up->kind->close(&up->source);
 	source_result_free(&up->result);

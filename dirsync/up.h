@@ -53,6 +53,10 @@ enum up_traffic {
 	UP_LOSES = 'L',       /* an entry loses it */
 };
 
+struct up_heir {
+	char *old_id, *id;
+};
+
 struct up {
 	const struct run_options *options;
 	const struct config *config;
@@ -85,6 +89,8 @@ struct up {
 	struct up_way *ways; /* to them, by id */
 	size_t way_count;
 	struct bulk *pull, *joins, *addresses, *pending;
+	struct up_heir *heirs; /* by old id; of re-keyed ones that give addresses up */
+	size_t heir_count;
 	uint64_t met, pending_count;
 	bool dirty; /* the next snapshot has other traces */
 	struct reconcile_run rules;
@@ -117,6 +123,9 @@ void up_report(
 	struct up *up, const char *kind, const char *id, const char *place, const char *text);
 bool up_stopped(const struct up *up);
 
+/* up_join.c. Who is judged with the entry of this id: another one where it is re-keyed. */
+const char *up_heir(const struct up *up, const char *id);
+void up_heirs_free(struct up *up);
 /* An orphan and the trace of its old id (NULL: none). decode: before_r is reset where there is
  * none, 1 where there is one, 0 where not, -1. */
 void up_orphan_encode(const struct entry *entry, const struct trace *before, struct str *out);

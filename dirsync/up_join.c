@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "dirsync/up.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/mem.h"
@@ -46,7 +47,53 @@ int up_orphan_decode(const void *data, size_t size, struct entry *entry_r, struc
 	return trace_decode(at + len, size - len, before_r) == 0 ? 1 : -1;
 }
 
-static bool recreated(const struct up *up, const struct pair *pair, const struct entry *orphan)
+/* --- heirs ------------------------------------------------------------------------------------ */
+
+static void note_heir(struct up *up, const char *old_id, const char *id)
+{
+	up->heirs = mem_grow(up->heirs, up->heir_count + 1, sizeof *up->heirs);
+	up->heirs[up->heir_count++] = (struct up_heir){ mem_strdup(old_id), mem_strdup(id) };
+}
+
+static int compare_heirs(const void *left, const void *right)
+{
+	const struct up_heir *a = left, *b = right;
+
+	return strcmp(a->old_id, b->old_id);
+}
+
+const char *up_heir(const struct up *up, const char *id)
+{
+	struct up_heir wanted = { mem_strdup(id), NULL }, *found = NULL;
+
+	if (up->heir_count > 0)
+		found = bsearch(&wanted, up->heirs, up->heir_count, sizeof wanted, compare_heirs);
+	mem_free(&wanted.old_id);
+	return found != NULL ? found->id : id;
+}
+
+void up_heirs_free(struct up *up)
+{
+	for (size_t i = 0; i < up->heir_count; i++) {
+		mem_free(&up->heirs[i].old_id);
+		mem_free(&up->heirs[i].id);
+	}
+	mem_free(&up->heirs);
+	up->heir_count = 0;
+}
+
+/* --- pairs ------------------------------------------------------------------------------------ */
+
+static bool lists_all(const struct person *fresh, const struct strings *addresses)
+{
+	for (const char *a = strings_first(addresses); a != NULL; a = strings_next(addresses, a))
+		if (!strings_has(&fresh->addresses, a))
+			return false;
+	return true;
+}
+
+/* What the entry has and the mailbox does not list may pass to somebody else: few are so. */
+static bool recreated(struct up *up, const struct pair *pair, const struct entry *orphan)
 {
 	size_t skip = strlen(pair->newcomer.data) + 1; /* its id */
 	struct person fresh = PERSON_INIT;
@@ -54,6 +101,8 @@ static bool recreated(const struct up *up, const struct pair *pair, const struct
 		person_decode(pair->newcomer.data + skip, pair->newcomer.len - skip, &fresh) == 0 &&
 		reconcile_recreated(&fresh, orphan, up_move_of(&up->moves, orphan));
 
+	if (same && !lists_all(&fresh, &orphan->person.addresses))
+		note_heir(up, str_cstr(&orphan->person.id), pair->newcomer.data);
 	person_free(&fresh);
 	return same;
 }
@@ -125,6 +174,8 @@ int up_join(struct up *up)
 	}
 	if (done == 0)
 		done = join(up, &pair);
+	if (up->heir_count > 1)
+		qsort(up->heirs, up->heir_count, sizeof *up->heirs, compare_heirs);
 	str_free(&pair.key);
 	str_free(&pair.newcomer);
 	str_free(&pair.orphan);

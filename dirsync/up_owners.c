@@ -124,7 +124,7 @@ static int owned(struct asking *a, const struct wanted *wanted, const struct own
 	if (*owner->id != '\0' && strings_has(&wanted->loses, owner->id) &&
 		strcasecmp(owner->system, a->up->options->system) == 0) {
 		if (gain[0] == UP_GAINS)
-			return up_text(a->up, owner->id, UP_PASSING, key);
+			return up_text(a->up, up_heir(a->up, owner->id), UP_PASSING, key);
 		defer(a, key, owner, gain + 1);
 		return 0;
 	}
@@ -156,7 +156,7 @@ static int settle(struct asking *a, const struct passing *passing)
 	if (a->without_count > 0 && bsearch(&gainer, a->without, a->without_count,
 					    sizeof *a->without, compare_ids) != NULL)
 		return up_part(a->up, gainer, UP_TAKEN, passing->texts, passing->len);
-	return up_text(a->up, loser, UP_PASSING, key);
+	return up_text(a->up, up_heir(a->up, loser), UP_PASSING, key);
 }
 
 static int settle_all(struct asking *a)

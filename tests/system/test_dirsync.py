@@ -165,6 +165,20 @@ def test_a_mailbox_made_anew_is_rekeyed(lab):
     assert any(r["kind"] == "rekey" for r in system.dirsync.kept_reports(system.name))
 
 
+def test_made_anew_while_an_alias_passes_on(lab):
+    system = System(lab, count=30)
+    system.sync()
+    first, second = sorted(system.people)[:2]
+    person = system.people.pop(first)
+    alias = person["aliases"].pop()
+    system.people["anew-" + first] = person
+    system.people[second]["aliases"].append(alias)
+    assert counts(system.sync())["refused"] == 0
+    assert alias in system.addresses(second)
+    assert alias not in system.addresses("anew-" + first)
+    assert counts(system.sync())["changed"] == 0
+
+
 # --- guards ---------------------------------------------------------------------------------------
 
 def test_many_that_vanish_stop_the_run_until_it_is_approved(lab):
