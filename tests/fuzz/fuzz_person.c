@@ -1,8 +1,9 @@
 /*
- * Persons (dirsync/person): stored and read again they are the same; what a source says, in any
- * order, makes one person; an address is found again under what the directory has of it.
+ * Persons (dirsync/person), and traces of them in the snapshot: stored and read again they are the
+ * same; what a source says, in any order, makes one person; an address is found again under what
+ * the directory has of it.
  */
-#include "dirsync/person.h"
+#include "dirsync/reconcile.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_stored(const void *data, size_t size)
@@ -18,6 +19,19 @@ static void check_stored(const void *data, size_t size)
 	}
 	person_free(&person);
 	person_free(&again);
+	str_free(&bytes);
+}
+
+static void check_trace(const void *data, size_t size)
+{
+	struct trace trace = TRACE_INIT;
+	struct str bytes = STR_INIT;
+
+	if (trace_decode(data, size, &trace) == 0) {
+		trace_encode(&trace, &bytes);
+		FUZZ_CHECK(bytes.len == size && memcmp(bytes.data, data, size) == 0);
+	}
+	trace_free(&trace);
 	str_free(&bytes);
 }
 
@@ -85,6 +99,7 @@ static void check_said(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	check_stored(data, size);
+	check_trace(data, size);
 	check_said(data, size);
 	return 0;
 }
