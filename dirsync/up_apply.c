@@ -129,9 +129,17 @@ static int commit_head(struct up *up, uint64_t approved)
 
 /* --- the plan --------------------------------------------------------------------------------- */
 
+#define TELL_EVERY 20 /* changes */
+
+struct applying {
+	struct up *up;
+	uint64_t tried, all;
+};
+
 static unsigned allowed(void *context)
 {
-	const struct up *up = context;
+	const struct applying *applying = context;
+	const struct up *up = applying->up;
 
 	if (up_stopped(up))
 		return 0;
@@ -168,8 +176,11 @@ static void report_refused(
 static void take_result(
 	void *context, const struct plan_change *change, enum apply_result result, const char *text)
 {
-	struct up *up = context;
+	struct applying *applying = context;
+	struct up *up = applying->up;
 
+	if (++applying->tried % TELL_EVERY == 0)
+		up_progress(up, "apply", applying->tried, applying->all);
 	switch (result) {
 	case APPLY_DONE: log_change(up, change); break;
 	case APPLY_CHANGED:
@@ -186,18 +197,19 @@ static void take_result(
 
 static int apply(struct up *up)
 {
+	struct applying applying = { .up = up, .all = plan_count(up->plan) };
 	const struct apply_options options = {
 		.ldap = &up->ldap,
 		.window = (unsigned)up->config->dirsync.window,
 		.allowed = allowed,
 		.result = take_result,
-		.context = up,
+		.context = &applying,
 	};
 	const char *error;
 	int done = 0;
 
-	up_progress(up, "apply", 0, plan_count(up->plan));
-	if (plan_count(up->plan) > 0)
+	up_progress(up, "apply", 0, applying.all);
+	if (applying.all > 0)
 		done = apply_plan(&options, up->plan, &up->applied, &error);
 	up->record->outcome.added = up->applied.added;
 	up->record->outcome.changed = up->applied.changed;
