@@ -273,7 +273,10 @@ static enum dirsync_exit start_all(struct dirsync *d)
 
 static void say_serving(struct dirsync *d)
 {
-	sdnotify("READY=1\nSTATUS=syncing %zu systems and directions", d->unit_count);
+	pthread_mutex_lock(&d->lock);
+	size_t count = d->unit_count;
+	pthread_mutex_unlock(&d->lock);
+	sdnotify("READY=1\nSTATUS=syncing %zu systems and directions", count);
 }
 
 static void reload(struct dirsync *d)
@@ -366,8 +369,9 @@ static enum dirsync_exit run(struct dirsync *d)
 		stop_all(d);
 		return code;
 	}
-	log_info("dirsync", "ready holder=%s units=%zu", d->settings->config->dirsync.holder,
-		d->unit_count);
+	struct settings *settings = settings_hold(d);
+	log_info("dirsync", "ready holder=%s", settings->config->dirsync.holder);
+	settings_drop(&settings);
 	say_serving(d);
 	notify_fd(d->options.ready_fd);
 	serve(d);

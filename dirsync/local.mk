@@ -43,12 +43,12 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/run_up.c dirsync/runid.c dirsync/runid.h \
 	dirsync/snapshot.c \
 	dirsync/up_apply.c dirsync/up_delta.c dirsync/up_join.c dirsync/up_judge.c \
-	dirsync/up_meet.c dirsync/up_moves.c dirsync/up_owners.c dirsync/up_pull.c dirsync/up_shown.c \
+	dirsync/up_meet.c dirsync/up_moves.c dirsync/up_owners.c dirsync/up_pull.c dirsync/up_record.c dirsync/up_shown.c \
 	dirsync/up.h dirsync/up_meeting.h \
 	dirsync/view.c dirsync/view.h
 # the program
 dirsync_libdirsync_a_SOURCES += \
-	dirsync/commands.c \
+	dirsync/commands.c dirsync/commands_run.c dirsync/commands.h \
 	dirsync/dirsync.c dirsync/dirsync.h dirsync/exits.h \
 	dirsync/exposition.c \
 	dirsync/listener.c dirsync/listener.h \

@@ -190,6 +190,10 @@ static int open_snapshot(struct up *up)
 				"system=%s",
 				up->options->system);
 		snapshot_head_free(&up->head);
+	} else if (strcmp(str_cstr(&up->backend.run), str_cstr(&up->head.run)) != 0) {
+		/* of a run that did not come to its record, or the directory was restored: what it
+		 * says of mailboxes counts, but what was read already is read again */
+		str_reset(&up->head.mark);
 	}
 	up->again = is_due(up);
 	up->full = up->again || !up->kind->deltas;
@@ -322,27 +326,6 @@ static void take_reason(struct up *up, const char *text)
 	str_append_z(&up->record->reason, text);
 }
 
-static void count_reports(struct up *up)
-{
-	struct sync_outcome *outcome = &up->record->outcome;
-
-	outcome->conflicts =
-		reports_count(up->reports, "conflict") + reports_count(up->reports, "duplicate");
-	outcome->refused = reports_count(up->reports, "refused") +
-			   reports_count(up->reports, "domain") +
-			   reports_count(up->reports, "unreadable");
-}
-
-/* Data that is older than a request does not answer it: the next run will. */
-static void set_answers(struct up *up)
-{
-	bool newer = up->asked_us == 0 || up->result.read_us >= up->asked_us;
-
-	up->record->answers = up->backend.asked;
-	if (up->record->outcome.word == SYNC_COMPLETE && !newer)
-		up->record->answers = up->backend.finished;
-}
-
 static enum sync_word pull_and_compare(struct up *up)
 {
 	if (up_pull(up) < 0)
@@ -384,45 +367,6 @@ static enum sync_word work(struct up *up)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static void keep_reports(struct up *up)
-{
-	const char *error;
-	bool partial = !up->rules.complete;
-
-	if (up->options->dry_run || up->record->outcome.word == SYNC_NOTHING)
-		return;
-	if (reports_keep(up->reports, up->config->dirsync.state_dir, partial, &error) < 0)
-		log_error("sync", "the reports cannot be kept: %s", error);
-}
-
-static void write_record(struct up *up)
-{
-	const char *error;
-	enum ldap_result result;
-
-	if (up->keeper == NULL)
-		return;
-	keeper_stop(&up->keeper);
-	if (!backend_leased(up->watch, up->config->dirsync.lease)) {
-		log_warning("sync", "the run is not recorded, its lease has ended system=%s",
-			up->options->system);
-		return;
-	}
-	result = backend_record(up->session, &up->backend, up->record, &error);
-	if (result == LDAP_DOWN) {
-		/* the server may have been restarted meanwhile */
-		ldap_session_close(&up->session);
-		up->session = ldap_session_open(&up->ldap, &error);
-		if (up->session != NULL)
-			result = backend_record(up->session, &up->backend, up->record, &error);
-	}
-	if (result != LDAP_DONE)
-		log_error("sync", "the run cannot be recorded system=%s run=%s: %s",
-			up->options->system, str_cstr(&up->record->run), error);
-	if (up->session != NULL)
-		backend_unlease(up->session, &up->backend, SYNC_UP, up->watch);
-}
-
 static void close_all(struct up *up)
 {
 	bulk_free(&up->pull);
@@ -450,26 +394,6 @@ static void close_all(struct up *up)
 	str_free(&up->encoded);
 }
 
-static void log_end(const struct up *up)
-{
-	const struct sync_outcome *o = &up->record->outcome;
-	char time[32];
-
-	clock_human(time, sizeof time, up->record->end_us - up->record->start_us);
-	void (*say)(const char *, const char *, ...) LOG_PRINTF_ =
-		o->word == SYNC_COMPLETE || o->word == SYNC_NOTHING || o->word == SYNC_BUSY
-			? log_info
-			: log_error;
-	say("sync",
-		"up sync %s system=%s run=%s full=%d persons=%" PRIu64 " added=%" PRIu64
-		" changed=%" PRIu64 " deleted=%" PRIu64 " conflicts=%" PRIu64 " refused=%" PRIu64
-		" time=\"%s\"%s%s",
-		sync_word_name(o->word), up->options->system, str_cstr(&up->record->run),
-		up->record->full, o->persons, o->added, o->changed, o->deleted, o->conflicts,
-		o->refused, time, up->record->reason.len > 0 ? ": " : "",
-		str_cstr(&up->record->reason));
-}
-
 enum sync_word run_up(const struct run_options *options, struct run_record *record_r)
 {
 	struct up *up = mem_zalloc(sizeof *up);
@@ -485,13 +409,7 @@ enum sync_word run_up(const struct run_options *options, struct run_record *reco
 	/* what a guard said, or the source, is there already */
 	if (up->error[0] != '\0')
 		take_reason(up, up->error);
-	record_r->outcome.word = word;
-	record_r->end_us = clock_wall_us();
-	count_reports(up);
-	set_answers(up);
-	keep_reports(up);
-	write_record(up);
-	log_end(up);
+	up_record(up, word);
 	close_all(up);
 	mem_free(&up);
 	return word;

@@ -114,6 +114,9 @@ int up_judge(struct up *up);
 /* 1: a guard stopped it, up->record says why. */
 int up_apply(struct up *up);
 
+/* up_record.c: whatever came of it. */
+void up_record(struct up *up, enum sync_word word);
+
 int up_fail(struct up *up, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void up_progress(const struct up *up, const char *phase, uint64_t done, uint64_t total);
 int up_part(struct up *up, const char *id, enum up_part part, const void *data, size_t len);

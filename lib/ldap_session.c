@@ -253,12 +253,21 @@ static int bind_session(struct ldap_session *session, const struct ldap_options 
 
 /* --- opening and closing -------------------------------------------------------------------- */
 
+/* libldap makes its global options at its first use, which two threads must not be at together. */
+static void begin_library(void)
+{
+	int version;
+
+	ignore_sigpipe();
+	ldap_get_option(NULL, LDAP_OPT_PROTOCOL_VERSION, &version);
+}
+
 struct ldap_session *ldap_session_open(const struct ldap_options *options, const char **error_r)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct ldap_session *session = mem_zalloc(sizeof(*session));
 
-	pthread_once(&once, ignore_sigpipe);
+	pthread_once(&once, begin_library);
 	session->uri = mem_strdup(options->uri != NULL ? options->uri : "");
 	session->timeout_us = options->timeout_us > 0 ? options->timeout_us : DEFAULT_TIMEOUT_US;
 	if (ldap_session_connect(session, options) < 0)

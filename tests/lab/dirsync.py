@@ -23,6 +23,7 @@ class Dirsync(Server):
         super().__init__(lab)
         self.ups, self.downs, self.options = ups or {}, downs or {}, options or {}
         self.uri = uri or lab.slapd.uri
+        self.turned = None  # a file with seconds: what its wall clock is off by (clock_jump.c)
         self.conf = os.path.join(self.dir, "restante.conf")
         self.control = os.path.join(self.dir, "control.sock")
         self.state = os.path.join(self.dir, "state")
@@ -60,6 +61,15 @@ class Dirsync(Server):
             raise LabError("%s is not built: make, or set RESTANTE_BUILD" % self.binary)
         return [self.binary, "-c", self.conf]
 
+    def environment(self):
+        if not self.turned:
+            return super().environment()
+        library = os.path.join(self.lab.dir, "clock_jump.so")
+        if not os.path.exists(library):
+            run(["gcc", "-shared", "-fPIC", "-O1", "-o", library,
+                 os.path.join(self.lab.source, "tests/system/clock_jump.c")])
+        return {**super().environment(), "LD_PRELOAD": library, "CLOCK_JUMP": self.turned}
+
     def ready(self):
         return listens(self.control)
 
@@ -73,7 +83,7 @@ class Dirsync(Server):
         with open(self.log, "ab") as log:
             done = subprocess.run(self.once_command(*arguments), stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=log, timeout=timeout,
-                                  check=False)
+                                  env=self.environment(), check=False)
         if check and done.returncode != 0:
             raise LabError("restante-dirsync --once %s: exit %d: %s\n%s" % (
                 " ".join(arguments), done.returncode, done.stdout.decode(), self.log_tail(8)))
@@ -83,7 +93,8 @@ class Dirsync(Server):
         """The same without waiting; the process."""
         with open(self.log, "ab") as log:
             return subprocess.Popen(self.once_command(*arguments), stdin=subprocess.DEVNULL,
-                                    stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+                                    stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+                                    env=self.environment())
 
     def kill_once(self, seconds, *arguments):
         """SIGKILL after so many seconds; whether it was still running."""

@@ -290,6 +290,56 @@ def test_a_directory_that_was_changed_back_is_repaired(lab):
     level(system)
 
 
+def test_a_restored_directory_is_repaired():
+    """From a backup of the run before: without a new file, and without anybody's help."""
+    with Lab(start=("slapd",)) as own:
+        system = System(own, count=20)
+        system.sync()
+        own.slapd.stop()
+        backup = own.slapd.dump()
+        own.slapd.start()
+        first, second = sorted(system.people)[:2]
+        system.people[first]["name"] = "After the backup"
+        system.people[second]["aliases"].append("later-%s@example.org" % second)
+        system.add(1000)
+        system.sync()
+        level(system)
+        own.slapd.stop()
+        own.slapd.restore(backup)
+        own.slapd.start()
+        assert len(system.entries()) == 20
+        system.dirsync.once("--up", system.name)
+        level(system)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_clock_that_was_turned(lab, hours):
+    """Nothing is marked, and nothing expires, by an instant that the directory does not share."""
+    system = System(lab, count=30, grace="1h")
+    system.sync()
+    uid, other = sorted(system.people)[:2]
+    alias = system.people[uid]["aliases"][0]
+    system.people[uid]["aliases"] = [system.people[uid]["mail"]]
+    system.sync()
+    system.sync()
+    system.people[other]["name"] = "Changed"
+    turned = os.path.join(lab.dir, "turned")
+    with open(turned, "w") as out:
+        out.write(str(3600 * hours))
+    system.dirsync.turned = turned
+    code, out = system.sync(check=False)
+    assert alias in system.addresses(uid), "its mark is not older than an hour"
+    if hours > 0:
+        assert code == 0 and system.entries()[other]["cn"] == ["Changed"]
+    else:
+        assert code == 1 and "in the future" in out
+    assert "clocks of this host and of the directory differ" in system.dirsync.log_text()
+    system.dirsync.turned = None
+    system.sync()
+    assert system.entries()[other]["cn"] == ["Changed"]
+    assert alias in system.addresses(uid)
+
+
 def test_a_lost_snapshot(lab):
     system = System(lab, count=20)
     system.sync()
