@@ -5,10 +5,13 @@
 #	{"row":"store-2k-8","what":"...","unit":"x","median":2.31,"low":2.2,"high":2.4,"rounds":15,
 #	 "ours":"6,120 msg/s","peer":"2,650 msg/s","goal":">= 2.0"}
 # median, low, high: the figure that the goal is about and its 95% interval; goal: ">= N" or "<= N".
-bench_programs = tests/bench/peer_milter tests/bench/bench_store tests/bench/bench_replica
+bench_programs = tests/bench/peer_milter tests/bench/peer_loader tests/bench/bench_store tests/bench/bench_replica
 
 tests_bench_peer_milter_SOURCES = tests/bench/peer_milter.c
 tests_bench_peer_milter_LDADD = $(MILTER_LIBS)
+
+tests_bench_peer_loader_SOURCES = tests/bench/peer_loader.c
+tests_bench_peer_loader_LDADD = $(LIB_LIBS)
 
 tests_bench_bench_store_SOURCES = tests/bench/bench_store.c
 tests_bench_bench_store_LDADD = queue/libqueue.a $(LIB_LIBS)
@@ -26,5 +29,5 @@ bench: all $(bench_programs)
 
 EXTRA_DIST += tests/bench/run tests/bench/cpugroup.py tests/bench/figures.py tests/bench/load.py \
 	tests/bench/rounds.py tests/bench/rows_held.py tests/bench/rows_hold.py tests/bench/rows_nodes.py \
-	tests/bench/rows_path.py tests/bench/rows_sendmail.py tests/bench/rows_time.py \
+	tests/bench/rows_path.py tests/bench/rows_sendmail.py tests/bench/rows_sync.py tests/bench/rows_time.py \
 	tests/bench/testbed.py tests/bench/tree.py
