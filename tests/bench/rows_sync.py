@@ -162,7 +162,8 @@ class SyncBed:
                 "source": "ldap", "uri": self.source.uri, "bind": "simple", "bind_dn": SOURCE_ROOT,
                 "password_file": self.source.password_file, "base": SOURCE_BASE, "timeout": "60s",
                 "id": "employeeNumber", "addresses": "mail", "primary": "mail",
-                "physical": "%{uid}@s9.lab", "delta": "modifyTimestamp", "every": "0s",
+                "physical": "%{uid}@s9.lab", "delta": "modifyTimestamp", "delta_margin": "1s",
+                "every": "0s",
                 "attributes": "cn=cn sn=sn givenName=givenName displayName=displayName"}))
 
     def sync(self, *options):
