@@ -105,6 +105,8 @@ static void add_entry(struct reconciling *r, const char *address)
 	str_append(
 		&rdn, str_cstr(&dn) + strlen("uid="), strcspn(str_cstr(&dn), ",") - strlen("uid="));
 	value_add_all(r, str_cstr(&rdn), address);
+	str_reset(&r->build.reason); /* what it consists of is no reason of its own */
+	r->build.reason_full = false;
 	build_because(&r->build, "new on %s", r->run->system);
 	build_emit_add(r, str_cstr(&dn));
 	str_free(&dn);
