@@ -69,8 +69,11 @@ static void look(struct keeper *k)
 	static const char *const nothing[] = { "1.1", NULL };
 	struct str dn = STR_INIT;
 	bool pressing = false;
+	const char *error;
 
 	k->look_at_us = clock_mono_us() + LOOK;
+	if (k->session == NULL)
+		k->session = ldap_session_open(k->options.ldap, &error);
 	if (k->session == NULL)
 		return;
 	str_append_z(&dn, "ou=moves,");

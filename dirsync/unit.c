@@ -16,6 +16,7 @@
 #define AGAIN (3 * CLOCK_SECOND)
 /* After a failure; doubled each time, never longer than `every`. */
 #define RETRY_MIN (10 * CLOCK_SECOND)
+#define RETRY_MAX (3600 * CLOCK_SECOND)
 
 struct unit {
 	struct dirsync *dirsync;
@@ -155,6 +156,8 @@ static int64_t next_due(struct unit *unit, enum sync_word word, int64_t every, i
 		return began_us + every > now ? began_us + every : now;
 	}
 	unit->retry_us = unit->retry_us == 0 ? RETRY_MIN : 2 * unit->retry_us;
+	if (unit->retry_us > RETRY_MAX)
+		unit->retry_us = RETRY_MAX;
 	if (every == 0)
 		return NEVER;
 	return now + (unit->retry_us < every ? unit->retry_us : every);

@@ -52,3 +52,6 @@ tests_unit_test_reconcile_random_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_snapshot
 tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c tests/unit/unit.h
 tests_unit_test_snapshot_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_sync_files
+tests_unit_test_sync_files_SOURCES = tests/unit/test_sync_files.c tests/unit/unit.h
+tests_unit_test_sync_files_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
