@@ -189,10 +189,8 @@ static void end(struct unit *unit, const struct run_record *record, int64_t ever
 		unit->view.found = record->outcome;
 		unit->view.found.text = "";
 	}
-	if (word != SYNC_BUSY) {
-		copy_record(record, &unit->last);
-		unit->view.has_last = true;
-	}
+	copy_record(record, &unit->last);
+	unit->view.has_last = true;
 	/* the watcher says anew what is still open */
 	unit->wanted = 0;
 	unit->hold_off_us = word == SYNC_COMPLETE ? 0 : clock_mono_us() + AGAIN;

@@ -46,7 +46,7 @@ struct unit_view {
 	uint64_t added, changed, deleted;
 	struct sync_outcome found; /* of the last run that had data; without its text */
 };
-/* last_r (may be NULL): a copy, to be freed; of the last run that was not SYNC_BUSY. */
+/* last_r (may be NULL): a copy of the last run's, to be freed. */
 void unit_view(struct unit *unit, struct unit_view *view_r, struct run_record *last_r);
 
 /* A run that writes nothing, in the caller's thread, beside none of the unit's own; its options
