@@ -13,7 +13,7 @@ from lab.sendmail import Sendmail
 from lab.slapd import BASE
 from load import Sink, send
 from rounds import alternate, column, progress, ratios
-from testbed import ROOT, BenchMilter, BenchSlapd
+from testbed import ROOT, BenchMilter, BenchSlapd, Peer
 import tree
 
 LDAP_ROUTING = """\
@@ -34,8 +34,16 @@ class BenchSendmail(Sendmail):
         self.configure()
 
 
+class NullMilter(Peer):
+    """The milter that does nothing, where this Sendmail asks it."""
+
+    def __init__(self, lab):
+        super().__init__(lab, "null")
+        self.socket = os.path.join(lab.mta.queue, "restante/null.sock")
+
+
 class SendmailBed:
-    """fronts: name -> Sendmail."""
+    """fronts: name -> (Sendmail, port, recipients)."""
 
     def __init__(self, build, mailboxes):
         self.lab = Lab(start=(), build=build)
@@ -59,24 +67,29 @@ class SendmailBed:
             lab, "ldap-routing", self.sink.port, milter="", with_restante=False,
             more=LDAP_ROUTING.format(uri=lab.slapd.uri, base=BASE, dn=ROOT, password=password,
                                      domain=tree.DOMAIN))
-        milter = BenchMilter(lab, "a", "front1")
-        self.fronts = {"restante": lab.mta, "ldap_routing": peer}
-        lab.servers += [lab.slapd, milter, lab.mta, peer]
+        milter, null = BenchMilter(lab, "a", "front1"), NullMilter(lab)
+        access, physical = "u@" + tree.DOMAIN, "u@s1.lab"  # the others leave it as it is
+        self.fronts = {"restante": (lab.mta, lab.mta.port, access),
+                       "null": (lab.mta, lab.mta.add_null_front(), physical),
+                       "plain": (lab.mta, lab.mta.add_bare_front(), physical),
+                       "ldap_routing": (peer, peer.port, access)}
+        lab.servers += [lab.slapd, milter, null, lab.mta, peer]
         for server in lab.servers:
             server.start(wait=False)
             server.wait_ready(120)
-        for name, server in (("slapd", lab.slapd), ("milter", milter), ("mta", lab.mta),
-                             ("mta", peer)):
+        for name, server in (("slapd", lab.slapd), ("milter", milter), ("milter", null),
+                             ("mta", lab.mta), ("mta", peer)):
             self.groups[name].adopt(server.pid)
 
     def pass_through(self, front, count):
         """CPU ms per message of all servers, and messages per second end to end."""
+        server, port, recipient = self.fronts[front]
         before = sum(group.seconds() for group in self.groups.values())
         began = time.monotonic()
         self._expected += count
-        send(self.fronts[front].port, count, "u@" + tree.DOMAIN)
+        send(port, count, recipient)
         took = self.sink.wait(self._expected, 600) - began
-        wait_for(self.fronts[front].empty, 60, "the queue to get empty")
+        wait_for(server.empty, 60, "the queue to get empty")
         after = sum(group.seconds() for group in self.groups.values())
         return {"cpu": (after - before) * 1000 / count, "rate": count / took}
 
@@ -108,14 +121,21 @@ def sendmail(options):
                              for front in bed.fronts}, options.rounds, label="sendmail")
     finally:
         bed.close()
-    ours, peer = samples["restante"], samples["ldap_routing"]
-    return [
-        figures.Row("sendmail", "messages per second end to end, Sendmail, 1 recipient: Restante / "
-                    "FEATURE(ldap_routing)", ratios(column(ours, "rate"), column(peer, "rate")),
-                    goal=">= 1.15", ours=figures.spread(column(ours, "rate"), "msg/s"),
-                    peer=figures.spread(column(peer, "rate"), "msg/s")),
-        figures.Row("sendmail-cpu", "CPU per message of MTA, milter and slapd, the same",
-                    ratios(column(ours, "cpu"), column(peer, "cpu")),
-                    ours=figures.spread(column(ours, "cpu"), "ms"),
-                    peer=figures.spread(column(peer, "cpu"), "ms")),
-    ]
+    return [row for figure, unit, goal in (("rate", "msg/s", ">= 1.15"), ("cpu", "ms", None))
+            for row in _rows(samples, figure, unit, goal)]
+
+
+def _rows(samples, figure, unit, goal):
+    """Restante beside ldap_routing; and what each costs beside a Sendmail that asks nobody."""
+    what = {"rate": "messages per second end to end, Sendmail, 1 recipient: ",
+            "cpu": "CPU per message of MTA, milter and slapd, Sendmail: "}[figure]
+    pairs = [("", "restante", "ldap_routing", "Restante / FEATURE(ldap_routing)", goal),
+             ("-plain", "restante", "plain", "Restante / no milter", None),
+             ("-null", "null", "plain", "null milter / no milter", None),
+             ("-peer", "plain", "ldap_routing", "no milter / FEATURE(ldap_routing)", None)]
+    for name, ours, peer, text, wanted in pairs:
+        yield figures.Row(
+            "sendmail" + {"rate": "", "cpu": "-cpu"}[figure] + name, what + text,
+            ratios(column(samples[ours], figure), column(samples[peer], figure)), goal=wanted,
+            ours=figures.spread(column(samples[ours], figure), unit),
+            peer=figures.spread(column(samples[peer], figure), unit))
