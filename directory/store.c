@@ -1,5 +1,6 @@
 #include "directory/store.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -47,7 +48,13 @@ int store_open_loaded(struct store *store, const char **error_r)
 	if (store->entries != NULL)
 		store->addresses =
 			bdb_table_open(store->env, STORE_ADDRESSES, BDB_EXISTING, 0, error_r);
-	return store->addresses != NULL ? 0 : -1;
+	if (store->addresses != NULL)
+		return 0;
+	snprintf(store_error, sizeof(store_error),
+		"%s; or remove the directory and start again: the replica is loaded anew",
+		*error_r);
+	*error_r = store_error;
+	return -1;
 }
 
 /* 0: says so (or said nothing and does now); -1: says something else, which is left in value. */

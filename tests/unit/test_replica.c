@@ -209,13 +209,29 @@ static void test_another_base(void **state)
 	open_replica(f);
 }
 
+/* An empty table in its place would make every recipient unknown. */
+static void test_a_table_is_missing(void **state)
+{
+	struct fixture *f = *state;
+	const char *error = NULL;
+	char path[128];
+
+	first_load(f, 1);
+	replica_close(&f->replica);
+	snprintf(path, sizeof(path), "%s/addresses.db", f->dir);
+	assert_int_equal(remove(path), 0);
+	assert_null(replica_open(&f->options, &error));
+	assert_non_null(strstr(error, "addresses.db"));
+	assert_non_null(strstr(error, "loaded anew"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_an_entry_never_goes_back),
 		TEST(test_the_vector_is_a_maximum), TEST(test_node_needs_coverage),
 		TEST(test_node_state_is_on_disk_before_it_counts), TEST(test_epoch),
 		TEST(test_current), TEST(test_another_base), TEST(test_another_node),
-		TEST(test_only_the_node_that_fences_wait_for) };
+		TEST(test_a_table_is_missing), TEST(test_only_the_node_that_fences_wait_for) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
