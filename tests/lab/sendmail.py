@@ -221,7 +221,7 @@ class Sendmail(Server):
                 cwd = os.readlink("/proc/%s/cwd" % pid)
             except OSError:
                 continue
-            if cwd == self.spool and int(pid) != self.process.pid:
+            if cwd == self.spool and not (self.process and int(pid) == self.process.pid):
                 yield int(pid)
 
     def _signal_children(self, number):
@@ -232,17 +232,19 @@ class Sendmail(Server):
                 pass
 
     def stop(self):
-        """What the daemon has started does not hear of its end."""
-        if self.running():
+        """What the daemon has started does not hear of its end, which comes first: until then it
+        starts more."""
+        started = self.running()
+        super().stop()
+        if started:
             self._signal_children(signal.SIGTERM)
             wait_for(lambda: not list(self._children()), self.stop_timeout, "Sendmail's children")
-        super().stop()
 
     def kill(self):
-        if self.process is not None:
-            self.process.kill()
-            self._signal_children(signal.SIGKILL)
+        started = self.process is not None
         super().kill()
+        if started:
+            self._signal_children(signal.SIGKILL)
 
     # --- administration -----------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ WIDE_TABLES = {
 WIDE_MC = """\
 VIRTUSER_DOMAIN(`lists.lab')dnl
 VIRTUSER_DOMAIN(`s1.lab')dnl
-define(`confMAX_HEADERS_LENGTH', `1000000')dnl
+define(`confMAX_HEADERS_LENGTH', `8000000')dnl
 """
 ARCHIVING = """\
 archiving unix n - y - 0 cleanup
