@@ -192,6 +192,19 @@ static int connect_server(struct ldap_session *session)
 	return -1;
 }
 
+/*
+ * libldap polls before each message, and reads its header and its rest one by one: three calls,
+ * most of the work where there are a million of them. The layer is below that of TLS, and asks for
+ * no more than the socket has.
+ */
+static void read_ahead(struct ldap_session *session)
+{
+	Sockbuf *sb = NULL;
+
+	if (ldap_get_option(session->handle, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS)
+		ber_sockbuf_add_io(sb, &ber_sockbuf_io_readahead, LBER_SBIOD_LEVEL_PROVIDER, NULL);
+}
+
 int ldap_session_connect(struct ldap_session *session, const struct ldap_options *options)
 {
 	/* ldaps:// is encrypted already and ldapi:// never leaves the machine */
@@ -210,5 +223,8 @@ int ldap_session_connect(struct ldap_session *session, const struct ldap_options
 		return -1;
 	if (connect_server(session) < 0)
 		return -1;
-	return starttls ? start_tls(session) : 0;
+	if (starttls && start_tls(session) < 0)
+		return -1;
+	read_ahead(session);
+	return 0;
 }
