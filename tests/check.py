@@ -114,7 +114,7 @@ def unit_tests(tally, what, directory, **environment):
     tally.add(what, passed, failed, "\n".join(details))
 
 
-SYSTEM_RUNS = 2  # at a time: a lab waits more than it works
+SYSTEM_RUNS = 3  # at a time: a lab waits more than it works
 BYTES_PER_SECOND = 300  # of a test file: a guess where nothing is known
 
 
