@@ -50,7 +50,7 @@ tests_unit_test_reconcile_random_SOURCES = tests/unit/test_reconcile_random.c \
 	tests/unit/sync_world.c tests/unit/sync_world.h tests/unit/unit.h
 tests_unit_test_reconcile_random_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_snapshot
-tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c tests/unit/unit.h
+tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c tests/unit/panic.h tests/unit/unit.h
 tests_unit_test_snapshot_LDADD = dirsync/libdirsync.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_sync_files
 tests_unit_test_sync_files_SOURCES = tests/unit/test_sync_files.c tests/unit/unit.h

@@ -11,13 +11,7 @@
 #include <cmocka.h>
 
 #include "lib/mem.h"
-
-/* After a panic Berkeley DB gives up its memory; the sanitizer shall not count that. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libdb-5.3";
-}
+#include "tests/unit/panic.h"
 
 static int forget(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {

@@ -1,9 +1,9 @@
 # unit tests of lib/
 check_PROGRAMS += tests/unit/test_bdb
-tests_unit_test_bdb_SOURCES = tests/unit/test_bdb.c tests/unit/spoil.c tests/unit/spoil.h
+tests_unit_test_bdb_SOURCES = tests/unit/test_bdb.c tests/unit/panic.h tests/unit/spoil.c tests/unit/spoil.h
 tests_unit_test_bdb_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_bdb_build
-tests_unit_test_bdb_build_SOURCES = tests/unit/test_bdb_build.c tests/unit/spoil.c \
+tests_unit_test_bdb_build_SOURCES = tests/unit/test_bdb_build.c tests/unit/panic.h tests/unit/spoil.c \
 	tests/unit/spoil.h tests/unit/unit.h
 tests_unit_test_bdb_build_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_address

@@ -1,7 +1,7 @@
 # unit tests of queue/
 check_PROGRAMS += tests/unit/test_holdq
 tests_unit_test_holdq_SOURCES = tests/unit/test_holdq.c tests/unit/holdq_lab.c \
-	tests/unit/holdq_lab.h
+	tests/unit/holdq_lab.h tests/unit/panic.h
 tests_unit_test_holdq_LDADD = queue/libqueue.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_notice_utf8 tests/unit/test_offer
 tests_unit_test_notice_utf8_SOURCES = tests/unit/test_notice_utf8.c tests/unit/unit.h

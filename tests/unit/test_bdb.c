@@ -19,14 +19,8 @@
 
 #include "lib/bdb.h"
 #include "lib/mem.h"
+#include "tests/unit/panic.h"
 #include "tests/unit/spoil.h"
-
-/* After a panic Berkeley DB gives up its memory; the sanitizer shall not count that. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libdb-5.3";
-}
 
 struct fixture {
 	char dir[64];

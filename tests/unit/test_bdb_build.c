@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/bdb.h"
+#include "tests/unit/panic.h"
 #include "tests/unit/spoil.h"
 
 #define MANY 5000

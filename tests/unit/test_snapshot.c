@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dirsync/snapshot.h"
+#include "tests/unit/panic.h"
 
 #define CACHE (4U << 20)
 
