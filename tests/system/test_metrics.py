@@ -235,7 +235,7 @@ def test_off_on_and_elsewhere_by_reload(lab):
 
 
 def test_off_unless_asked_for(lab):
-    dump = lab.milter.cli_binary.replace("restante", "restante-milter")
+    dump = lab.milter.binary
     conf = os.path.join(lab.dir, "empty.conf")
     with open(conf, "w"):
         pass
