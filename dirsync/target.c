@@ -8,6 +8,7 @@
 #include "dirsync/target_internal.h"
 #include "lib/ldif.h"
 #include "lib/mem.h"
+#include "lib/runner.h"
 
 static _Thread_local char target_error[1024];
 
@@ -86,6 +87,34 @@ void target_classes(const struct config_down *settings,
 		mem_free(&text);
 		at += len;
 	}
+}
+
+/* --- commands ------------------------------------------------------------------------------- */
+
+int target_run(const struct target_options *options, const char *key, const char *command,
+	int input, const char *remedy, const char **error_r)
+{
+	const struct config_down *settings = options->settings;
+	struct str who = STR_INIT, reason = STR_INIT;
+	struct runner_options program = { .command = command,
+		.input = input,
+		.time_limit = settings->time_limit,
+		.stop = options->stop };
+	struct runner_result result = { .status = 0 };
+	int done = 0;
+
+	str_printf(&who, "down %s", settings->name);
+	program.who = str_cstr(&who);
+	runner_run(&program, &result);
+	if (!runner_succeeded(&result)) {
+		runner_reason(&result, &reason);
+		done = target_fail(error_r, "down %s.%s: %s; %s", settings->name, key,
+			str_cstr(&reason), remedy);
+	}
+	runner_result_free(&result);
+	str_free(&reason);
+	str_free(&who);
+	return done;
 }
 
 /* --- contacts as entries -------------------------------------------------------------------- */

@@ -13,7 +13,6 @@
 #include "dirsync/target_internal.h"
 #include "lib/ldif.h"
 #include "lib/mem.h"
-#include "lib/runner.h"
 
 struct target {
 	struct target_options options;
@@ -111,32 +110,6 @@ static int put(struct target *target, enum target_verb verb, const struct person
 	return 0;
 }
 
-static int run(struct target *target, int input, const char **error_r)
-{
-	const struct config_down *settings = target->options.settings;
-	struct str who = STR_INIT, reason = STR_INIT;
-	struct runner_options options = { .command = settings->command,
-		.input = input,
-		.time_limit = settings->time_limit,
-		.stop = target->options.stop };
-	struct runner_result result = { .status = 0 };
-	int done = 0;
-
-	str_printf(&who, "down %s", settings->name);
-	options.who = str_cstr(&who);
-	runner_run(&options, &result);
-	if (!runner_succeeded(&result)) {
-		runner_reason(&result, &reason);
-		done = target_fail(error_r,
-			"down %s.command: %s; the next run gives it the same changes again",
-			settings->name, str_cstr(&reason));
-	}
-	runner_result_free(&result);
-	str_free(&reason);
-	str_free(&who);
-	return done;
-}
-
 static void abort_run(struct target *target)
 {
 	outfile_drop(&target->file);
@@ -159,7 +132,8 @@ static int end(struct target *target, const char **error_r)
 	if (input < 0)
 		return target_fail(
 			error_r, "%s: cannot be read: %s", target->path, strerror(errno));
-	result = run(target, input, error_r);
+	result = target_run(&target->options, "command", target->options.settings->command, input,
+		"the next run gives it the same changes again", error_r);
 	close(input);
 	unlink(target->path);
 	return result;

@@ -16,6 +16,10 @@ int target_fail(const char **error_r, const char *format, ...)
 /* 0 where the key is set; else -1: "down NAME.KEY: is not set; WHAT". */
 int target_need(const struct config_down *settings, const char *key, const char *value,
 	const char *what, const char **error_r);
+/* Runs the command of that key with that descriptor as its input: 0 where it succeeded; else -1:
+ * "down NAME.KEY: REASON; REMEDY". */
+int target_run(const struct target_options *options, const char *key, const char *command,
+	int input, const char *remedy, const char **error_r);
 /* The parts of `marker`: false where it is no ATTRIBUTE=VALUE. Both are to be freed. */
 bool target_marker(const struct config_down *settings, char **name_r, char **value_r);
 int target_check_marker(const struct config_down *settings, const char **error_r);

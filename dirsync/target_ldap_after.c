@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "dirsync/target_ldap.h"
-#include "lib/runner.h"
 
 static int file_trouble(struct target *target, const char *what, const char **error_r)
 {
@@ -35,33 +34,6 @@ int target_ldap_note(struct target *target, const char *dn, const char **error_r
 	return whole ? 0 : file_trouble(target, "be written", error_r);
 }
 
-static int run(struct target *target, int input, const char **error_r)
-{
-	const struct config_down *settings = target->settings;
-	struct str who = STR_INIT, reason = STR_INIT;
-	struct runner_options options = { .command = settings->after,
-		.input = input,
-		.time_limit = settings->time_limit,
-		.stop = target->options.stop };
-	struct runner_result result = { .status = 0 };
-	int done = 0;
-
-	str_printf(&who, "down %s", settings->name);
-	options.who = str_cstr(&who);
-	runner_run(&options, &result);
-	if (!runner_succeeded(&result)) {
-		runner_reason(&result, &reason);
-		done = target_fail(error_r,
-			"down %s.after: %s; everything was written, and the next run gives it the "
-			"same names again",
-			settings->name, str_cstr(&reason));
-	}
-	runner_result_free(&result);
-	str_free(&reason);
-	str_free(&who);
-	return done;
-}
-
 int target_ldap_run_after(struct target *target, const char **error_r)
 {
 	int input, result;
@@ -74,7 +46,8 @@ int target_ldap_run_after(struct target *target, const char **error_r)
 	input = open(target->after_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (input < 0)
 		return errno == ENOENT ? 0 : file_trouble(target, "be read", error_r);
-	result = run(target, input, error_r);
+	result = target_run(&target->options, "after", target->settings->after, input,
+		"everything was written, and the next run gives it the same names again", error_r);
 	close(input);
 	if (result == 0 && unlink(target->after_path) < 0)
 		return file_trouble(target, "be removed", error_r);
