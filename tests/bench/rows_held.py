@@ -10,8 +10,8 @@ import figures
 import tree
 from load import Sink, send
 from rounds import alternate, column, progress, ratios
+from lab.daemon import listens
 from lab.lab import Lab
-from lab.milter import listens
 from lab.process import wait_for
 
 MANY, FEW = 1_000_000, 1_000

@@ -7,8 +7,8 @@ import subprocess
 import time
 
 import figures
+from lab.daemon import conf_section
 from lab.lab import Lab
-from lab.milter import conf_section
 from lab.process import Server, answers, free_port, run
 from lab.slapd import BASE, IDENTITIES, PEOPLE
 from rounds import alternate, column, progress, ratios

@@ -12,8 +12,9 @@ import socket
 import subprocess
 import time
 
+from lab.daemon import listens
 from lab.lab import Lab
-from lab.milter import Milter, listens
+from lab.milter import Milter
 from lab.postfix import Postfix
 from lab.process import Server, wait_for
 from lab.slapd import BASE, Slapd

@@ -7,16 +7,16 @@ import socket
 import subprocess
 import time
 
-from .milter import conf_section, listens
-from .process import LabError, Server, run
+from .daemon import Daemon, listens
+from .process import LabError, run
 from .slapd import BASE, identity
 
 
-class Dirsync(Server):
+class Dirsync(Daemon):
     """ups, downs: keys of up NAME {} and down NAME {}, by the system's name; options: of dirsync {};
     name: where several are needed. uri: of the directory, where it is not the lab's slapd itself."""
 
-    stop_timeout = 40.0
+    program = "restante-dirsync"
 
     def __init__(self, lab, ups=None, downs=None, options=None, name="dirsync", uri=None):
         self.name = name
@@ -24,11 +24,7 @@ class Dirsync(Server):
         self.ups, self.downs, self.options = ups or {}, downs or {}, options or {}
         self.uri = uri or lab.slapd.uri
         self.turned = None  # a file with seconds: what its wall clock is off by (clock_jump.c)
-        self.conf = os.path.join(self.dir, "restante.conf")
-        self.control = os.path.join(self.dir, "control.sock")
         self.state = os.path.join(self.dir, "state")
-        self.binary = os.path.join(lab.build, "restante-dirsync")
-        self.cli_binary = os.path.join(lab.build, "restante")
         os.makedirs(self.dir, exist_ok=True)
         os.makedirs(os.path.dirname(self.log), exist_ok=True)
         self.configure()
@@ -48,18 +44,6 @@ class Dirsync(Server):
         for kind, systems in (("up", self.ups), ("down", self.downs)):
             sections.update({"%s %s" % (kind, name): keys for name, keys in systems.items()})
         return sections
-
-    def configure(self, **options):
-        """Writes restante.conf; options are remembered."""
-        self.options.update(options)
-        text = "".join(conf_section(name, values) for name, values in self.settings().items())
-        with open(self.conf, "w") as conf:
-            conf.write(text)
-
-    def command(self):
-        if not os.path.exists(self.binary):
-            raise LabError("%s is not built: make, or set RESTANTE_BUILD" % self.binary)
-        return [self.binary, "-c", self.conf]
 
     def environment(self):
         if not self.turned:
@@ -137,7 +121,3 @@ class Dirsync(Server):
             return []
         with open(path) as lines:
             return [json.loads(line) for line in lines]
-
-    def cli(self, *arguments, check=True, timeout=120):
-        return run([self.cli_binary, "-c", self.conf] + list(arguments), check=check,
-                   timeout=timeout)

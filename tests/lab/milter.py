@@ -4,30 +4,17 @@ import json
 import os
 import socket
 
-from .process import LabError, Server, run
+from .daemon import Daemon, listens
+from .process import LabError, Server
 from .slapd import BASE, IDENTITIES, identity
 
 
-def conf_value(value):
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def conf_section(name, values):
-    lines = "".join("  %s = %s\n" % (key, conf_value(value)) for key, value in values.items())
-    return "%s {\n%s}\n" % (name, lines)
-
-
-class Milter(Server):
+class Milter(Daemon):
     """options, directory, logging: keys of milter {}, of ldap {} and of log {} that differ from what
     the lab sets; systems: those of system NAME {}, by its name. door: the front door it belongs to;
     without one, that of the lab's own MTA."""
 
-    name = "milter"
-    stop_timeout = 40.0
+    name, program = "milter", "restante-milter"
 
     def __init__(self, lab, options, door=None):
         self.door = door
@@ -38,14 +25,10 @@ class Milter(Server):
         super().__init__(lab)
         self.options, self.directory = options, dict(lab.ldap_options)
         self.logging, self.systems = {}, {}
-        self.conf = os.path.join(self.dir, "restante.conf")
-        self.control = os.path.join(self.dir, "control.sock")
         self.replica = os.path.join(self.dir, "replica")
         self.queue = os.path.join(self.dir, "queue")
         self.socket = os.path.join(self.mta.queue if self.mta else self.dir,
                                    "restante/milter.sock")
-        self.binary = os.path.join(lab.build, "restante-milter")
-        self.cli_binary = os.path.join(lab.build, "restante")
         for path in (self.replica, self.queue, os.path.dirname(self.socket)):
             os.makedirs(path, exist_ok=True)
         self.configure()
@@ -81,18 +64,6 @@ class Milter(Server):
         sections.update({"system " + name: keys for name, keys in self.systems.items()})
         return sections
 
-    def configure(self, **options):
-        """Writes restante.conf; options are remembered. Then reload() or restart()."""
-        self.options.update(options)
-        text = "".join(conf_section(name, values) for name, values in self.settings().items())
-        with open(self.conf, "w") as conf:
-            conf.write(text)
-
-    def command(self):
-        if not os.path.exists(self.binary):
-            raise LabError("%s is not built: make, or set RESTANTE_BUILD" % self.binary)
-        return [self.binary, "-c", self.conf]
-
     def ready(self):
         """It listens, its replica is usable and its node enabled."""
         if not listens(self.socket):
@@ -115,22 +86,8 @@ class Milter(Server):
         """Messages in the hold queue."""
         return self.ask("queue.stats")["messages"]
 
-    def cli(self, *arguments, check=True, timeout=120):
-        """The restante command with this lab's configuration."""
-        return run([self.cli_binary, "-c", self.conf] + list(arguments), check=check,
-                   timeout=timeout)
-
     def cli_json(self, *arguments, timeout=120):
         return json.loads(self.cli(*arguments, "--json", timeout=timeout).stdout)
-
-
-def listens(path):
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.connect(path)
-        return True
-    except OSError:
-        return False
 
 
 class NullMilter(Server):

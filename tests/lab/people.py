@@ -4,7 +4,7 @@ import os
 import secrets
 import uuid
 
-from .process import Server, answers, free_port, run
+from .process import Server, free_port, run
 from .slapd import Slapd, ldif_value
 
 SUFFIX = "dc=s1,dc=lab"
@@ -59,7 +59,8 @@ userPassword: {password}
 class People(Server):
     """options: of OPTIONS, those that differ; access: rules before the others."""
 
-    offer_tls = Slapd.offer_tls
+    offer_tls, dump, restore = Slapd.offer_tls, Slapd.dump, Slapd.restore
+    command, ready = Slapd.command, Slapd.ready
 
     def __init__(self, lab, name="people", **options):
         self.name = name
@@ -94,24 +95,6 @@ class People(Server):
     def load(self, ldif):
         """slapadd: only while slapd is down."""
         run(["/usr/sbin/slapadd", "-q", "-w", "-f", self.conf], stdin=ldif.encode(), timeout=600)
-
-    def dump(self):
-        return run(["/usr/sbin/slapcat", "-f", self.conf]).stdout.decode()
-
-    def restore(self, dump):
-        """A dump in place of everything there is: only while slapd is down."""
-        run(["find", os.path.join(self.dir, "db"), "-type", "f", "-delete"])
-        run(["/usr/sbin/slapadd", "-q", "-f", self.conf], stdin=dump.encode(), timeout=600)
-
-    def command(self):
-        uris = [self.uri, self.ldapi]
-        if self.tls_port:
-            uris.append("ldaps://127.0.0.1:%d" % self.tls_port)
-        return ["/usr/sbin/slapd", "-f", self.conf, "-h", " ".join(uris), "-d",
-                self.lab.slapd_debug]
-
-    def ready(self):
-        return answers(self.port)
 
     # --- as its administrator -----------------------------------------------------------------
 

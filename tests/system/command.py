@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from lab.milter import conf_section
+from lab.daemon import conf_section
 from lab.process import run
 from lab.slapd import BASE, FEDERATION, IDENTITIES
 

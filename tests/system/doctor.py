@@ -5,7 +5,7 @@ import json
 import os
 import time
 
-from lab.milter import conf_section
+from lab.daemon import conf_section
 from lab.process import run
 
 SEVERITIES = {"error": 2, "warning": 1, "unseen": 1}

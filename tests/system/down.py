@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from lab.addressbook import AddressBook
+from lab.daemon import conf_section
 from lab.lab import Lab
-from lab.milter import conf_section
 from lab.process import LabError
 from lab.slapd import BASE, FEDERATION, IDENTITIES
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from lab.milter import conf_section
+from lab.daemon import conf_section
 from lab.process import LabError
 
 ENDS = ("outcome", "heard", "check", "error")

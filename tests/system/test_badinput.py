@@ -11,8 +11,8 @@ import pytest
 
 from helpers import (arrived, fresh, refusal, send, settled, unhold, user_of, verdict,
                      wait_verdict)
+from lab.daemon import listens
 from lab.lab import Lab
-from lab.milter import listens
 from lab.process import free_port, run, wait_for
 from lab.slapd import BASE
 from relay import Relay

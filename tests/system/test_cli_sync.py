@@ -11,7 +11,7 @@ import pytest
 
 from command import (DIRECTORY, DONE, FAILED, MILTER, NOTFOUND, REFUSED, USAGE, Control, ok,
                      on_terminal)
-from lab.milter import conf_section
+from lab.daemon import conf_section
 from lab.slapd import FEDERATION
 
 SYSTEMS = "ou=systems," + FEDERATION

@@ -8,9 +8,9 @@ import pytest
 
 from command import REFUSED
 from helpers import arrived, fresh, refusal, send, user_of, verdict
+from lab.daemon import listens
 from lab.lab import Lab
 from lab.mail import compose
-from lab.milter import listens
 from lab.process import wait_for
 from lab.slapd import FEDERATION
 from nodes import acked, everywhere, node, raise_epoch, released, wait_acked, wait_drained

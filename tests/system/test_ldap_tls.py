@@ -10,8 +10,8 @@ import time
 import pytest
 
 from helpers import arrived, clear, fresh, refusal, send, settled, user_of, verdict, wait_verdict
+from lab.daemon import conf_section, listens
 from lab.lab import Lab
-from lab.milter import conf_section, listens
 from lab.process import run, wait_for
 from lab.slapd import IDENTITIES
 from relay import Relay

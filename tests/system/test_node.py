@@ -8,9 +8,9 @@ import pytest
 
 from helpers import (arrived, begin, fresh, hold, hold_by_hand, refusal, send, swap, user_of, verdict,
                      wait_verdict)
+from lab.daemon import listens
 from lab.lab import Lab
 from lab.mail import compose
-from lab.milter import listens
 from lab.process import wait_for
 from lab.slapd import FEDERATION
 from nodes import NODE, node, number, raise_epoch, wait_acked, wait_drained
