@@ -1,6 +1,5 @@
 """A further directory server: a copy of the first one, by its own replication, to read from."""
 
-import os
 import re
 
 from .slapd import BASE, Slapd

@@ -8,10 +8,10 @@ import subprocess
 
 import pytest
 
-from helpers import (arrived, contents, fresh, hold, refusal, send, settled, user_of, wait_verdict)
+from helpers import arrived, contents, fresh, hold, refusal, send, settled, user_of
 from lab.corpus import without_trace
 from lab.lab import PARTS, Lab
-from lab.mail import Refused, Smtp, compose
+from lab.mail import Refused, Smtp
 from lab.process import wait_for
 from nodes import raise_epoch, wait_drained
 
