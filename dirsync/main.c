@@ -33,20 +33,6 @@ static void usage(FILE *out)
 		CONFIG_DEFAULT_PATH);
 }
 
-static int dump(const char *path)
-{
-	const char *error;
-	struct config *config = config_load(path, &error);
-
-	if (config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		return DIRSYNC_EXIT_CONFIG;
-	}
-	config_dump(config, NULL, stdout);
-	config_free(&config);
-	return DIRSYNC_EXIT_OK;
-}
-
 static int check(const char *path)
 {
 	struct str error = STR_INIT;
@@ -141,7 +127,7 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	if (line.dump)
-		return dump(line.run.config_path);
+		return config_show(line.run.config_path) ? DIRSYNC_EXIT_OK : DIRSYNC_EXIT_CONFIG;
 	if (line.check)
 		return check(line.run.config_path);
 	if (!line.once)

@@ -207,6 +207,8 @@ void config_free(struct config **config);
 /* Every key of a section ("ldap", "milter", ...; NULL: all) with its value, as restante.conf
  * would have it; defaults included. Values naming secrets are file names, never contents. */
 void config_dump(const struct config *config, const char *section, FILE *out);
+/* All of that on standard output; false: what is wrong is on standard error. */
+bool config_show(const char *path);
 /*
  * For SIGHUP: takes the reloadable values of `fresh` into `running`; appends to unchanged_r the
  * names of the others that differ (they need a restart), ", " between them. What was running is in

@@ -31,6 +31,23 @@ static const char *const delta_names[] = { "none", "modifyTimestamp", "usn", "sy
 static const char *const format_names[] = { "ldif", "csv", NULL };
 
 /* clang-format off */
+/* How to talk to an LDAP server; reload: whether one takes them over. */
+#define LDAP_CLIENT_KEYS(section, reload) \
+	{ KEY(section, bind, CHOICE, "anonymous"), .choices = bind_names, .reloadable = (reload), \
+	  .help = "how to bind; external takes the identity of the ldapi:// peer or of the certificate" }, \
+	{ KEY(section, bind_dn, STRING, ""), .reloadable = (reload), \
+	  .help = "DN of a simple bind" }, \
+	{ KEY(section, password_file, STRING, ""), .check = config_check_file, .reloadable = (reload), \
+	  .help = "file whose first line is the password of a simple bind; no one else may read it" }, \
+	{ KEY(section, starttls, BOOL, "false"), .reloadable = (reload), \
+	  .help = "StartTLS on ldap:// connections" }, \
+	{ KEY(section, ca_file, STRING, ""), .check = config_check_file, .derived = "the system's", \
+	  .reloadable = (reload), .help = "certificates (PEM) that servers are checked against" }, \
+	{ KEY(section, cert_file, STRING, ""), .check = config_check_file, .reloadable = (reload), \
+	  .help = "client certificate (PEM)" }, \
+	{ KEY(section, key_file, STRING, ""), .check = config_check_file, .reloadable = (reload), \
+	  .help = "its private key (PEM)" }
+
 static const struct config_key ldap_keys[] = {
 	{ KEY(ldap, uri, STRING, ""), .check = config_check_uris,
 	  .help = "directory servers to read from, space-separated, tried in order" },
@@ -38,20 +55,7 @@ static const struct config_key ldap_keys[] = {
 	  .help = "the one directory server that takes every write" },
 	{ KEY(ldap, base, STRING, ""),
 	  .help = "DN of the federated tree" },
-	{ KEY(ldap, bind, CHOICE, "anonymous"), .choices = bind_names,
-	  .help = "how to bind; external takes the identity of the ldapi:// peer or of the certificate" },
-	{ KEY(ldap, bind_dn, STRING, ""),
-	  .help = "DN of a simple bind" },
-	{ KEY(ldap, password_file, STRING, ""), .check = config_check_file,
-	  .help = "file whose first line is the password of a simple bind; no one else may read it" },
-	{ KEY(ldap, starttls, BOOL, "false"),
-	  .help = "StartTLS on ldap:// connections" },
-	{ KEY(ldap, ca_file, STRING, ""), .check = config_check_file, .derived = "the system's",
-	  .help = "certificates (PEM) that servers are checked against" },
-	{ KEY(ldap, cert_file, STRING, ""), .check = config_check_file,
-	  .help = "client certificate (PEM)" },
-	{ KEY(ldap, key_file, STRING, ""), .check = config_check_file,
-	  .help = "its private key (PEM)" },
+	LDAP_CLIENT_KEYS(ldap, false),
 	{ KEY(ldap, timeout, DURATION, "10s"), .min = MS(100), .max = MINUTES(10),
 	  .help = "of connecting and of each operation" },
 };
@@ -268,18 +272,7 @@ static const struct config_key up_keys[] = {
 	  .help = "the system may be empty" },
 	{ KEY(up, uri, STRING, ""), .check = config_check_uris, .reloadable = true,
 	  .help = "its LDAP server" },
-	{ KEY(up, bind, CHOICE, "anonymous"), .choices = bind_names, .reloadable = true,
-	  .help = "how to bind there" },
-	{ KEY(up, bind_dn, STRING, ""), .reloadable = true, .help = "DN for bind = simple" },
-	{ KEY(up, password_file, STRING, ""), .check = config_check_file, .reloadable = true,
-	  .help = "file whose first line is the password; no one else may read it" },
-	{ KEY(up, starttls, BOOL, "false"), .reloadable = true, .help = "StartTLS on ldap://" },
-	{ KEY(up, ca_file, STRING, ""), .check = config_check_file, .derived = "the system's",
-	  .reloadable = true, .help = "certificates (PEM) that the server's is checked against" },
-	{ KEY(up, cert_file, STRING, ""), .check = config_check_file, .reloadable = true,
-	  .help = "client certificate (PEM), for SASL EXTERNAL" },
-	{ KEY(up, key_file, STRING, ""), .check = config_check_file, .reloadable = true,
-	  .help = "its key" },
+	LDAP_CLIENT_KEYS(up, true),
 	{ KEY(up, timeout, DURATION, "10s"), .min = MS(100), .max = HOURS(1), .reloadable = true,
 	  .help = "connect, and silence in the middle of a result" },
 	{ KEY(up, base, STRING, ""), .reloadable = true, .help = "search base" },
@@ -321,18 +314,7 @@ static const struct config_key down_keys[] = {
 	  .help = "the same as a share of the contacts; at least 3 are never too many" },
 	{ KEY(down, uri, STRING, ""), .check = config_check_uris, .reloadable = true,
 	  .help = "its LDAP server" },
-	{ KEY(down, bind, CHOICE, "anonymous"), .choices = bind_names, .reloadable = true,
-	  .help = "how to bind there" },
-	{ KEY(down, bind_dn, STRING, ""), .reloadable = true, .help = "DN for bind = simple" },
-	{ KEY(down, password_file, STRING, ""), .check = config_check_file, .reloadable = true,
-	  .help = "file whose first line is the password; no one else may read it" },
-	{ KEY(down, starttls, BOOL, "false"), .reloadable = true, .help = "StartTLS on ldap://" },
-	{ KEY(down, ca_file, STRING, ""), .check = config_check_file, .derived = "the system's",
-	  .reloadable = true, .help = "certificates (PEM) that the server's is checked against" },
-	{ KEY(down, cert_file, STRING, ""), .check = config_check_file, .reloadable = true,
-	  .help = "client certificate (PEM), for SASL EXTERNAL" },
-	{ KEY(down, key_file, STRING, ""), .check = config_check_file, .reloadable = true,
-	  .help = "its key" },
+	LDAP_CLIENT_KEYS(down, true),
 	{ KEY(down, timeout, DURATION, "10s"), .min = MS(100), .max = HOURS(1), .reloadable = true,
 	  .help = "of connect and of each operation" },
 	{ KEY(down, container, STRING, ""), .reloadable = true,

@@ -57,6 +57,20 @@ void config_dump(const struct config *config, const char *section_name, FILE *ou
 			dump_section(config, section, out);
 }
 
+bool config_show(const char *path)
+{
+	const char *error;
+	struct config *config = config_load(path, &error);
+
+	if (config == NULL) {
+		fprintf(stderr, "%s\n", error);
+		return false;
+	}
+	config_dump(config, NULL, stdout);
+	config_free(&config);
+	return true;
+}
+
 static void reload_key(struct config *running, struct config *fresh,
 	const struct config_section *section, const struct config_key *key, struct str *unchanged_r)
 {

@@ -30,20 +30,6 @@ static void usage(FILE *out)
 		CONFIG_DEFAULT_PATH);
 }
 
-static int dump(const char *path)
-{
-	const char *error;
-	struct config *config = config_load(path, &error);
-
-	if (config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		return FRONT_EXIT_CONFIG;
-	}
-	config_dump(config, NULL, stdout);
-	config_free(&config);
-	return FRONT_EXIT_OK;
-}
-
 enum { OPTION_DUMP = 256, OPTION_HELD, OPTION_PID, OPTION_READY };
 
 static const struct option options[] = {
@@ -89,5 +75,7 @@ int main(int argc, char **argv)
 		return front_check(front.config_path);
 	if (held)
 		return held_print(front.config_path);
-	return dump_config ? dump(front.config_path) : front_run(&front);
+	if (dump_config)
+		return config_show(front.config_path) ? FRONT_EXIT_OK : FRONT_EXIT_CONFIG;
+	return front_run(&front);
 }
