@@ -145,8 +145,8 @@ struct config_up {
 	int64_t delta_margin; /* modifyTimestamp: overlap */
 	char *delta_server;   /* usn: the one domain controller; "" = that of uri */
 	/* source = ldif, csv, command */
-	char *folder; /* drop folder; a file counts once it is renamed to *.ldif or *.csv */
-	char *separator;       /* of CSV columns: one character, or "tab" */
+	char *folder;    /* drop folder; a file counts once it is renamed to *.ldif or *.csv */
+	char *separator; /* of CSV columns: one character, or "tab" */
 	char *value_separator; /* of values in a column: one character; "" = there is one value */
 	bool end_mark;         /* what has not "# end COUNT" as its last line is incomplete */
 	/* source = command */
@@ -180,6 +180,54 @@ struct config_down {
 	char *file, *command, *format;
 };
 
+struct config_control {
+	char *control_socket;
+	char *user, *group;            /* run as; empty: stay */
+	char *holder;                  /* name in the lease and in claims; default: the host name */
+	char *bind_dn, *password_file; /* where it is not the bind of ldap {} */
+	int64_t lease;                 /* after that time without renewal another one leads */
+	int64_t workers;               /* actions and directory writes at once */
+	int64_t moves;                 /* between instant and swap at once */
+	char *working_hours;           /* "Mon-Fri 07:00-19:00", local time; "" = always */
+	int64_t fence_timeout;         /* acknowledgement of all front doors */
+	int64_t retry_min, retry_max;  /* backoff of a step that failed */
+	bool metrics;
+	char *metrics_listen;
+};
+
+/* scenario NAME {}. Offsets are from the move's instant, in microseconds, mostly negative. */
+struct config_scenario {
+	char *name;
+	int64_t create, check, precopy, recheck; /* "-7d" */
+	char *delete;                            /* "+7d": old mailbox deleted then; "" = never */
+	int64_t delete_after;                    /* of it, microseconds */
+	bool verify, diary_ahead, close, integrate, local, redirect;
+	char *transfer;    /* none, mail, mail+calendar */
+	char *hold;        /* swap, transfer */
+	int64_t drain;     /* bound of waiting for the MTAs' queues; 0 = until complete */
+	int64_t retention; /* of finished records; 0 = for ever */
+};
+
+/* actions NAME {}: what the controller does on a backend (control/action.h). */
+struct config_actions {
+	char *name; /* the section's title; as in restanteSystem */
+	/* its LDAP, for templates */
+	char *uri;
+	enum ldap_bind_method bind;
+	char *bind_dn, *password_file;
+	bool starttls;
+	char *ca_file, *cert_file, *key_file;
+	int64_t timeout;
+	char *base;          /* %{base} of templates */
+	char *templates;     /* folder of the templates that are named without a slash */
+	char *settings;      /* "NAME=VALUE ...": further names for templates and commands */
+	int64_t time_limit;  /* of one action */
+	int64_t concurrency; /* actions on this system at once; 0 = control.workers */
+	/* by action: "NAME.ldif" is a template, everything else a command */
+	char *create, *redirect, *unredirect, *addresses, *unaddress, *list, *close, *open, *empty,
+		*delete, *contact;
+};
+
 /* Sections with a title, in the order of the file; each item begins with its title. */
 struct config_list {
 	void **items;
@@ -193,9 +241,12 @@ struct config {
 	struct config_milter milter;
 	struct config_cli cli;
 	struct config_dirsync dirsync;
-	struct config_list systems; /* of struct config_system */
-	struct config_list ups;     /* of struct config_up */
-	struct config_list downs;   /* of struct config_down */
+	struct config_control control;
+	struct config_list systems;   /* of struct config_system */
+	struct config_list ups;       /* of struct config_up */
+	struct config_list downs;     /* of struct config_down */
+	struct config_list scenarios; /* of struct config_scenario */
+	struct config_list actions;   /* of struct config_actions */
 };
 
 #define CONFIG_DEFAULT_PATH SYSCONFDIR "/restante/restante.conf"
@@ -232,9 +283,15 @@ const struct config_system *config_system(const struct config *config, const cha
 const struct config_up *config_up(const struct config *config, const char *name);
 const struct config_down *config_down(const struct config *config, const char *name);
 
+/* scenario NAME {} and actions NAME {}, in the same way. */
+const struct config_scenario *config_scenario(const struct config *config, const char *name);
+const struct config_actions *config_actions(const struct config *config, const char *name);
+
 /* The ldap {} section as options for a session; uri: NULL = write_uri. Points into config. */
 struct ldap_options config_ldap_options(const struct config *config, const char *uri);
 /* The same for restante-dirsync on write_uri, which may have a bind of its own. */
 struct ldap_options config_dirsync_options(const struct config *config);
+/* And for restante-control. */
+struct ldap_options config_control_options(const struct config *config);
 
 #endif
