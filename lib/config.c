@@ -263,6 +263,7 @@ static void derive_all(struct config *config)
 	host[strcspn(host, ".")] = '\0';
 	derive(&config->milter.node, host);
 	derive(&config->dirsync.holder, host);
+	derive(&config->control.holder, host);
 	char *uri = config->ldap.uri + strspn(config->ldap.uri, " ");
 	char *first = mem_strndup(uri, strcspn(uri, " "));
 	derive(&config->ldap.write_uri, first);

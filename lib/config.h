@@ -198,9 +198,8 @@ struct config_control {
 /* scenario NAME {}. Offsets are from the move's instant, in microseconds, mostly negative. */
 struct config_scenario {
 	char *name;
-	int64_t create, check, precopy, recheck; /* "-7d" */
-	char *delete;                            /* "+7d": old mailbox deleted then; "" = never */
-	int64_t delete_after;                    /* of it, microseconds */
+	/* "-7d", "+7d"; INT64_MAX: never */
+	int64_t create, check, precopy, recheck, delete;
 	bool verify, diary_ahead, close, integrate, local, redirect;
 	char *transfer;    /* none, mail, mail+calendar */
 	char *hold;        /* swap, transfer */

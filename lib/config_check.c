@@ -9,6 +9,7 @@
 
 #include "lib/address.h"
 #include "lib/config_table.h"
+#include "lib/hours.h"
 #include "lib/route.h"
 
 #define SOCKET_PATH_MAX (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
@@ -190,4 +191,10 @@ const char *config_check_system(const char *value)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			return "text without control characters";
 	return NULL;
+}
+
+const char *config_check_hours(const char *value)
+{
+	return hours_valid(value) ? NULL
+				  : "\"Mon-Fri 07:00-19:00\", spans separated by commas, or none";
 }

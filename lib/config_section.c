@@ -101,3 +101,13 @@ const struct config_down *config_down(const struct config *config, const char *n
 {
 	return find(&config->downs, name);
 }
+
+const struct config_scenario *config_scenario(const struct config *config, const char *name)
+{
+	return find(&config->scenarios, name);
+}
+
+const struct config_actions *config_actions(const struct config *config, const char *name)
+{
+	return find(&config->actions, name);
+}

@@ -2,22 +2,10 @@
 
 #include <string.h>
 
-#include "lib/clock.h"
 #include "lib/config.h"
+#include "lib/config_key.h"
 
-#define MS(n)      ((n)*CLOCK_MS)
-#define SECONDS(n) ((n)*CLOCK_SECOND)
-#define MINUTES(n) SECONDS((n)*60)
-#define HOURS(n)   MINUTES((n)*60)
-#define DAYS(n)    HOURS((n)*24)
-#define KIB(n)     (INT64_C(n) << 10)
-#define TIB(n)     (INT64_C(n) << 40)
-
-#define KEY(section, field, kind, value)                                                           \
-	.name = #field, .type = CONFIG_##kind, .fallback = (value),                                \
-	.offset = offsetof(struct config_##section, field)
-
-static const char *const bind_names[] = { "anonymous", "simple", "external", NULL };
+const char *const config_bind_names[] = { "anonymous", "simple", "external", NULL };
 static const char *const log_names[] = { "stderr", "syslog", "file", "journal", NULL };
 static const char *const file_modes[] = { "0600", "0640", NULL };
 static const char *const level_names[] = { "error", "warning", "info", "debug", NULL };
@@ -31,23 +19,6 @@ static const char *const delta_names[] = { "none", "modifyTimestamp", "usn", "sy
 static const char *const format_names[] = { "ldif", "csv", NULL };
 
 /* clang-format off */
-/* How to talk to an LDAP server; reload: whether one takes them over. */
-#define LDAP_CLIENT_KEYS(section, reload) \
-	{ KEY(section, bind, CHOICE, "anonymous"), .choices = bind_names, .reloadable = (reload), \
-	  .help = "how to bind; external takes the identity of the ldapi:// peer or of the certificate" }, \
-	{ KEY(section, bind_dn, STRING, ""), .reloadable = (reload), \
-	  .help = "DN of a simple bind" }, \
-	{ KEY(section, password_file, STRING, ""), .check = config_check_file, .reloadable = (reload), \
-	  .help = "file whose first line is the password of a simple bind; no one else may read it" }, \
-	{ KEY(section, starttls, BOOL, "false"), .reloadable = (reload), \
-	  .help = "StartTLS on ldap:// connections" }, \
-	{ KEY(section, ca_file, STRING, ""), .check = config_check_file, .derived = "the system's", \
-	  .reloadable = (reload), .help = "certificates (PEM) that servers are checked against" }, \
-	{ KEY(section, cert_file, STRING, ""), .check = config_check_file, .reloadable = (reload), \
-	  .help = "client certificate (PEM)" }, \
-	{ KEY(section, key_file, STRING, ""), .check = config_check_file, .reloadable = (reload), \
-	  .help = "its private key (PEM)" }
-
 static const struct config_key ldap_keys[] = {
 	{ KEY(ldap, uri, STRING, ""), .check = config_check_uris,
 	  .help = "directory servers to read from, space-separated, tried in order" },
@@ -342,31 +313,26 @@ static const struct config_key down_keys[] = {
 	  .help = "in which form" },
 };
 
-#define SECTION(section, text) \
-	{ .name = #section, .help = (text), .offset = offsetof(struct config, section), \
-	  .keys = section##_keys, .count = sizeof section##_keys / sizeof section##_keys[0] }
-
-/* A list, each with the name of a backend as title. */
-#define TITLED(section, list, text) \
-	{ .name = #section, .help = (text), .offset = offsetof(struct config, list), \
-	  .titled = sizeof(struct config_##section), .check = config_check_system, \
-	  .keys = section##_keys, .count = sizeof section##_keys / sizeof section##_keys[0] }
-
 static const struct config_section sections[] = {
 	SECTION(ldap, "the directory"),
 	SECTION(log, "log lines of all programs"),
 	SECTION(milter, "restante-milter(8)"),
 	SECTION(cli, "restante(1)"),
 	SECTION(dirsync, "restante-dirsync(8)"),
-	TITLED(system, systems, "a backend that takes released mail straight"),
-	TITLED(up, ups, "where the mailboxes of a system are read"),
-	TITLED(down, downs, "where everyone else's addresses are written for a system"),
+	TITLED(system, systems, config_check_system, "a backend that takes released mail straight"),
+	TITLED(up, ups, config_check_system, "where the mailboxes of a system are read"),
+	TITLED(down, downs, config_check_system, "where everyone else's addresses are written for a system"),
 };
 /* clang-format on */
 
 const struct config_section *config_section_at(size_t index)
 {
-	return index < sizeof sections / sizeof sections[0] ? &sections[index] : NULL;
+	const size_t count = sizeof sections / sizeof sections[0];
+
+	if (index < count)
+		return &sections[index];
+	return index - count < CONFIG_CONTROL_SECTIONS ? &config_control_sections[index - count]
+						       : NULL;
 }
 
 const struct config_section *config_section_find(const char *name)

@@ -21,6 +21,7 @@ enum config_type {
 	CONFIG_NUMBER,   /* int64_t */
 	CONFIG_MODE,     /* int64_t, octal */
 	CONFIG_DURATION, /* int64_t, microseconds: a number with ms, s, m, h, d or w */
+	CONFIG_OFFSET,   /* int64_t: the same with + or - before it; "never": INT64_MAX */
 	CONFIG_SIZE,     /* int64_t, bytes: a number, K, M, G, T being powers of 1024 */
 };
 
@@ -91,10 +92,11 @@ const char *config_check_physical(const char *value); /* physical address, or no
 const char *config_check_uris(const char *value);     /* LDAP URIs, or none */
 const char *config_check_uri(const char *value);      /* one LDAP URI, or none */
 const char *config_check_command(const char *value);
-const char *config_check_metrics(const char *value); /* numeric address and port */
-const char *config_check_host(const char *value);    /* name or address of a host, or none */
-const char *config_check_separator(const char *value);       /* between CSV columns */
+const char *config_check_metrics(const char *value);   /* numeric address and port */
+const char *config_check_host(const char *value);      /* name or address of a host, or none */
+const char *config_check_separator(const char *value); /* between CSV columns */
 const char *config_check_value_separator(const char *value); /* in a column, or none */
-const char *config_check_system(const char *value);  /* the title of system NAME {} */
+const char *config_check_hours(const char *value);           /* of lib/hours.h, or none */
+const char *config_check_system(const char *value);          /* the title of system NAME {} */
 
 #endif

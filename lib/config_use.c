@@ -176,14 +176,26 @@ struct ldap_options config_ldap_options(const struct config *config, const char 
 	};
 }
 
-struct ldap_options config_dirsync_options(const struct config *config)
+/* Of a program that may have a bind of its own. */
+static struct ldap_options own_bind(
+	const struct config *config, const char *bind_dn, const char *password_file)
 {
 	struct ldap_options options = config_ldap_options(config, NULL);
 
-	if (config->dirsync.bind_dn[0] != '\0') {
+	if (bind_dn[0] != '\0') {
 		options.bind = LDAP_BIND_SIMPLE;
-		options.bind_dn = config->dirsync.bind_dn;
-		options.password_file = or_null(config->dirsync.password_file);
+		options.bind_dn = bind_dn;
+		options.password_file = or_null(password_file);
 	}
 	return options;
+}
+
+struct ldap_options config_dirsync_options(const struct config *config)
+{
+	return own_bind(config, config->dirsync.bind_dn, config->dirsync.password_file);
+}
+
+struct ldap_options config_control_options(const struct config *config)
+{
+	return own_bind(config, config->control.bind_dn, config->control.password_file);
 }

@@ -22,6 +22,8 @@ static const struct unit sizes[] = { { "", 1 }, { "K", INT64_C(1) << 10 },
 
 _Static_assert(sizeof(enum config_type) == sizeof(unsigned), "a choice is stored as unsigned");
 
+#define OFFSET_MAX (10 * 365 * INT64_C(86400000000))
+
 static void *target(const struct config_key *key, const void *section_struct)
 {
 	return (char *)section_struct + key->offset;
@@ -71,12 +73,41 @@ static void format_units(int64_t number, const struct unit *units, struct str *o
 	str_printf(out, "%" PRId64 "%s", number / best->worth, best->name);
 }
 
+/* A bare 0 is the instant itself. */
+static int parse_offset(const char *text, int64_t *offset_r)
+{
+	const bool before = text[0] == '-';
+
+	if (strcmp(text, "never") == 0) {
+		*offset_r = INT64_MAX;
+		return 0;
+	}
+	if (parse_units(before || text[0] == '+' ? text + 1 : text, durations, offset_r) < 0)
+		return -1;
+	if (before)
+		*offset_r = -*offset_r;
+	return *offset_r <= OFFSET_MAX && *offset_r >= -OFFSET_MAX ? 0 : -1;
+}
+
+static void format_offset(int64_t offset, struct str *out)
+{
+	if (offset == INT64_MAX) {
+		str_append_z(out, "never");
+		return;
+	}
+	if (offset != 0)
+		str_append_c(out, offset < 0 ? '-' : '+');
+	format_units(offset < 0 ? -offset : offset, durations, out);
+}
+
 static int parse_number(const struct config_key *key, const char *text, int64_t *number_r)
 {
 	char *end;
 
 	if (key->type == CONFIG_DURATION)
 		return parse_units(text, durations, number_r);
+	if (key->type == CONFIG_OFFSET)
+		return parse_offset(text, number_r);
 	if (key->type == CONFIG_SIZE)
 		return parse_units(text, sizes, number_r);
 	if (parse_digits(text, key->type == CONFIG_MODE ? 8 : 10, &end, number_r) < 0)
@@ -88,6 +119,8 @@ static void format_number(const struct config_key *key, int64_t number, struct s
 {
 	if (key->type == CONFIG_DURATION)
 		format_units(number, durations, out);
+	else if (key->type == CONFIG_OFFSET)
+		format_offset(number, out);
 	else if (key->type == CONFIG_SIZE)
 		format_units(number, sizes, out);
 	else
@@ -98,11 +131,15 @@ static void explain_number(const struct config_key *key, struct str *allowed_r)
 {
 	if (key->type == CONFIG_DURATION)
 		str_append_z(allowed_r, "a number with its unit (ms, s, m, h, d, w)");
+	else if (key->type == CONFIG_OFFSET)
+		str_append_z(allowed_r,
+			"+ or -, a number and its unit (ms, s, m, h, d, w), at most ten years; or "
+			"never");
 	else if (key->type == CONFIG_SIZE)
 		str_append_z(allowed_r, "a number of bytes, or one with K, M, G or T");
 	else
 		str_append_z(allowed_r, key->type == CONFIG_MODE ? "an octal mode" : "a number");
-	if (key->max == INT64_MAX)
+	if (key->max == INT64_MAX || key->type == CONFIG_OFFSET)
 		return;
 	str_append_z(allowed_r, " from ");
 	format_number(key, key->min, allowed_r);
@@ -115,7 +152,8 @@ static int set_number(
 {
 	int64_t number;
 
-	if (parse_number(key, text, &number) < 0 || number < key->min || number > key->max) {
+	if (parse_number(key, text, &number) < 0 ||
+		(key->type != CONFIG_OFFSET && (number < key->min || number > key->max))) {
 		explain_number(key, allowed_r);
 		return -1;
 	}

@@ -5,8 +5,8 @@ lib_librestante_a_SOURCES = \
 	lib/bdb.c lib/bdb_build.c lib/bdb_env.c lib/bdb_room.c lib/bdb.h lib/bdb_internal.h \
 	lib/bulksort.c lib/bulksort.h \
 	lib/clock.c lib/clock.h \
-	lib/config.c lib/config_check.c lib/config_file.c lib/config_section.c lib/config_table.c lib/config_use.c lib/config_value.c \
-	lib/config.h lib/config_internal.h lib/config_table.h \
+	lib/config.c lib/config_check.c lib/config_file.c lib/config_section.c lib/config_table.c lib/config_table_control.c lib/config_use.c lib/config_value.c \
+	lib/config.h lib/config_internal.h lib/config_key.h lib/config_table.h \
 	lib/control_client.c lib/control_reply.c lib/control_server.c lib/control_socket.c \
 	lib/control.h lib/control_internal.h \
 	lib/cookie.c lib/cookie.h \
@@ -26,7 +26,9 @@ lib_librestante_a_SOURCES = \
 	lib/ldap_stream.c lib/ldap_stream_entry.c lib/ldap_stream_sync.c lib/ldap_stream.h lib/ldap_stream_internal.h \
 	lib/log.c lib/log.h \
 	lib/mailbox.c lib/mailbox.h \
+	lib/hours.c lib/hours.h \
 	lib/mem.c lib/mem.h \
+	lib/move.c lib/move_record.c lib/move.h \
 	lib/metrics.c lib/metrics.h \
 	lib/metrics_http.c lib/metrics_http.h \
 	lib/notify.c lib/notify.h \

@@ -41,7 +41,7 @@ def settings_of_page():
 
 def settings_of_program(tmp_path):
     conf = tmp_path / "empty.conf"
-    conf.write_text("system NAME { }\nup NAME { }\ndown NAME { }\n")
+    conf.write_text("system NAME { }\nup NAME { }\ndown NAME { }\nscenario NAME { }\nactions NAME { }\n")
     dump = run([os.path.join(BUILD, "restante-milter"), "-c", str(conf), "--dump-config"])
     found, section = {}, None
     for line in dump.stdout.decode().splitlines():
@@ -76,14 +76,16 @@ def fixed_keys(source, section):
 
 
 def test_settings_that_need_a_restart():
-    with open(os.path.join(SOURCE, "lib", "config_table.c")) as table:
-        source = table.read()
+    source = ""
+    for name in ("config_table.c", "config_table_control.c"):
+        with open(os.path.join(SOURCE, "lib", name)) as table:
+            source += table.read()
     text = page("restante.conf.5")
     reloading = plain(text[text.index(".Sh RELOADING"):text.index(".Sh FILES")])
-    for section in ("milter", "dirsync"):
+    for section in ("milter", "dirsync", "control"):
         named = re.search(r"; of %s : ([\w, ]+?)(?=;|\.| Sections)" % section, reloading).group(1)
         assert set(re.findall(r"\w+", named)) - {"and"} == fixed_keys(source, section), section
-    for section in ("system", "up", "down"):
+    for section in ("system", "up", "down", "scenario", "actions"):
         block = re.search(r"%s_keys\[\] = \{(.*?)\n\};" % section, source, re.S).group(1)
         assert block.count("KEY(") == block.count("reloadable = true"), section
     block = re.search(r"ldap_keys\[\] = \{(.*?)\n\};", source, re.S).group(1)
