@@ -1,7 +1,11 @@
 /*
  * The state machine of a move (DESIGN section 6), pure: (record, scenario, facts, now) -> what to
  * do next. Whatever it says may be done twice: every step is idempotent, and what was done is in
- * the record (restanteMoveDone) before the next step is asked for.
+ * the record (restanteMoveDone) before the next step that acts on something is begun.
+ *
+ * Forward it goes by the state and by what was done. Backward (cancel, rollback, ended) it does not
+ * ask what was done but what may have been begun, for a step whose end nobody saw may have had its
+ * effect: whatever follows a step that was done counts as begun.
  */
 #ifndef RESTANTE_CONTROL_MACHINE_H
 #define RESTANTE_CONTROL_MACHINE_H
@@ -16,13 +20,14 @@
 
 /* In the order in which they occur on the way forward; then those of cancel and rollback. */
 enum step {
-	STEP_NONE,            /* nothing to be done: until when, or for what, is in the decision */
+	STEP_NONE,
 	STEP_TAKE,            /* E1: a record without state is completed from the mailbox's entry */
 	STEP_CREATE,          /* E2: assignee */
 	STEP_REDIRECT_SECOND, /* E2: assignee, to the old physical address */
 	STEP_ADDRESSES,       /* E3, E4: assignee */
-	STEP_ASK_SYNCS,       /* E5: up syncs of both; their numbers into the record */
-	STEP_LIST,            /* E7, E8: assignee; facts.listed */
+	STEP_ASK_SYNCS,       /* E5: up syncs of both; their numbers into the record. Asked again
+				 where one was refused: text */
+	STEP_LIST,            /* E7, E8: assignee; facts.listed, facts.missing */
 	STEP_HOLD,            /* state `holding`; hold_csn into the record */
 	STEP_FENCE,           /* epoch, acknowledgements: facts.fenced */
 	STEP_UNREDIRECT_SECOND, /* E9: assignee, verified gone */
@@ -34,55 +39,77 @@ enum step {
 	STEP_DELETE_OLD,        /* E41, E42: assignor; the record re-read right before */
 	STEP_CONTACT,           /* E43: assignor */
 	STEP_PURGE,             /* the record goes */
-	/* cancel, rollback: */
+	/* cancel, rollback, ended: */
 	STEP_HOLD_BACK,        /* swapped already: held again, then FENCE */
-	STEP_UNREDIRECT_FIRST, /* assignor */
+	STEP_UNREDIRECT_FIRST, /* assignor, verified gone */
 	STEP_REDIRECT_BACK,    /* assignee's second to the old physical address again */
-	STEP_DRAIN_BACK,       /* swapped already: the new physical address drained */
+	STEP_OPEN,             /* assignor: the reverse of CLOSE */
+	STEP_DRAIN_BACK,       /* the new physical address drained: facts.drained */
 	STEP_SWAP_BACK,        /* asserted */
 	STEP_UNHOLD,           /* held but not swapped: active again */
-	STEP_OPEN,             /* assignor: the reverse of CLOSE */
+	STEP_ASK_DOWN_BACK,    /* as ASK_DOWN */
 	STEP_UNADDRESS,        /* assignee */
-	STEP_EMPTY,            /* assignee: facts.second_empty */
+	STEP_EMPTY,            /* assignee: facts.second_asked, second_empty */
 	STEP_DELETE_SECOND,    /* assignee; only where it is empty */
-	STEP_OUTCOME,          /* the outcome is written; the move is over */
+	/* answers to a request, and decisions that last: a write into the record, no more (ANSWER)
+	 */
+	STEP_RESUME,     /* the request goes */
+	STEP_RETRY,      /* the request goes, the error and the stop with it */
+	STEP_BACK,       /* the same, and from now on backward: into what was done */
+	STEP_LEAVE_MAIL, /* as BACK, and mail in the second mailbox is left there */
+	STEP_END,        /* from now on backward, to `ended`: text is the reason */
+	STEP_DECLINE,    /* the request goes, text says why it was not followed */
+	STEP_OUTCOME,    /* what is recorded as done with an outcome: since when it is over */
 	STEPS,
 };
 
 const char *step_name(enum step step); /* "create": in the record, the log and --json */
-/* The action of that step, ACTIONS where it is none, and whether it is on the assignee. */
+enum step step_find(const char *name); /* STEP_NONE: there is none of that name */
+/* The action of that step, ACTIONS where it is none; whether it is on the assignee. */
 enum action step_action(enum step step, bool *on_assignee_r);
+/* Whether it changes something outside of the record, and so is claimed before. */
+bool step_claimed(enum step step);
 
 /* What was seen of the world in this life of the controller. A fact that is not known is false. */
 struct move_facts {
-	/* the mailbox's entry in DIR, read not longer ago than the last step */
-	bool mailbox_known, mailbox_gone;
-	bool held;                     /* its own state is `holding` */
-	bool on_assignor, on_assignee; /* restanteSystem, and the physical address of that side */
+	/* the mailbox's entry in DIR, read after the last step that changed it: */
+	bool mailbox_known;
+	bool mailbox_gone;
+	const char *mailbox_trouble; /* NULL = none: why it cannot be told, one line */
+	bool held;                   /* its own state is `holding` */
+	bool at_target, at_assignor; /* restanteSystem */
+	bool on_assignee, on_assignor; /* the same, and the physical address is that side's */
 	/* of this hold, by the entryCSN that it has still: */
 	bool fenced, drained;
-	bool drain_over; /* the scenario's bound on draining has passed, the fence was passed */
-	bool assignor_redirects; /* restanteCanRedirect and the action are there */
-	bool target_known;       /* the assignee is in ou=systems and has actions */
+	bool drain_over; /* the scenario's bound on draining has passed since the fence was passed
+			  */
+	bool assignor_redirects; /* restanteCanRedirect */
+	bool assignee_redirects;
+	bool target_known;       /* in ou=systems */
 	enum sync_answer syncs;  /* of all runs that the record waits for */
-	const char *sync_reason; /* of SYNC_REFUSED: "S1: ..." */
-	bool listed;             /* after the up syncs were answered */
-	const char *missing;     /* the first address of DIR that the list lacks, "" = none */
-	bool second_asked, second_empty;
+	const char *sync_reason; /* of SYNC_REFUSED: "S1: ..."; NULL = none */
+	bool listed;             /* since the up syncs were answered */
+	const char *missing;     /* the addresses of DIR that the list lacks; NULL = none */
+	bool second_asked;       /* since the last step that changed something */
+	bool second_empty;
 	bool action_absent[STEPS];  /* the system has no such action */
-	const char *other_open;     /* an older open move for the same mailbox: its DN, "" = none */
-	const char *scenario_fault; /* "" = it can be done by this program */
-	bool working_hours;         /* steps that touch users may begin now */
-	bool room;                  /* concurrency limits of both systems and of the whole */
+	const char *other_open;     /* an older open move of the same mailbox: its DN; NULL = none */
+	bool moves_back;            /* a later move of the mailbox goes to the assignor */
+	const char *scenario_fault; /* NULL = it can be done by this program */
+	bool working_hours;         /* steps that users notice may begin now */
+	int64_t hours_us;           /* else: when they may, wall clock; 0 = not known */
+	bool room;                  /* one more may be between instant and swap */
 };
 
 enum move_verdict {
-	MOVE_DO,    /* the step, now */
-	MOVE_WAIT,  /* until_us (0 = until something changes); text says for what */
-	MOVE_STOP,  /* write `text` as the error, stopped */
-	MOVE_ENTER, /* write that the state is reached */
-	MOVE_OVER,  /* write the outcome */
-	MOVE_IDLE,  /* paused, stopped or over: nothing until the record changes */
+	MOVE_DO,     /* the step, now; text may tell a trouble that it is to mend */
+	MOVE_LOOK,   /* the mailbox's entry must be read first */
+	MOVE_WAIT,   /* until_us (0 = until something changes); text says for what */
+	MOVE_STOP,   /* write `text` as the error, stopped */
+	MOVE_ENTER,  /* write that the state is reached */
+	MOVE_ANSWER, /* write what `step` says */
+	MOVE_OVER,   /* write the outcome, and `text` as the error where it is not "" */
+	MOVE_IDLE,   /* paused, stopped or over: nothing until the record changes */
 };
 
 struct move_decision {
@@ -91,14 +118,21 @@ struct move_decision {
 	int state;                 /* ENTER */
 	enum move_outcome outcome; /* OVER */
 	int64_t until_us;          /* WAIT: wall clock */
-	char text[512];            /* STOP, WAIT, OVER: one line */
+	bool trouble;              /* WAIT: text is an error that an administrator should see */
+	char text[512];            /* one line */
 };
 
-/* now_us: wall clock, as near to the directory's as is known. */
+/* now_us: wall clock, as near to the directory's as is known. scenario: NULL = there is none of
+ * that name, facts->scenario_fault says so. */
 void move_decide(const struct move *move, const struct config_scenario *scenario,
 	const struct move_facts *facts, int64_t now_us, struct move_decision *decision_r);
 
-/* Why a scenario cannot be done by this program yet: "" = it can. Static text. */
+/* Whether it goes backward: cancelled, rolled back or ended, to the end or not yet. */
+bool move_backward(const struct move *move);
+/* Whether it is between instant and swap, as far as `room` counts them. */
+bool move_under_way(const struct move *move);
+
+/* Why a scenario cannot be done by this program yet: NULL = it can. Static text. */
 const char *scenario_fault(const struct config_scenario *scenario);
 /* When the way to `state` may begin (MOVE_CREATED: create, MOVE_ADDRESSED: the instant,
  * MOVE_DELETED: delete): the instant of the move plus the scenario's offset; what is past already

@@ -1,0 +1,285 @@
+#include "control/machine_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- steps by name --------------------------------------------------------------------------- */
+
+enum side { NOWHERE, ASSIGNOR, ASSIGNEE };
+
+static const struct step_kind {
+	const char *name;
+	enum action action;
+	enum side side;
+	bool claimed;
+} kinds[STEPS] = {
+	[STEP_NONE] = { "-", ACTIONS, NOWHERE, false },
+	[STEP_TAKE] = { "take", ACTIONS, NOWHERE, false },
+	[STEP_CREATE] = { "create", ACTION_CREATE, ASSIGNEE, true },
+	[STEP_REDIRECT_SECOND] = { "redirect-second", ACTION_REDIRECT, ASSIGNEE, true },
+	[STEP_ADDRESSES] = { "addresses", ACTION_ADDRESSES, ASSIGNEE, true },
+	[STEP_ASK_SYNCS] = { "ask-syncs", ACTIONS, NOWHERE, false },
+	[STEP_LIST] = { "list", ACTION_LIST, ASSIGNEE, false },
+	[STEP_HOLD] = { "hold", ACTIONS, NOWHERE, true },
+	[STEP_FENCE] = { "fence", ACTIONS, NOWHERE, false },
+	[STEP_UNREDIRECT_SECOND] = { "unredirect-second", ACTION_UNREDIRECT, ASSIGNEE, true },
+	[STEP_REDIRECT_FIRST] = { "redirect-first", ACTION_REDIRECT, ASSIGNOR, true },
+	[STEP_DRAIN] = { "drain", ACTIONS, NOWHERE, false },
+	[STEP_SWAP] = { "swap", ACTIONS, NOWHERE, true },
+	[STEP_ASK_DOWN] = { "ask-down", ACTIONS, NOWHERE, false },
+	[STEP_CLOSE] = { "close", ACTION_CLOSE, ASSIGNOR, true },
+	[STEP_DELETE_OLD] = { "delete-old", ACTION_DELETE, ASSIGNOR, true },
+	[STEP_CONTACT] = { "contact", ACTION_CONTACT, ASSIGNOR, true },
+	[STEP_PURGE] = { "purge", ACTIONS, NOWHERE, false },
+	[STEP_HOLD_BACK] = { "hold-back", ACTIONS, NOWHERE, true },
+	[STEP_UNREDIRECT_FIRST] = { "unredirect-first", ACTION_UNREDIRECT, ASSIGNOR, true },
+	[STEP_REDIRECT_BACK] = { "redirect-back", ACTION_REDIRECT, ASSIGNEE, true },
+	[STEP_OPEN] = { "open", ACTION_OPEN, ASSIGNOR, true },
+	[STEP_DRAIN_BACK] = { "drain-back", ACTIONS, NOWHERE, false },
+	[STEP_SWAP_BACK] = { "swap-back", ACTIONS, NOWHERE, true },
+	[STEP_UNHOLD] = { "unhold", ACTIONS, NOWHERE, true },
+	[STEP_ASK_DOWN_BACK] = { "ask-down-back", ACTIONS, NOWHERE, false },
+	[STEP_UNADDRESS] = { "unaddress", ACTION_UNADDRESS, ASSIGNEE, true },
+	[STEP_EMPTY] = { "empty", ACTION_EMPTY, ASSIGNEE, false },
+	[STEP_DELETE_SECOND] = { "delete-second", ACTION_DELETE, ASSIGNEE, true },
+	[STEP_RESUME] = { "resume", ACTIONS, NOWHERE, false },
+	[STEP_RETRY] = { "retry", ACTIONS, NOWHERE, false },
+	[STEP_BACK] = { "back", ACTIONS, NOWHERE, false },
+	[STEP_LEAVE_MAIL] = { "leave-mail", ACTIONS, NOWHERE, false },
+	[STEP_END] = { "end", ACTIONS, NOWHERE, false },
+	[STEP_DECLINE] = { "decline", ACTIONS, NOWHERE, false },
+	[STEP_OUTCOME] = { "outcome", ACTIONS, NOWHERE, false },
+};
+
+const char *step_name(enum step step)
+{
+	return kinds[step].name;
+}
+
+enum step step_find(const char *name)
+{
+	for (int step = STEP_TAKE; step < STEPS; step++)
+		if (strcmp(kinds[step].name, name) == 0)
+			return (enum step)step;
+	return STEP_NONE;
+}
+
+enum action step_action(enum step step, bool *on_assignee_r)
+{
+	*on_assignee_r = kinds[step].side == ASSIGNEE;
+	return kinds[step].action;
+}
+
+bool step_claimed(enum step step)
+{
+	return kinds[step].claimed;
+}
+
+/* --- what is decided ------------------------------------------------------------------------- */
+
+static bool decide(struct asked *q, enum move_verdict verdict, const char *format, va_list list)
+{
+	q->decision->verdict = verdict;
+	if (format != NULL)
+		vsnprintf(q->decision->text, sizeof q->decision->text, format, list);
+	return true;
+}
+
+#define DECIDE(verdict)                                \
+	do {                                           \
+		va_list list;                          \
+		va_start(list, format);                \
+		decide(q, (verdict), format, list);    \
+		va_end(list);                          \
+	} while (0)
+
+bool decide_do(struct asked *q, enum step step)
+{
+	q->decision->verdict = MOVE_DO;
+	q->decision->step = step;
+	return true;
+}
+
+bool decide_look(struct asked *q)
+{
+	q->decision->verdict = MOVE_LOOK;
+	return true;
+}
+
+bool decide_wait(struct asked *q, int64_t until_us, const char *format, ...)
+{
+	DECIDE(MOVE_WAIT);
+	q->decision->until_us = until_us;
+	return true;
+}
+
+bool decide_trouble(struct asked *q, const char *format, ...)
+{
+	DECIDE(MOVE_WAIT);
+	q->decision->trouble = true;
+	return true;
+}
+
+bool decide_stop(struct asked *q, const char *format, ...)
+{
+	DECIDE(MOVE_STOP);
+	return true;
+}
+
+bool decide_enter(struct asked *q, int state)
+{
+	q->decision->verdict = MOVE_ENTER;
+	q->decision->state = state;
+	return true;
+}
+
+bool decide_answer(struct asked *q, enum step step, const char *format, ...)
+{
+	DECIDE(MOVE_ANSWER);
+	q->decision->step = step;
+	return true;
+}
+
+bool decide_over(struct asked *q, enum move_outcome outcome, const char *format, ...)
+{
+	DECIDE(MOVE_OVER);
+	q->decision->outcome = outcome;
+	return true;
+}
+
+bool decide_idle(struct asked *q)
+{
+	q->decision->verdict = MOVE_IDLE;
+	return true;
+}
+
+/* --- what was done --------------------------------------------------------------------------- */
+
+bool has(const struct asked *q, enum step step)
+{
+	return move_has(q->move, step_name(step));
+}
+
+bool begun(const struct asked *q, enum step step)
+{
+	return has(q, step) || strcmp(q->move->work.step, step_name(step)) == 0;
+}
+
+bool need(struct asked *q, enum step step)
+{
+	return !has(q, step) && !q->facts->action_absent[step] && decide_do(q, step);
+}
+
+bool must(struct asked *q, enum step step)
+{
+	bool on_assignee;
+	const char *action = action_name(step_action(step, &on_assignee));
+
+	if (has(q, step))
+		return false;
+	if (!q->facts->action_absent[step])
+		return decide_do(q, step);
+	return decide_stop(q, "actions %s.%s is not set: set it, then retry",
+		on_assignee ? q->move->target : q->move->assignor, action);
+}
+
+bool is_drained(const struct asked *q, bool redirected)
+{
+	return q->facts->drained || (q->facts->drain_over && redirected);
+}
+
+bool move_backward(const struct move *move)
+{
+	return move_has(move, step_name(STEP_BACK)) || move_has(move, step_name(STEP_END));
+}
+
+bool move_under_way(const struct move *move)
+{
+	return move->outcome == MOVE_OPEN_OR_DONE && !move_backward(move) &&
+	       move->state < MOVE_SWAPPED &&
+	       (move->state >= MOVE_ADDRESSED || move_has(move, step_name(STEP_ADDRESSES)) ||
+		       strcmp(move->work.step, step_name(STEP_ADDRESSES)) == 0);
+}
+
+/* --- requests -------------------------------------------------------------------------------- */
+
+/* From state 10 on the move is opened once more: nothing else may stand in its way. */
+static bool turn_finished(struct asked *q, enum step step)
+{
+	const struct move_facts *f = q->facts;
+
+	if (!f->mailbox_known)
+		return decide_look(q);
+	if (f->other_open != NULL || f->moves_back)
+		return decide_answer(q, STEP_DECLINE,
+			"not rolled back: another move of the mailbox was recorded since");
+	if (!f->on_assignee)
+		return decide_answer(q, STEP_DECLINE,
+			"not rolled back: the mailbox is not where this move brought it");
+	return decide_answer(q, step, "%s", "");
+}
+
+static bool turn(struct asked *q, enum step step)
+{
+	if (begun(q, STEP_DELETE_OLD))
+		return decide_answer(q, STEP_DECLINE,
+			"not rolled back: the old mailbox is deleted, or about to be; record a "
+			"move back");
+	if (q->move->state >= MOVE_COMPLETE)
+		return turn_finished(q, step);
+	return decide_answer(q, step, "%s", "");
+}
+
+static bool answer_request(struct asked *q)
+{
+	switch (q->move->request) {
+	case MOVE_ASKED_NOTHING: return false;
+	case MOVE_ASKED_PAUSE: return decide_idle(q);
+	case MOVE_ASKED_RESUME: return decide_answer(q, STEP_RESUME, "%s", "");
+	case MOVE_ASKED_RETRY: return decide_answer(q, STEP_RETRY, "%s", "");
+	case MOVE_ASKED_CANCEL:
+	case MOVE_ASKED_ROLLBACK: return turn(q, STEP_BACK);
+	case MOVE_ASKED_ROLLBACK_LEAVE_MAIL: return turn(q, STEP_LEAVE_MAIL);
+	case MOVE_ASKED_UNKNOWN: break;
+	}
+	return decide_answer(q, STEP_DECLINE,
+		"the request was none of pause, resume, retry, cancel, rollback, rollback "
+		"leave-mail");
+}
+
+static void decide_over_already(struct asked *q)
+{
+	bool known = q->move->outcome != MOVE_OUTCOME_UNKNOWN;
+
+	if (known && q->move->request != MOVE_ASKED_NOTHING)
+		decide_answer(q, STEP_DECLINE, "the move is over: nothing was done");
+	else if (known)
+		retire(q);
+	else
+		decide_idle(q);
+}
+
+void move_decide(const struct move *move, const struct config_scenario *scenario,
+	const struct move_facts *facts, int64_t now_us, struct move_decision *decision_r)
+{
+	struct asked q = { move, scenario, facts, now_us, decision_r };
+
+	memset(decision_r, 0, sizeof *decision_r);
+	if (move->outcome != MOVE_OPEN_OR_DONE)
+		decide_over_already(&q);
+	else if (*move->fault != '\0' && move->state == MOVE_NEW)
+		decide_over(&q, MOVE_ENDED, "%s", move->fault);
+	else if (*move->fault != '\0')
+		decide_trouble(&q, "%s", move->fault);
+	else if (answer_request(&q))
+		return;
+	else if (move->stopped)
+		decide_idle(&q);
+	else if (move_backward(move))
+		backward(&q);
+	else if (move->state >= MOVE_COMPLETE)
+		finished(&q);
+	else
+		forward(&q);
+}

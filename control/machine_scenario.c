@@ -1,0 +1,35 @@
+#include "control/machine.h"
+
+#include <string.h>
+
+const char *scenario_fault(const struct config_scenario *scenario)
+{
+	if (strcmp(scenario->transfer, "none") != 0)
+		return "its scenario transfers data, which this version cannot";
+	if (scenario->precopy != 0)
+		return "its scenario copies ahead (precopy), which this version cannot";
+	if (scenario->verify)
+		return "its scenario has the station checked (verify), which this version cannot";
+	if (scenario->local)
+		return "its scenario has local data moved (local), which this version cannot";
+	if (scenario->integrate)
+		return "its scenario validates the source data (integrate), which this version "
+		       "cannot";
+	if (scenario->diary_ahead)
+		return "its scenario moves the calendar ahead (diary-ahead), which this version "
+		       "cannot";
+	return NULL;
+}
+
+int64_t scenario_time_us(
+	const struct config_scenario *scenario, const struct move *move, int state)
+{
+	switch (state) {
+	case MOVE_CREATED: return move->instant_us + scenario->create;
+	case MOVE_ADDRESSED: return move->instant_us;
+	case MOVE_DELETED:
+		return *scenario->delete != '\0' ? move->instant_us + scenario->delete_after
+						 : INT64_MAX;
+	default: return INT64_MAX;
+	}
+}
