@@ -86,12 +86,12 @@ static bool decide(struct asked *q, enum move_verdict verdict, const char *forma
 	return true;
 }
 
-#define DECIDE(verdict)                                \
-	do {                                           \
-		va_list list;                          \
-		va_start(list, format);                \
-		decide(q, (verdict), format, list);    \
-		va_end(list);                          \
+#define DECIDE(verdict)                                                                            \
+	do {                                                                                       \
+		va_list list;                                                                      \
+		va_start(list, format);                                                            \
+		decide(q, (verdict), format, list);                                                \
+		va_end(list);                                                                      \
 	} while (0)
 
 bool decide_do(struct asked *q, enum step step)
@@ -217,7 +217,9 @@ static bool turn_finished(struct asked *q, enum step step)
 	if (!f->on_assignee)
 		return decide_answer(q, STEP_DECLINE,
 			"not rolled back: the mailbox is not where this move brought it");
-	return decide_answer(q, step, "%s", "");
+	decide_answer(q, step, "%s", "");
+	q->decision->state = MOVE_SWAPPED; /* open until it is over */
+	return true;
 }
 
 static bool turn(struct asked *q, enum step step)

@@ -75,9 +75,9 @@ struct move_facts {
 	/* the mailbox's entry in DIR, read after the last step that changed it: */
 	bool mailbox_known;
 	bool mailbox_gone;
-	const char *mailbox_trouble; /* NULL = none: why it cannot be told, one line */
-	bool held;                   /* its own state is `holding` */
-	bool at_target, at_assignor; /* restanteSystem */
+	const char *mailbox_trouble;   /* NULL = none: why it cannot be told, one line */
+	bool held;                     /* its own state is `holding` */
+	bool at_target, at_assignor;   /* restanteSystem */
 	bool on_assignee, on_assignor; /* the same, and the physical address is that side's */
 	/* of this hold, by the entryCSN that it has still: */
 	bool fenced, drained;
@@ -92,9 +92,9 @@ struct move_facts {
 	const char *missing;     /* the addresses of DIR that the list lacks; NULL = none */
 	bool second_asked;       /* since the last step that changed something */
 	bool second_empty;
-	bool action_absent[STEPS];  /* the system has no such action */
-	const char *other_open;     /* an older open move of the same mailbox: its DN; NULL = none */
-	bool moves_back;            /* a later move of the mailbox goes to the assignor */
+	bool action_absent[STEPS]; /* the system has no such action */
+	const char *other_open;    /* an older open move of the same mailbox: its DN; NULL = none */
+	bool moves_back;           /* a later open move of the mailbox goes to the assignor */
 	const char *scenario_fault; /* NULL = it can be done by this program */
 	bool working_hours;         /* steps that users notice may begin now */
 	int64_t hours_us;           /* else: when they may, wall clock; 0 = not known */
@@ -115,7 +115,7 @@ enum move_verdict {
 struct move_decision {
 	enum move_verdict verdict;
 	enum step step;
-	int state;                 /* ENTER */
+	int state; /* ENTER; ANSWER: from state 10 back into this one, 0 = it stays */
 	enum move_outcome outcome; /* OVER */
 	int64_t until_us;          /* WAIT: wall clock */
 	bool trouble;              /* WAIT: text is an error that an administrator should see */

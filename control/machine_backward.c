@@ -34,7 +34,8 @@ static bool is_refused(struct asked *q)
 	if (q->facts->second_empty)
 		return false;
 	return decide_stop(q,
-		"not rolled back: mail is in the second mailbox, %s on %s, or may be; move it back, "
+		"not rolled back: mail is in the second mailbox, %s on %s, or may be; move it "
+		"back, "
 		"then retry; or rollback and leave it there",
 		q->move->physical, q->move->target);
 }
@@ -105,8 +106,8 @@ static const char *stays_because(const struct asked *q)
 
 static bool over(struct asked *q, const char *stays)
 {
-	enum move_outcome outcome = q->move->state < MOVE_ADDRESSED ? MOVE_CANCELLED
-								    : MOVE_ROLLED_BACK;
+	enum move_outcome outcome =
+		q->move->state < MOVE_ADDRESSED ? MOVE_CANCELLED : MOVE_ROLLED_BACK;
 
 	if (has(q, STEP_END))
 		outcome = MOVE_ENDED;

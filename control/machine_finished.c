@@ -13,8 +13,9 @@ static bool is_moved_back(struct asked *q)
 	if (f->at_assignor)
 		return decide_over(q, MOVE_MOVED_BACK, "%s", "");
 	if (f->moves_back)
-		return decide_stop(q, "the old mailbox is not deleted: a move back to %s was "
-				      "recorded; retry deletes it after all",
+		return decide_stop(q,
+			"the old mailbox is not deleted: a move back to %s was "
+			"recorded; once that is over retry deletes it after all",
 			q->move->assignor);
 	return false;
 }
@@ -24,8 +25,9 @@ static bool is_unconfirmed(struct asked *q)
 {
 	if (q->move->may_delete || strcmp(q->scenario->transfer, "none") != 0)
 		return false;
-	return decide_stop(q, "the old mailbox, %s on %s, is not deleted: no data was transferred; "
-			      "set restanteMoveMayDelete to TRUE, then retry",
+	return decide_stop(q,
+		"the old mailbox, %s on %s, is not deleted: no data was transferred; "
+		"set restanteMoveMayDelete to TRUE, then retry",
 		q->move->old_physical, q->move->assignor);
 }
 
@@ -64,7 +66,7 @@ void finished(struct asked *q)
 		decide_trouble(q, "%s",
 			q->facts->scenario_fault != NULL ? q->facts->scenario_fault
 							 : "no such scenario");
-	else if (*q->scenario->delete == '\0')
+	else if (q->scenario->delete == INT64_MAX)
 		retire(q);
 	else
 		delete_old(q);

@@ -46,8 +46,8 @@ static bool is_elsewhere(struct asked *q)
 	if (f->on_assignor || (f->on_assignee && q->move->state >= MOVE_FENCED))
 		return false;
 	if (f->on_assignee)
-		return decide_stop(q, "the mailbox was swapped by hand in state %d: rollback",
-			q->move->state);
+		return decide_stop(
+			q, "the mailbox was swapped by hand in state %d: rollback", q->move->state);
 	return decide_stop(q,
 		"the directory has the mailbox neither at %s (%s) nor at the second mailbox: "
 		"somebody changed it; put it back, then retry; or rollback",

@@ -18,8 +18,7 @@ bool decide_do(struct asked *q, enum step step);
 bool decide_look(struct asked *q);
 bool decide_wait(struct asked *q, int64_t until_us, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-bool decide_trouble(struct asked *q, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+bool decide_trouble(struct asked *q, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool decide_stop(struct asked *q, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool decide_enter(struct asked *q, int state);
 bool decide_answer(struct asked *q, enum step step, const char *format, ...)

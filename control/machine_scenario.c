@@ -6,8 +6,6 @@ const char *scenario_fault(const struct config_scenario *scenario)
 {
 	if (strcmp(scenario->transfer, "none") != 0)
 		return "its scenario transfers data, which this version cannot";
-	if (scenario->precopy != 0)
-		return "its scenario copies ahead (precopy), which this version cannot";
 	if (scenario->verify)
 		return "its scenario has the station checked (verify), which this version cannot";
 	if (scenario->local)
@@ -21,15 +19,16 @@ const char *scenario_fault(const struct config_scenario *scenario)
 	return NULL;
 }
 
-int64_t scenario_time_us(
-	const struct config_scenario *scenario, const struct move *move, int state)
+/* An offset of "never" is none: what must happen happens at the instant. */
+int64_t scenario_time_us(const struct config_scenario *scenario, const struct move *move, int state)
 {
 	switch (state) {
-	case MOVE_CREATED: return move->instant_us + scenario->create;
+	case MOVE_CREATED:
+		return move->instant_us + (scenario->create != INT64_MAX ? scenario->create : 0);
 	case MOVE_ADDRESSED: return move->instant_us;
 	case MOVE_DELETED:
-		return *scenario->delete != '\0' ? move->instant_us + scenario->delete_after
-						 : INT64_MAX;
+		return scenario->delete != INT64_MAX ? move->instant_us + scenario->delete
+						     : INT64_MAX;
 	default: return INT64_MAX;
 	}
 }

@@ -29,7 +29,8 @@ static const char *const requests[] = { [MOVE_ASKED_NOTHING] = "",
 static const char *const outcomes[] = { [MOVE_OPEN_OR_DONE] = "",
 	[MOVE_ENDED] = "ended",
 	[MOVE_CANCELLED] = "cancelled",
-	[MOVE_ROLLED_BACK] = "rolled back" };
+	[MOVE_ROLLED_BACK] = "rolled back",
+	[MOVE_MOVED_BACK] = "moved back" };
 static const char *const states[MOVE_STATES] = { "recorded", "second mailbox made",
 	"station checked", "station checked again", "addresses handed over", "fenced", "swapped",
 	"transfer begun", "transfer complete", "station done", "complete", NULL, NULL,

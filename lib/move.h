@@ -37,8 +37,8 @@ enum move_request {
 	MOVE_ASKED_PAUSE,               /* stays until `resume` takes it away */
 	MOVE_ASKED_RESUME,              /* same as nothing: the controller removes it */
 	MOVE_ASKED_RETRY,               /* the controller removes it, and the error */
-	MOVE_ASKED_CANCEL,              /* until state 4 */
-	MOVE_ASKED_ROLLBACK,            /* from state 4 to before 10 */
+	MOVE_ASKED_CANCEL,              /* the same as rollback: before state 4 it is cancelled, */
+	MOVE_ASKED_ROLLBACK,            /* from then on rolled back, until the old mailbox goes */
 	MOVE_ASKED_ROLLBACK_LEAVE_MAIL, /* "rollback leave-mail" */
 	MOVE_ASKED_UNKNOWN,             /* an error of whoever wrote it */
 };
@@ -48,6 +48,7 @@ enum move_outcome {
 	MOVE_ENDED,        /* a check said no, or it could not be taken */
 	MOVE_CANCELLED,
 	MOVE_ROLLED_BACK,
+	MOVE_MOVED_BACK, /* done; a later move brought the mailbox back to the old one */
 	MOVE_OUTCOME_UNKNOWN, /* a text that is none of ours: nothing is done with it */
 };
 

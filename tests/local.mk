@@ -9,6 +9,7 @@ include tests/unit/dirsync.mk
 include tests/unit/cli.mk
 include tests/unit/doctor.mk
 include tests/unit/down.mk
+include tests/unit/control.mk
 else
 check-local:
 	@echo "make check needs cmocka: apt-get install libcmocka-dev, then configure again" >&2; exit 1
