@@ -41,7 +41,7 @@ static const struct config_key control_keys[] = {
 };
 
 static const struct config_key scenario_keys[] = {
-	{ KEY(scenario, create, OFFSET, "-7d"), .reloadable = true,
+	{ KEY(scenario, create, OFFSET, "-1w"), .reloadable = true,
 	  .help = "when the second mailbox is made, from the instant of the move" },
 	{ KEY(scenario, check, OFFSET, "-3d"), .reloadable = true,
 	  .help = "when stations are checked (verify)" },
