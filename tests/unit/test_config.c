@@ -157,7 +157,7 @@ struct bad {
 static const struct bad bad_files[] = {
 	{ "ldap {\n  urj = x\n}\n", ":2: ldap.urj: ", "no such key" },
 	{ "\nuri = x\n", ":2: uri: ", "no such section" },
-	{ "control {\n}\n", ":1: control: ", "no such section" },
+	{ "controls {\n}\n", ":1: controls: ", "no such section" },
 	{ "ldap|uri = x\n", ":1: uri: ", "section" },
 	{ "ldap {\n timeout = 10\n}\n", ":2: ldap.timeout: bad value \"10\"", "100ms to 10m" },
 	{ "ldap {\n timeout = 10y\n}\n", ":2: ldap.timeout: bad value \"10y\"", "unit" },
@@ -233,6 +233,10 @@ static const struct bad bad_files[] = {
 	{ "up S1 { every = 1m }\nup s1 {\n every = 2m\n}\n", ":3: up.every: ", "line 1" },
 	{ "up {\n every = 1m\n}\n", ":1: ", "title" },
 	{ "down S1 {\n target = ftp\n}\n", ":2: down.target: ", "vcard, command" },
+	{ "scenario A {\n create = 7\n}\n", ":2: scenario.create: ", "never" },
+	{ "scenario A {\n create = -4000d\n}\n", ":2: scenario.create: ", "ten years" },
+	{ "scenario A {\n hold = long\n}\n", ":2: scenario.hold: ", "transfer" },
+	{ "control {\n working_hours = always\n}\n", ":2: control.working_hours: ", "Mon-Fri" },
 	{ "down S1 {\n uri = s1\n}\n", ":2: down.uri: ", "ldap://" },
 	{ "milter S1 { }\n", ":1: ", "missing opening brace" },
 	{ "milter {\n node a\n}\n", ":2: ", "missing equal sign" },
@@ -417,6 +421,35 @@ static void test_systems(void **state)
 	config_free(&config);
 }
 
+static void test_scenarios(void **state)
+{
+	struct config *config = load("scenario students { create = -2h delete = +30d drain = 0s }\n"
+				     "scenario plain { create = 0 }\n"
+				     "actions S2 { create = create.ldif concurrency = 4 }\n"
+				     "control { working_hours = \"Mon-Fri 07:00-19:00\" }\n");
+	const struct config_scenario *one = config_scenario(config, "Students");
+	char *text = dump(config, NULL);
+
+	(void)state;
+	assert_int_equal(one->create, -2 * 3600 * CLOCK_SECOND);
+	assert_int_equal(one->delete, 30 * 86400 * CLOCK_SECOND);
+	assert_int_equal(one->drain, 0);
+	assert_true(one->redirect);
+	assert_int_equal(config_scenario(config, "plain")->create, 0);
+	assert_int_equal(config_scenario(config, "plain")->delete, INT64_MAX);
+	assert_string_equal(config_actions(config, "s2")->create, "create.ldif");
+	assert_null(config_actions(config, "S1"));
+	assert_non_null(strstr(text, "\tcreate = -2h\n"));
+	assert_non_null(strstr(text, "\tdelete = +30d\n"));
+	assert_non_null(strstr(text, "\tcreate = 0\n"));
+	assert_non_null(strstr(text, "\tdelete = never\n"));
+	struct config *again = load(text);
+	assert_int_equal(config_scenario(again, "students")->create, one->create);
+	free(text);
+	config_free(&again);
+	config_free(&config);
+}
+
 /* A system may be in all three kinds of section, or in one of them. */
 static void test_syncs(void **state)
 {
@@ -508,7 +541,7 @@ static void test_table(void **state)
 		}
 	}
 	assert_true(keys > 50);
-	assert_null(config_section_find("scenario"));
+	assert_null(config_section_find("scenarios"));
 	config_free(&config);
 }
 
@@ -523,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_systems),
+		cmocka_unit_test(test_scenarios),
 		cmocka_unit_test(test_syncs),
 		cmocka_unit_test(test_systems_reload),
 		cmocka_unit_test(test_require),
