@@ -109,8 +109,7 @@ static int add_item(struct contact_form *form, const struct config_down *setting
 	item->lower = mem_strdup(item->name);
 	for (char *c = item->lower; *c != '\0'; c++)
 		*c = (char)tolower((unsigned char)*c);
-	if (take_star(item, &why) < 0 ||
-		mapping_template_names(item->template, need_name, form, &why) < 0)
+	if (take_star(item, &why) < 0 || template_names(item->template, need_name, form, &why) < 0)
 		return bad(settings, text, why, error_r);
 	add_once(&form->names, &form->name_count, item->name);
 	return 0;
@@ -205,20 +204,20 @@ static bool has_value(const struct person *contact, const char *name, const char
 	return false;
 }
 
-static void render_value(const struct item *item, const struct mapping_value *values, size_t count,
+static void render_value(const struct item *item, const struct template_value *values, size_t count,
 	struct person *contact, struct str *text)
 {
 	const char *error;
 
 	str_reset(text);
-	if (mapping_template(item->template, values, count, text, &error) < 0 || text->len == 0)
+	if (template_fill(item->template, values, count, text, &error) < 0 || text->len == 0)
 		return;
 	if (!has_value(contact, item->lower, str_cstr(text)))
 		person_add_attribute(contact, item->lower, str_cstr(text), &error);
 }
 
 /* values[0] is free: there the one value of the list comes that a template shall see. */
-static void render_item(const struct item *item, struct mapping_value *values, size_t count,
+static void render_item(const struct item *item, struct template_value *values, size_t count,
 	struct person *contact, struct str *text)
 {
 	if (item->list == NULL) {

@@ -45,7 +45,7 @@ struct contact_source {
 	struct str id, system;
 	int64_t vanished_us;      /* restanteVanishedSince, 0 = not */
 	struct strings addresses; /* keys of access addresses, no catch-alls */
-	struct mapping_value *values;
+	struct template_value *values;
 	size_t count, cap;
 	struct str primary;
 };

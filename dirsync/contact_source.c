@@ -33,7 +33,7 @@ static void add_value(struct contact_source *source, const char *name, const cha
 		source->cap = source->cap > 0 ? source->cap * 2 : 64;
 		source->values = mem_grow(source->values, source->cap, sizeof(*source->values));
 	}
-	source->values[++source->count] = (struct mapping_value){ name, data, len };
+	source->values[++source->count] = (struct template_value){ name, data, len };
 }
 
 static void set(struct str *text, const struct ldap_value *value)

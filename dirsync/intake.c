@@ -13,7 +13,7 @@ struct intake {
 	struct csv_stream *csv;
 	char **columns; /* the name of the mapping that each column has, NULL: none */
 	size_t column_count;
-	struct mapping_value *values; /* of the person that is being read */
+	struct template_value *values; /* of the person that is being read */
 	size_t count, room;
 	struct str text; /* fields of CSV, taken apart */
 	struct str place;
@@ -29,7 +29,7 @@ static void add_value(struct intake *in, const char *name, const char *data, siz
 		in->room = in->room ? in->room * 2 : 64;
 		in->values = mem_grow(in->values, in->room, sizeof(*in->values));
 	}
-	in->values[in->count++] = (struct mapping_value){ name, data, len };
+	in->values[in->count++] = (struct template_value){ name, data, len };
 }
 
 static int refuse(void *context, const char *place, const char *reason)
@@ -111,7 +111,7 @@ static int take_columns(void *context, const char *const *names, size_t count, c
 	for (size_t i = 0; i < count; i++) {
 		in->columns[i] = NULL;
 		for (size_t k = 0; wanted[k] != NULL && in->columns[i] == NULL; k++)
-			if (mapping_same_name(names[i], wanted[k]))
+			if (template_same_name(names[i], wanted[k]))
 				in->columns[i] = mem_strdup(wanted[k]);
 	}
 	for (size_t k = 0; wanted[k] != NULL; k++)
@@ -125,7 +125,7 @@ static void split_field(struct intake *in, const char *name, char *field)
 {
 	char separator = in->options.settings->value_separator[0];
 
-	if (mapping_same_name(name, in->options.settings->id))
+	if (template_same_name(name, in->options.settings->id))
 		separator = '\0';
 	for (char *next; field != NULL; field = next) {
 		size_t len;

@@ -6,7 +6,7 @@ dirsync_libdirsync_a_SOURCES = \
 	dirsync/source.h dirsync/target.h \
 	dirsync/moves.c dirsync/moves.h \
 	dirsync/code.c dirsync/code.h dirsync/entry.c dirsync/entry_code.c \
-	dirsync/mapping.c dirsync/mapping_settings.c dirsync/mapping_internal.h dirsync/template.c \
+	dirsync/mapping.c dirsync/mapping_settings.c dirsync/mapping_internal.h \
 	dirsync/plan.c dirsync/plan_ldif.c \
 	dirsync/person.c dirsync/person_code.c dirsync/person_value.c \
 	dirsync/strings.c dirsync/strings.h

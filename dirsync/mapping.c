@@ -14,7 +14,7 @@
 struct filling {
 	const struct mapping *mapping;
 	const char *place;
-	struct mapping_value *values; /* those with a name of the mapping, by its pointer */
+	struct template_value *values; /* those with a name of the mapping, by its pointer */
 	size_t count;
 	struct person *person;
 	mapping_refused refused;
@@ -43,7 +43,7 @@ static int tell(const struct filling *f, const char *what, const char *why)
 	return result < 0 ? -1 : 0;
 }
 
-static int tell_value(const struct filling *f, const struct mapping_value *value, const char *why)
+static int tell_value(const struct filling *f, const struct template_value *value, const char *why)
 {
 	struct str reason = STR_INIT;
 
@@ -86,7 +86,7 @@ int mapping_id(const struct mapping *mapping, const void *data, size_t len, stru
 }
 
 /* Spaces at the ends of an address count nowhere. */
-static int add_address(struct person *person, const struct mapping_value *value, bool primary,
+static int add_address(struct person *person, const struct template_value *value, bool primary,
 	const char **error_r)
 {
 	char text[ADDRESS_MAX + 1];
@@ -105,7 +105,7 @@ static int add_address(struct person *person, const struct mapping_value *value,
 }
 
 static int add_foreign(
-	struct person *person, const struct mapping_value *value, const char **error_r)
+	struct person *person, const struct template_value *value, const char **error_r)
 {
 	struct str text = STR_INIT;
 	const char *data = value->data;
@@ -119,8 +119,8 @@ static int add_foreign(
 	return result;
 }
 
-static int add_value(struct person *person, enum field_kind kind, const struct mapping_value *value,
-	const char **error_r)
+static int add_value(struct person *person, enum field_kind kind,
+	const struct template_value *value, const char **error_r)
 {
 	if (kind != FIELD_ID && strlen(value->data) != value->len) {
 		*error_r = "a NUL in it";
@@ -142,7 +142,7 @@ static int add_value(struct person *person, enum field_kind kind, const struct m
 static int fill_id(const struct filling *f)
 {
 	const char *name = f->mapping->fields[0].name, *error;
-	const struct mapping_value *id = NULL;
+	const struct template_value *id = NULL;
 
 	for (size_t i = 0; i < f->count; i++) {
 		if (f->values[i].name != name || f->values[i].len == 0)
@@ -174,7 +174,7 @@ static int fill_field(const struct filling *f, const struct field *field)
 	bool quiet = primary && is_read_again(f->mapping, field->name);
 
 	for (size_t i = 0; i < f->count; i++) {
-		const struct mapping_value *value = &f->values[i];
+		const struct template_value *value = &f->values[i];
 		if (value->name != field->name || value->len == 0)
 			continue;
 		if (add_value(f->person, field->kind, value, &error) < 0 && !quiet &&
@@ -192,17 +192,17 @@ static int fill_physical(const struct filling *f)
 	const char *error;
 	int result = 1;
 
-	if (mapping_template(f->mapping->physical, f->values, f->count, &text, &error) < 0)
+	if (template_fill(f->mapping->physical, f->values, f->count, &text, &error) < 0)
 		result = tell(f, "physical", error);
 	else if (person_set_physical(f->person, str_cstr(&text), &error) < 0)
-		result = tell_value(
-			f, &(struct mapping_value){ "physical", str_cstr(&text), text.len }, error);
+		result = tell_value(f,
+			&(struct template_value){ "physical", str_cstr(&text), text.len }, error);
 	str_free(&text);
 	return result;
 }
 
 static int add_attribute(
-	const struct filling *f, const struct attribute *a, const struct mapping_value *value)
+	const struct filling *f, const struct attribute *a, const struct template_value *value)
 {
 	const char *error = "a NUL in it";
 
@@ -219,21 +219,21 @@ static int fill_template(const struct filling *f, const struct attribute *a)
 	int result = 0;
 
 	/* An attribute that is missing leaves this one without a value. */
-	if (mapping_template(a->template, f->values, f->count, &text, &error) == 0)
+	if (template_fill(a->template, f->values, f->count, &text, &error) == 0)
 		result = add_attribute(
-			f, a, &(struct mapping_value){ a->directory, str_cstr(&text), text.len });
+			f, a, &(struct template_value){ a->directory, str_cstr(&text), text.len });
 	str_free(&text);
 	return result;
 }
 
 static int fill_attribute(const struct filling *f, const struct attribute *a)
 {
-	const struct mapping_value *least = NULL;
+	const struct template_value *least = NULL;
 
 	if (a->template != NULL)
 		return fill_template(f, a);
 	for (size_t i = 0; i < f->count; i++) {
-		const struct mapping_value *value = &f->values[i];
+		const struct template_value *value = &f->values[i];
 		if (value->name != a->source || value->len == 0)
 			continue;
 		if (!a->single && add_attribute(f, a, value) < 0)
@@ -265,8 +265,8 @@ static int fill(const struct filling *f)
 /* --- all of it ------------------------------------------------------------------------------ */
 
 /* The values that the mapping needs, each under its pointer of mapping->names. */
-static size_t pick(const struct mapping *m, const struct mapping_value *values, size_t count,
-	struct mapping_value *picked)
+static size_t pick(const struct mapping *m, const struct template_value *values, size_t count,
+	struct template_value *picked)
 {
 	const char *before = NULL, *known = NULL;
 	size_t n = 0;
@@ -275,23 +275,23 @@ static size_t pick(const struct mapping *m, const struct mapping_value *values, 
 		if (values[i].name != before) {
 			known = NULL;
 			for (size_t j = 0; known == NULL && j < m->name_count; j++)
-				if (mapping_same_name(m->names[j], values[i].name))
+				if (template_same_name(m->names[j], values[i].name))
 					known = m->names[j];
 			before = values[i].name;
 		}
 		if (known != NULL)
 			picked[n++] =
-				(struct mapping_value){ known, values[i].data, values[i].len };
+				(struct template_value){ known, values[i].data, values[i].len };
 	}
 	return n;
 }
 
 int mapping_apply(const struct mapping *mapping, const char *place,
-	const struct mapping_value *values, size_t count, struct person *person_r,
+	const struct template_value *values, size_t count, struct person *person_r,
 	mapping_refused refused, void *context)
 {
-	struct mapping_value small[VALUES_ON_STACK];
-	struct mapping_value *picked =
+	struct template_value small[VALUES_ON_STACK];
+	struct template_value *picked =
 		count <= VALUES_ON_STACK ? small : mem_grow(NULL, count, sizeof *picked);
 	struct filling f = { mapping, place, picked, 0, person_r, refused, context };
 	int result;

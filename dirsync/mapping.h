@@ -1,20 +1,13 @@
 /*
  * How the attributes of a source (LDAP attributes, LDIF lines, CSV columns) make a person; the
- * settings of up NAME {}. Pure. Names compare without case; "sn" and "surname", "cn" and
- * "commonName" and the like are one.
+ * settings of up NAME {}. Pure. Names compare as in lib/template.h.
  */
 #ifndef RESTANTE_DIRSYNC_MAPPING_H
 #define RESTANTE_DIRSYNC_MAPPING_H
 
 #include "dirsync/person.h"
 #include "lib/config.h"
-
-/* A value as the source has it: any bytes. */
-struct mapping_value {
-	const char *name;
-	const char *data; /* data[len] is NUL */
-	size_t len;
-};
+#include "lib/template.h"
 
 struct mapping;
 
@@ -41,7 +34,7 @@ typedef int (*mapping_refused)(void *context, const char *place, const char *rea
  * is called.
  */
 int mapping_apply(const struct mapping *mapping, const char *place,
-	const struct mapping_value *values, size_t count, struct person *person_r,
+	const struct template_value *values, size_t count, struct person *person_r,
 	mapping_refused refused, void *context);
 
 /*
@@ -50,20 +43,5 @@ int mapping_apply(const struct mapping *mapping, const char *place,
  */
 int mapping_id(const struct mapping *mapping, const void *data, size_t len, struct person *person_r,
 	const char **error_r);
-
-/*
- * A template: "%{uid}@s1.internal". %{name} is the first value of the attribute, %{name|other} that
- * of the first one that has any; behind it ":local" and ":domain" are parts of an address, ":lower"
- * turns ASCII to lower case ("%{mail:local:lower}"); %% is a percent sign. Appends. 0; -1 with
- * *error_r (valid until the thread's next call) where an attribute is missing or the template is
- * wrong.
- */
-int mapping_template(const char *template, const struct mapping_value *values, size_t count,
-	struct str *out, const char **error_r);
-/* The names in it, each to `name`. 0, or -1 with *error_r where the template is wrong. */
-int mapping_template_names(const char *template, void (*name)(void *context, const char *name),
-	void *context, const char **error_r);
-/* Whether two names of attributes are one. */
-bool mapping_same_name(const char *a, const char *b);
 
 #endif

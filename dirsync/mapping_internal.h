@@ -30,7 +30,4 @@ struct mapping {
 	const char *physical; /* template */
 };
 
-/* The name by which servers call an attribute: "sn" of "surname"; else name itself. */
-const char *mapping_canonical_name(const char *name);
-
 #endif

@@ -31,7 +31,7 @@ static int fault(const struct reading *r, const char *format, const char *text)
 static const char *intern(struct mapping *m, const char *name)
 {
 	for (size_t i = 0; i < m->name_count; i++)
-		if (mapping_same_name(m->names[i], name))
+		if (template_same_name(m->names[i], name))
 			return m->names[i];
 	m->names = mem_grow(m->names, m->name_count + 2, sizeof m->names[0]);
 	m->names[m->name_count++] = mem_strdup(name);
@@ -87,7 +87,7 @@ static const char *reserved(const char *name)
 		"structuralObjectClass", "creatorsName", "createTimestamp", "modifiersName",
 		"modifyTimestamp" };
 
-	if (mapping_same_name(name, "mail"))
+	if (template_same_name(name, "mail"))
 		return "it is made of the primary address";
 	if (strncasecmp(name, "restante", 8) == 0)
 		return "Restante writes it by itself";
@@ -145,7 +145,7 @@ static bool is_name(const char *text)
 /* The name of the directory's attribute as it is compared. */
 static void lower_name(const char *name, char *out, size_t size)
 {
-	snprintf(out, size, "%s", mapping_canonical_name(name));
+	snprintf(out, size, "%s", template_canonical_name(name));
 	for (; *out != '\0'; out++)
 		if (*out >= 'A' && *out <= 'Z')
 			*out |= 0x20;
@@ -180,7 +180,7 @@ static int read_pair(struct reading *r, char *word, bool once)
 	lower_name(word, directory, sizeof directory);
 	if (refuse_directory(r, directory) < 0)
 		return -1;
-	if (mapping_template_names(source, intern_one, r->mapping, &error) < 0)
+	if (template_names(source, intern_one, r->mapping, &error) < 0)
 		return fault(r, "%s", error);
 	add_attribute(r->mapping, directory, source, once);
 	return 0;
@@ -220,7 +220,7 @@ static int read_physical(struct reading *r)
 			"\"%s\" is the same for all; give a template such as "
 			"\"%%{uid}@s1.internal\"",
 			r->up->physical);
-	if (mapping_template_names(r->up->physical, intern_one, r->mapping, &error) < 0)
+	if (template_names(r->up->physical, intern_one, r->mapping, &error) < 0)
 		return fault(r, "%s", error);
 	return 0;
 }

@@ -23,7 +23,7 @@ static bool is_reserved(const char *name)
 /* As the mapping has it in persons, and the directory in its answers. */
 static char *name_of(const char *text, size_t len)
 {
-	char *word = mem_strndup(text, len), *name = mem_strdup(mapping_canonical_name(word));
+	char *word = mem_strndup(text, len), *name = mem_strdup(template_canonical_name(word));
 
 	for (char *p = name; *p != '\0'; p++)
 		if (*p >= 'A' && *p <= 'Z')

@@ -112,7 +112,7 @@ static void take_values(struct ldap_pull *pull, const struct ldap_stream_entry *
 		pull->values = mem_grow(pull->values, pull->room, sizeof(*pull->values));
 	}
 	for (size_t i = 0; i < entry->count; i++)
-		pull->values[i] = (struct mapping_value){ entry->values[i].name,
+		pull->values[i] = (struct template_value){ entry->values[i].name,
 			entry->values[i].data, entry->values[i].len };
 }
 

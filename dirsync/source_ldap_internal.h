@@ -34,7 +34,7 @@ struct ldap_pull {
 	bool active_directory;
 	int64_t deadline_us; /* monotonic */
 	struct person person;
-	struct mapping_value *values;
+	struct template_value *values;
 	size_t room;
 	bool dated;        /* newest is wanted */
 	int64_t now_us;    /* of the server, before the search */

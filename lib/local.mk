@@ -44,6 +44,7 @@ lib_librestante_a_SOURCES = \
 	lib/syncask.c lib/syncask.h \
 	lib/synccontrol.c lib/synccontrol.h \
 	lib/syncoutcome.c lib/syncoutcome.h \
+	lib/template.c lib/template.h \
 	lib/tls.c lib/tls.h \
 	lib/utf8.c lib/utf8.h \
 	lib/when.c lib/when.h \

@@ -188,16 +188,18 @@ static void close_all(struct run *run)
 void runner_run(const struct runner_options *options, struct runner_result *result_r)
 {
 	struct run run = { .options = options, .result = result_r };
-	struct words words;
+	const struct words *words = options->words;
+	struct words split = { NULL, 0 };
 	const char *error;
 
 	*result_r = (struct runner_result){ .outcome = RUNNER_NO_START, .said = STR_INIT };
-	if (words_split(options->command, &words, &error) != 0) {
+	if (words == NULL && words_split(options->command, &split, &error) != 0) {
 		str_append_z(&result_r->said, error);
 		return;
 	}
-	result_r->status = runner_spawn(&words, options->environment, options->input, &run.child);
-	words_free(&words);
+	result_r->status = runner_spawn(
+		words != NULL ? words : &split, options->environment, options->input, &run.child);
+	words_free(&split);
 	if (result_r->status != 0)
 		return;
 	if (options->time_limit > 0)

@@ -15,12 +15,14 @@
 #include <stdint.h>
 
 #include "lib/str.h"
+#include "lib/words.h"
 
 #define RUNNER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct runner_options {
 	const char *command;
-	const char *who; /* for the log: "up S1" */
+	const struct words *words; /* the same in words: instead of it, where it is not NULL */
+	const char *who;           /* for the log: "up S1" */
 	/* Further variables, "NAME=value", none of those above; NULL behind the last; or NULL. */
 	const char *const *environment;
 	int input;               /* its standard input, from where that stands; -1: nothing */

@@ -22,7 +22,7 @@ static int refused(void *context, const char *place, const char *reason)
 	return ++told->count < 50 ? 0 : -1;
 }
 
-static void check(const struct mapping *mapping, const struct mapping_value *values, size_t count)
+static void check(const struct mapping *mapping, const struct template_value *values, size_t count)
 {
 	struct person person = PERSON_INIT, again = PERSON_INIT;
 	struct told told = { 0 };
@@ -44,7 +44,7 @@ static void check(const struct mapping *mapping, const struct mapping_value *val
 
 static void run(struct fuzz_input *in, const struct mapping *mapping)
 {
-	struct mapping_value values[VALUES];
+	struct template_value values[VALUES];
 	char *lines[VALUES];
 	size_t count = 0, used = 0;
 
@@ -54,7 +54,7 @@ static void run(struct fuzz_input *in, const struct mapping *mapping)
 		if (equals == NULL)
 			continue;
 		*equals = '\0';
-		values[used++] = (struct mapping_value){ line, equals + 1, strlen(equals + 1) };
+		values[used++] = (struct template_value){ line, equals + 1, strlen(equals + 1) };
 	}
 	check(mapping, values, used);
 	for (size_t i = 0; i < count; i++)

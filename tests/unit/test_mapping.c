@@ -49,7 +49,7 @@ struct bed {
 	struct str refused;
 };
 
-static int apply(struct bed *bed, const struct mapping_value *values, size_t count)
+static int apply(struct bed *bed, const struct template_value *values, size_t count)
 {
 	const char *error = NULL;
 	struct mapping *mapping = mapping_new(&bed->up, &error);
@@ -90,7 +90,7 @@ static int tear_down(void **state)
 
 static void a_plain_entry(void **state)
 {
-	static const struct mapping_value values[] = { TEXT("objectClass", "person"),
+	static const struct template_value values[] = { TEXT("objectClass", "person"),
 		TEXT("ENTRYUUID", "u-1"), TEXT("uid", "anna"), TEXT("mail", "Anna@example.org"),
 		TEXT("mail", " b@example.org "), TEXT("commonName", "Anna"),
 		TEXT("displayName", "B"), TEXT("displayName", "A") };
@@ -111,7 +111,7 @@ static void a_plain_entry(void **state)
 
 static void active_directory(void **state)
 {
-	static const struct mapping_value values[] = { TEXT("objectGUID", "abc\0\377"),
+	static const struct template_value values[] = { TEXT("objectGUID", "abc\0\377"),
 		TEXT("proxyAddresses", "smtp:a2@example.org"),
 		TEXT("proxyAddresses", "SMTP:Anna@example.org"),
 		TEXT("proxyAddresses", "X500:/o=Old/cn=anna"),
@@ -160,7 +160,7 @@ static void ids(void **state)
 /* A value that is none is left out and told once; the person stays. */
 static void single_values_refused(void **state)
 {
-	static const struct mapping_value values[] = { TEXT("entryUUID", "u-1"),
+	static const struct template_value values[] = { TEXT("entryUUID", "u-1"),
 		TEXT("uid", "anna"), TEXT("mail", "Anna\n@example.org"),
 		TEXT("mail", "anna@example.org"), TEXT("mail", "x\0@example.org"),
 		TEXT("cn", "\377") };
@@ -176,9 +176,9 @@ static void single_values_refused(void **state)
 
 static void no_persons(void **state)
 {
-	static const struct mapping_value values[] = { TEXT("mail", "anna@example.org"),
+	static const struct template_value values[] = { TEXT("mail", "anna@example.org"),
 		TEXT("entryUUID", "u-1"), TEXT("uid", "a b"), TEXT("entryUUID", "u-2") };
-	static const struct mapping_value none[] = { TEXT("entryUUID", "u-1"), TEXT("uid", "a"),
+	static const struct template_value none[] = { TEXT("entryUUID", "u-1"), TEXT("uid", "a"),
 		TEXT("mail", "") };
 	struct bed *bed = *state;
 
@@ -197,7 +197,7 @@ static void no_persons(void **state)
 
 static void told_to_stop(void **state)
 {
-	static const struct mapping_value values[] = { TEXT("entryUUID", "u-1"), TEXT("uid", "a"),
+	static const struct template_value values[] = { TEXT("entryUUID", "u-1"), TEXT("uid", "a"),
 		TEXT("mail", "none"), TEXT("mail", "a@example.org") };
 	struct bed *bed = *state;
 	const char *error;
@@ -212,15 +212,15 @@ static void told_to_stop(void **state)
 static void many_values(void **state)
 {
 	static char texts[2000][32];
-	static struct mapping_value values[2002];
+	static struct template_value values[2002];
 	struct bed *bed = *state;
 
 	for (int i = 0; i < 2000; i++) {
 		snprintf(texts[i], sizeof texts[i], "u%d@example.org", i);
-		values[i] = (struct mapping_value){ "mail", texts[i], strlen(texts[i]) };
+		values[i] = (struct template_value){ "mail", texts[i], strlen(texts[i]) };
 	}
-	values[2000] = (struct mapping_value)TEXT("entryUUID", "u");
-	values[2001] = (struct mapping_value)TEXT("uid", "u");
+	values[2000] = (struct template_value)TEXT("entryUUID", "u");
+	values[2001] = (struct template_value)TEXT("uid", "u");
 	assert_int_equal(apply(bed, values, COUNT(values)), 1);
 	assert_int_equal(bed->person.addresses.count, PERSON_VALUES_MAX);
 	assert_non_null(strstr(str_cstr(&bed->refused), "more than 1000 addresses"));
@@ -290,12 +290,12 @@ static void wrong_settings(void **state)
 
 static void expect_template(const char *template, const char *wanted)
 {
-	static const struct mapping_value values[] = { TEXT("uid", "Anna"),
+	static const struct template_value values[] = { TEXT("uid", "Anna"),
 		TEXT("mail", "Anna.B@Example.org"), TEXT("mail", "second@example.org"),
 		TEXT("empty", ""), TEXT("binary", "a\0b") };
 	struct str out = STR_INIT;
 	const char *error = NULL;
-	int result = mapping_template(template, values, COUNT(values), &out, &error);
+	int result = template_fill(template, values, COUNT(values), &out, &error);
 
 	if (wanted != NULL && (result < 0 || strcmp(str_cstr(&out), wanted) != 0))
 		fail_msg("%s: %s (%s)", template, str_cstr(&out), result < 0 ? error : "");

@@ -1,9 +1,10 @@
-/* Templates of values (dirsync/mapping.h), and names of attributes. */
+#include "lib/template.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "dirsync/mapping_internal.h"
+#include "lib/mem.h"
 
 #define ERROR_MAX 400
 
@@ -42,7 +43,7 @@ static bool same(const char *a, const char *b)
 	return ((a[0] ^ b[0]) & 0xdf) == 0 && strcasecmp(a, b) == 0;
 }
 
-const char *mapping_canonical_name(const char *name)
+const char *template_canonical_name(const char *name)
 {
 	for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
 		if (same(name, aliases[i][1]))
@@ -50,9 +51,9 @@ const char *mapping_canonical_name(const char *name)
 	return name;
 }
 
-bool mapping_same_name(const char *a, const char *b)
+bool template_same_name(const char *a, const char *b)
 {
-	return same(a, b) || same(mapping_canonical_name(a), mapping_canonical_name(b));
+	return same(a, b) || same(template_canonical_name(a), template_canonical_name(b));
 }
 
 /* --- one expression ------------------------------------------------------------------------- */
@@ -78,12 +79,12 @@ static bool take_modifier(struct expression *e, const char *name, size_t len)
 }
 
 /* The next of the names into `name`; false at their end. */
-static bool next_name(const char **names, size_t *len, char name[PERSON_NAME_MAX + 1])
+static bool next_name(const char **names, size_t *len, char name[TEMPLATE_NAME_MAX + 1])
 {
 	const char *bar = memchr(*names, '|', *len);
 	size_t n = bar != NULL ? (size_t)(bar - *names) : *len;
 
-	if (*len == 0 || n > PERSON_NAME_MAX)
+	if (*len == 0 || n > TEMPLATE_NAME_MAX)
 		return false;
 	memcpy(name, *names, n);
 	name[n] = '\0';
@@ -95,7 +96,7 @@ static bool next_name(const char **names, size_t *len, char name[PERSON_NAME_MAX
 
 static bool are_names(const char *names, size_t len)
 {
-	char name[PERSON_NAME_MAX + 1];
+	char name[TEMPLATE_NAME_MAX + 1];
 
 	if (len == 0 || names[len - 1] == '|')
 		return false;
@@ -129,22 +130,22 @@ static const char *parse(const char *p, struct expression *e, const char **error
 }
 
 /* The first value, NULL where the attribute has none. */
-static const struct mapping_value *find(
-	const char *name, const struct mapping_value *values, size_t count)
+static const struct template_value *find(
+	const char *name, const struct template_value *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (values[i].len > 0 && mapping_same_name(values[i].name, name))
+		if (values[i].len > 0 && template_same_name(values[i].name, name))
 			return &values[i];
 	return NULL;
 }
 
-static const struct mapping_value *find_any(
-	const struct expression *e, const struct mapping_value *values, size_t count)
+static const struct template_value *find_any(
+	const struct expression *e, const struct template_value *values, size_t count)
 {
-	char name[PERSON_NAME_MAX + 1];
+	char name[TEMPLATE_NAME_MAX + 1];
 	const char *names = e->names;
 	size_t len = e->len;
-	const struct mapping_value *value = NULL;
+	const struct template_value *value = NULL;
 
 	while (value == NULL && next_name(&names, &len, name))
 		value = find(name, values, count);
@@ -153,17 +154,32 @@ static const struct mapping_value *find_any(
 
 static int missing(const struct expression *e, const char **error_r)
 {
-	char names[PERSON_NAME_MAX + 1];
+	char names[TEMPLATE_NAME_MAX + 1];
 
 	snprintf(names, sizeof names, "%.*s", (int)e->len, e->names);
 	return fault(error_r, "no value of %s", names);
 }
 
-static int append(const struct expression *e, const struct mapping_value *value, struct str *out,
-	const char **error_r)
+/* Where what is put in goes. */
+struct sink {
+	template_escape escape; /* NULL: as it is */
+	void *context;
+	struct str *out;
+};
+
+static void put(const struct sink *sink, const struct template_value *value, const char *text)
+{
+	if (sink->escape != NULL)
+		sink->escape(sink->context, value, text, sink->out);
+	else
+		str_append_z(sink->out, text);
+}
+
+static int append(const struct expression *e, const struct template_value *value,
+	const struct sink *sink, const char **error_r)
 {
 	const char *at = strrchr(value->data, '@'), *text = value->data;
-	size_t len = value->len, begin = out->len;
+	size_t len = value->len;
 
 	if (strlen(text) != len)
 		return fault(error_r, "%s has a value that is not text", value->name);
@@ -175,18 +191,21 @@ static int append(const struct expression *e, const struct mapping_value *value,
 	} else if (e->local && at != NULL) {
 		len = (size_t)(at - text);
 	}
-	str_append(out, text, len);
-	for (size_t i = begin; e->lower && i < out->len; i++)
-		if (out->data[i] >= 'A' && out->data[i] <= 'Z')
-			out->data[i] |= 0x20;
+	char *part = mem_strndup(text, len);
+	for (char *c = part; e->lower && *c != '\0'; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c |= 0x20;
+	put(sink, value, part);
+	mem_free(&part);
 	return 0;
 }
 
 /* --- whole templates ------------------------------------------------------------------------ */
 
-int mapping_template(const char *template, const struct mapping_value *values, size_t count,
-	struct str *out, const char **error_r)
+int template_fill_escaped(const char *template, const struct template_value *values, size_t count,
+	template_escape escape, void *context, struct str *out, const char **error_r)
 {
+	const struct sink sink = { escape, context, out };
 	const char *p = template;
 	struct expression e;
 
@@ -200,17 +219,23 @@ int mapping_template(const char *template, const struct mapping_value *values, s
 		} else if (*p == '%') {
 			if ((p = parse(p + 1, &e, error_r)) == NULL)
 				return -1;
-			const struct mapping_value *value = find_any(&e, values, count);
+			const struct template_value *value = find_any(&e, values, count);
 			if (value == NULL)
 				return missing(&e, error_r);
-			if (append(&e, value, out, error_r) < 0)
+			if (append(&e, value, &sink, error_r) < 0)
 				return -1;
 		}
 	}
 	return 0;
 }
 
-int mapping_template_names(const char *template, void (*name)(void *context, const char *name),
+int template_fill(const char *template, const struct template_value *values, size_t count,
+	struct str *out, const char **error_r)
+{
+	return template_fill_escaped(template, values, count, NULL, NULL, out, error_r);
+}
+
+int template_names(const char *template, void (*name)(void *context, const char *name),
 	void *context, const char **error_r)
 {
 	const char *p = template;
@@ -223,7 +248,7 @@ int mapping_template_names(const char *template, void (*name)(void *context, con
 		}
 		if ((p = parse(p + 1, &e, error_r)) == NULL)
 			return -1;
-		char one[PERSON_NAME_MAX + 1];
+		char one[TEMPLATE_NAME_MAX + 1];
 		while (next_name(&e.names, &e.len, one))
 			name(context, one);
 	}
