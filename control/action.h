@@ -1,8 +1,9 @@
 /*
  * Actions: what differs per backend (DESIGN section 6). Each is a setting of actions NAME {}: an
- * LDIF template applied to the backend's LDAP, or a command. Each is idempotent: where its check
- * says that it is done already nothing is done, and after it has run the check must say so
- * ("verified"). Thread-safe: several actions run at once, each with a connection of its own.
+ * LDIF template applied to the backend's LDAP, or a command, or several of these one after the
+ * other (restante-actions(5)). Each is idempotent: where its check says that it is done already
+ * nothing is done, and after it has run the check must say so ("verified"). Thread-safe: several
+ * actions run at once, each with a connection of its own; connections are kept for later actions.
  */
 #ifndef RESTANTE_CONTROL_ACTION_H
 #define RESTANTE_CONTROL_ACTION_H
@@ -46,7 +47,8 @@ struct action_subject {
 	const char *physical;   /* of the mailbox on `system`; "" before it is made */
 	const char *source_id;  /* the same */
 	const char *other;      /* physical address of the other mailbox */
-	/* Further attributes of DIR's entry for templates: name, value pairs. */
+	/* Further attributes of DIR's entry: name, value pairs, one for each value. Templates need
+	 * those of actions_attributes(), commands get all that are given. */
 	const char *const (*attributes)[2];
 	size_t attribute_count;
 };
@@ -65,22 +67,27 @@ struct action_result {
 	struct str text;                /* one line for people: what happened, what to do */
 	struct str physical, source_id; /* CREATE */
 	char **addresses;               /* LIST: NULL-terminated, as told; may be NULL */
-	bool empty;                     /* EMPTY */
+	bool told_empty, empty;         /* EMPTY */
 	int64_t took_us;
 };
 
 struct actions; /* of one system, from actions NAME {} */
 
-/* NULL with *error_r: "actions NAME.key: what is wrong; what to do"; templates are read here. */
+/* NULL with *error_r (valid until the thread's next call): "actions NAME.key: what is wrong; what
+ * to do". Templates are read here; the settings may go afterwards. */
 struct actions *actions_new(const struct config_actions *settings, const char **error_r);
 void actions_free(struct actions **actions);
 bool actions_has(const struct actions *actions, enum action action);
-/* Longest time that one action may take, check included: claims are that long. */
-int64_t actions_limit_us(const struct actions *actions, enum action action);
+/* Attributes of DIR's entry that templates and arguments of commands name: NULL-terminated, valid
+ * as long as the actions. */
+const char *const *actions_attributes(const struct actions *actions);
+/* Longest time that one action may take, checks included: claims are that long. */
+int64_t actions_limit_us(const struct actions *actions);
 
 /*
- * Check, action, check. `verify_only`: the check alone (DONE or ALREADY: it holds; FAILED: it does
- * not, or could not be asked: text). stop: asked ten times a second while a command runs.
+ * Check, action, check. `verify_only`: the check alone (ALREADY: it holds; FAILED: it does not, or
+ * could not be asked: text). LIST and EMPTY are checks alone, always. stop: asked ten times a
+ * second while a command runs, and between operations of LDAP; may be NULL.
  */
 void action_run(struct actions *actions, enum action action, const struct action_subject *subject,
 	bool verify_only, const atomic_bool *stop, struct action_result *result_r);

@@ -41,7 +41,7 @@ static enum ldap_result rename_to(struct target *target, struct slot *slot)
 		return LDAP_DONE;
 	rdn = mem_strndup(dn, strcspn(dn, ","));
 	result = ldap_session_rename(
-		target->session, str_cstr(&slot->foreign), rdn, target->settings->container);
+		target->session, str_cstr(&slot->foreign), rdn, target->settings->container, false);
 	mem_free(&rdn);
 	return result;
 }

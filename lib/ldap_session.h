@@ -98,9 +98,10 @@ enum ldap_result ldap_session_add(struct ldap_session *session, const char *dn,
 enum ldap_result ldap_session_delete(
 	struct ldap_session *session, const char *dn, const char *assertion);
 
-/* The entry gets another RDN, its old one goes, and stands below parent from now on. */
-enum ldap_result ldap_session_rename(
-	struct ldap_session *session, const char *dn, const char *rdn, const char *parent);
+/* The entry gets another RDN, and stands below parent from now on (NULL: where it stood). keep_old:
+ * the values of its old RDN stay, as values of its attributes. */
+enum ldap_result ldap_session_rename(struct ldap_session *session, const char *dn, const char *rdn,
+	const char *parent, bool keep_old);
 
 /* RFC 4515 escaping of a value for a filter; RFC 4514 of a value for a DN. Append to out. */
 void ldap_filter_escape(const char *value, struct str *out);

@@ -263,12 +263,12 @@ enum ldap_result ldap_session_delete(
 	return ldap_session_wait(session, "delete", dn, msgid, NULL);
 }
 
-enum ldap_result ldap_session_rename(
-	struct ldap_session *session, const char *dn, const char *rdn, const char *parent)
+enum ldap_result ldap_session_rename(struct ldap_session *session, const char *dn, const char *rdn,
+	const char *parent, bool keep_old)
 {
 	int msgid, code;
 
-	code = ldap_rename(session->handle, dn, rdn, parent, 1, NULL, NULL, &msgid);
+	code = ldap_rename(session->handle, dn, rdn, parent, !keep_old, NULL, NULL, &msgid);
 	if (code != LDAP_SUCCESS)
 		return ldap_session_broken(session, "rename", dn, code);
 	return ldap_session_wait(session, "rename", dn, msgid, NULL);

@@ -3,3 +3,8 @@ check_PROGRAMS += tests/unit/test_machine
 tests_unit_test_machine_SOURCES = tests/unit/test_machine.c tests/unit/machine_scene.c \
 	tests/unit/machine_scene.h tests/unit/unit.h
 tests_unit_test_machine_LDADD = control/libcontrol.a $(TEST_LIBS)
+check_PROGRAMS += tests/unit/test_action_template tests/unit/test_action_command
+tests_unit_test_action_template_SOURCES = tests/unit/test_action_template.c tests/unit/unit.h
+tests_unit_test_action_template_LDADD = control/libcontrol.a $(TEST_LIBS)
+tests_unit_test_action_command_SOURCES = tests/unit/test_action_command.c tests/unit/unit.h
+tests_unit_test_action_command_LDADD = control/libcontrol.a $(TEST_LIBS)
