@@ -11,3 +11,16 @@ control_libcontrol_a_SOURCES += \
 	control/action_settings.c control/action_template.c control/action_values.c \
 	control/action.h control/action_internal.h control/action_output.h \
 	control/action_template.h
+# the daemon
+control_libcontrol_a_SOURCES += \
+	control/commands.c control/control.c control/control.h control/exposition.c \
+	control/facts.c control/facts.h control/fencing.c control/fencing.h \
+	control/follow.c control/follow.h control/leader.c control/leader.h control/look.c \
+	control/record.c control/record.h control/run.c control/run.h \
+	control/settings.c control/start.c control/start.h \
+	control/step_action.c control/step_directory.c control/store.c control/store.h \
+	control/syncing.c control/syncing.h control/systems.c control/systems.h control/worker.c
+
+sbin_PROGRAMS += restante-control
+restante_control_SOURCES = control/main.c
+restante_control_LDADD = control/libcontrol.a $(LIB_LIBS)

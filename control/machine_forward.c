@@ -54,7 +54,30 @@ static bool is_elsewhere(struct asked *q)
 		q->move->old_physical, q->move->assignor);
 }
 
-/* What makes any further step senseless. */
+static bool is_too_early(struct asked *q, int state, const char *what)
+{
+	int64_t due = scenario_time_us(q->scenario, q->move, state);
+
+	return q->now_us < due && decide_wait(q, due, "%s", what);
+}
+
+/* Asked before the directory is: fifty thousand may wait for their instant. */
+static bool may_not_begin(struct asked *q)
+{
+	int state = q->move->state;
+
+	if (state == MOVE_RECORDED && !begun(q, STEP_CREATE))
+		return is_too_early(q, MOVE_CREATED, "the time of create");
+	if (state < MOVE_CREATED || state >= MOVE_ADDRESSED || begun(q, STEP_ADDRESSES))
+		return false;
+	if (is_too_early(q, MOVE_ADDRESSED, "its instant"))
+		return true;
+	if (!q->facts->working_hours)
+		return decide_wait(q, q->facts->hours_us, "working hours");
+	return !q->facts->room && decide_wait(q, 0, "other moves to reach their swap");
+}
+
+/* What makes any further step senseless, or comes too early. */
 static bool is_hindered(struct asked *q)
 {
 	const struct move_facts *f = q->facts;
@@ -65,32 +88,25 @@ static bool is_hindered(struct asked *q)
 	if (f->scenario_fault != NULL || q->scenario == NULL)
 		return decide_trouble(q, "%s",
 			f->scenario_fault != NULL ? f->scenario_fault : "no such scenario");
+	if (f->other_open != NULL && q->move->state < MOVE_ADDRESSED)
+		return end(q, f->other_open);
+	if (may_not_begin(q))
+		return true;
 	if (!f->mailbox_known && f->mailbox_trouble != NULL && q->move->state == MOVE_NEW)
 		return end(q, f->mailbox_trouble);
 	if (!f->mailbox_known && f->mailbox_trouble != NULL)
 		return decide_trouble(q, "%s", f->mailbox_trouble);
 	if (!f->mailbox_known)
 		return decide_look(q);
-	if (f->other_open != NULL && q->move->state < MOVE_ADDRESSED)
-		return end(q, f->other_open);
 	return early && is_no_order(q);
 }
 
 /* --- the rows -------------------------------------------------------------------------------- */
 
-static bool is_too_early(struct asked *q, int state, const char *what)
-{
-	int64_t due = scenario_time_us(q->scenario, q->move, state);
-
-	return q->now_us < due && decide_wait(q, due, "%s", what);
-}
-
 /* 1: the second mailbox, redirecting to the first. */
 static bool way_to_created(struct asked *q)
 {
 	if (is_gone(q) || is_elsewhere(q))
-		return true;
-	if (!begun(q, STEP_CREATE) && is_too_early(q, MOVE_CREATED, "the time of create"))
 		return true;
 	if (must(q, STEP_CREATE))
 		return true;
@@ -104,14 +120,6 @@ static bool way_to_addressed(struct asked *q)
 {
 	if (is_gone(q) || is_elsewhere(q))
 		return true;
-	if (!begun(q, STEP_ADDRESSES)) {
-		if (is_too_early(q, MOVE_ADDRESSED, "its instant"))
-			return true;
-		if (!q->facts->working_hours)
-			return decide_wait(q, q->facts->hours_us, "working hours");
-		if (!q->facts->room)
-			return decide_wait(q, 0, "other moves to reach their swap");
-	}
 	if (need(q, STEP_ADDRESSES))
 		return true;
 	if (q->move->wait_count == 0 && need(q, STEP_ASK_SYNCS))

@@ -30,6 +30,11 @@ int64_t clock_mono_us(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t clock_boot_us(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+
 void clock_sleep_us(int64_t us)
 {
 	struct timespec left = to_timespec(us);

@@ -14,6 +14,8 @@
 
 int64_t clock_wall_us(void);
 int64_t clock_mono_us(void);
+/* As the monotonic one, but it runs on while the machine sleeps: for how old a right is. */
+int64_t clock_boot_us(void);
 void clock_sleep_us(int64_t us);
 
 /* A condition variable whose timed wait follows the monotonic clock. */

@@ -131,6 +131,7 @@ struct fence {
 	struct str dn;
 	struct fence_progress progress;
 	unsigned raised; /* how often */
+	uint64_t last;   /* number tried */
 	bool exhausted;  /* there is no larger number */
 	int64_t began_us, deadline_us, raise_at_us, look_us;
 };
@@ -183,6 +184,7 @@ static enum ldap_result raise_epoch(struct fence *fence)
 			return result;
 		result = next != 0 ? write_epoch(fence, now, next) : LDAP_REFUSED;
 		federation_free(&now);
+		fence->last = next;
 		if (result == LDAP_DONE && fence->raised++ == 0)
 			fence->progress.epoch = next;
 	}
@@ -381,4 +383,18 @@ enum fence_outcome fence_pass(struct ldap_session *session, const char *base, co
 
 	return fence_pass_all(
 		session, base, &one, 1, timeout_us, NULL, progress, context, result_r, error_r);
+}
+
+enum ldap_result fence_raise(
+	struct ldap_session *session, const char *base, uint64_t *epoch_r, const char **error_r)
+{
+	struct fence fence = { .session = session, .base = base, .dn = STR_INIT };
+	enum ldap_result result;
+
+	federation_dn(base, &fence.dn);
+	result = raise_epoch(&fence);
+	*epoch_r = fence.last;
+	*error_r = result != LDAP_DONE ? explain(&fence, result) : NULL;
+	str_free(&fence.dn);
+	return result;
 }

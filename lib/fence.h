@@ -86,4 +86,8 @@ uint64_t fence_next_epoch(const struct federation_nodes *nodes, uint64_t epoch);
 /* After `raised` raises, the time from the last one to the next: 100 ms, doubling up to 10 s. */
 int64_t fence_raise_interval_us(unsigned raised);
 
+/* One raise, for a caller that waits by itself (fence_look): epoch_r is what it was raised to. */
+enum ldap_result fence_raise(
+	struct ldap_session *session, const char *base, uint64_t *epoch_r, const char **error_r);
+
 #endif

@@ -1,0 +1,126 @@
+#define _GNU_SOURCE
+#include "control/facts.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "control/systems.h"
+#include "lib/clock.h"
+#include "lib/hours.h"
+
+static const char *scenario_name(const struct run *r)
+{
+	return *r->move->scenario != '\0' ? r->move->scenario : "default";
+}
+
+void facts_scenario(struct run *r)
+{
+	r->scenario = config_scenario(r->settings->config, scenario_name(r));
+}
+
+static void gather_scenario(const struct run *r, struct move_facts *f)
+{
+	static _Thread_local char text[256];
+
+	if (r->scenario != NULL) {
+		f->scenario_fault = scenario_fault(r->scenario);
+		return;
+	}
+	snprintf(text, sizeof text, "there is no section scenario %s in the settings",
+		scenario_name(r));
+	f->scenario_fault = text;
+}
+
+static void gather_actions(const struct run *r, struct move_facts *f)
+{
+	for (int step = STEP_TAKE; step < STEPS; step++) {
+		bool on_assignee;
+		enum action action = step_action((enum step)step, &on_assignee);
+		struct actions *actions;
+
+		if (action == ACTIONS)
+			continue;
+		actions = settings_actions(
+			r->settings, on_assignee ? r->move->target : r->move->assignor);
+		f->action_absent[step] = actions == NULL || !actions_has(actions, action);
+	}
+}
+
+static void gather_mailbox(const struct run *r, struct move_facts *f)
+{
+	const struct mailbox *m = r->mailbox;
+	const struct move *move = r->move;
+
+	f->mailbox_known = m != NULL || r->mailbox_gone;
+	f->mailbox_gone = r->mailbox_gone;
+	f->mailbox_trouble = r->mailbox_trouble;
+	if (m == NULL)
+		return;
+	f->held = m->state == STATE_HOLDING;
+	f->at_target = strcasecmp(m->system, move->target) == 0;
+	f->at_assignor = strcasecmp(m->system, move->assignor) == 0;
+	f->on_assignee = f->at_target && *move->physical != '\0' &&
+			 strcasecmp(m->physical, move->physical) == 0;
+	f->on_assignor = f->at_assignor && strcasecmp(m->physical, move->old_physical) == 0;
+}
+
+/* The fence is of one hold: a mailbox that was touched since has another entryCSN. */
+static void gather_fence(const struct run *r, struct move_facts *f)
+{
+	const struct kept *t = &r->kept;
+	bool same = r->mailbox != NULL && strcmp(t->fence_csn, r->mailbox->csn) == 0;
+
+	f->fenced = same && t->fenced;
+	f->drained = same && t->drained;
+	f->drain_over = f->fenced && r->scenario != NULL && r->scenario->drain > 0 &&
+			clock_mono_us() - t->fenced_us >= r->scenario->drain;
+}
+
+static void gather_systems(const struct run *r, struct move_facts *f)
+{
+	struct system_view assignor, assignee;
+
+	systems_view(r->move->assignor, &assignor);
+	systems_view(r->move->target, &assignee);
+	f->target_known = assignee.known;
+	f->assignor_redirects = assignor.redirects;
+	f->assignee_redirects = assignee.redirects;
+}
+
+static void gather_others(struct run *r, struct move_facts *f)
+{
+	char dn[400];
+
+	if (store_other(r->control->store, r->task, dn, sizeof dn)) {
+		snprintf(r->other, sizeof r->other, "the mailbox is on the move already: %s", dn);
+		f->other_open = r->other;
+	}
+	f->moves_back = r->move->state >= MOVE_COMPLETE &&
+			store_moves_to(r->control->store, r->task, r->move->assignor);
+}
+
+void facts_gather(struct run *r, struct move_facts *f)
+{
+	const struct config_control *c = &r->settings->config->control;
+	const struct task_facts *t = &r->task->facts;
+	int64_t now = clock_wall_us();
+
+	memset(f, 0, sizeof *f);
+	store_kept(r->control->store, r->task, &r->kept);
+	gather_scenario(r, f);
+	gather_actions(r, f);
+	gather_mailbox(r, f);
+	gather_fence(r, f);
+	gather_systems(r, f);
+	gather_others(r, f);
+	f->syncs = r->kept.syncs;
+	f->sync_reason = r->kept.sync_reason;
+	f->listed = t->listed;
+	f->missing = t->missing;
+	f->second_asked = t->second_asked;
+	f->second_empty = t->second_empty;
+	f->working_hours = hours_open(c->working_hours, now);
+	f->hours_us = f->working_hours ? 0 : hours_next(c->working_hours, now);
+	f->room = store_has_room(r->control->store, r->task, (size_t)c->moves);
+}

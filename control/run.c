@@ -1,0 +1,469 @@
+#define _GNU_SOURCE
+#include "control/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "control/facts.h"
+#include "control/fencing.h"
+#include "control/follow.h"
+#include "control/leader.h"
+#include "control/syncing.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define TURNS_MAX 64 /* of one run: more is a fault of ours, not of the move's */
+#define SHOWN     600
+
+/* --- the worker's session --------------------------------------------------------------------- */
+
+struct ldap_session *run_session(struct run *r, struct str *why)
+{
+	struct worker *w = r->worker;
+	const struct ldap_options options = config_control_options(r->settings->config);
+	const char *error;
+
+	if (w->session != NULL && w->settings != r->settings)
+		ldap_session_close(&w->session);
+	if (w->session != NULL)
+		return w->session;
+	w->session = ldap_session_open(&options, &error);
+	w->settings = r->settings; /* compared only */
+	if (w->session == NULL)
+		str_append_z(why, error);
+	return w->session;
+}
+
+enum progress run_judge(struct run *r, enum ldap_result result, const char *error, struct str *why)
+{
+	if (result == LDAP_DONE)
+		return STEP_DONE;
+	str_append_z(why, error != NULL ? error : ldap_session_reason(r->worker->session));
+	if (result == LDAP_DOWN)
+		ldap_session_close(&r->worker->session);
+	return result == LDAP_REFUSED ? STEP_REFUSED : STEP_FAILED;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+static const char *id_of(const struct run *r)
+{
+	return r->move->identifier[0] != '\0' ? r->move->identifier : r->move->uuid;
+}
+
+/* The record as it is now instead of what we had; what was not written is forgotten: every step can
+ * be done again. */
+static enum progress reread(struct run *r, struct str *why)
+{
+	struct ldap_session *session = run_session(r, why);
+	struct move *fresh = NULL;
+	enum ldap_result result;
+
+	if (session == NULL)
+		return STEP_FAILED;
+	result = move_read(session, r->move->dn, &fresh);
+	if (result == LDAP_NO_ENTRY) {
+		r->lost = true;
+		return STEP_DONE;
+	}
+	if (result != LDAP_DONE)
+		return run_judge(r, result, NULL, why);
+	r->change = (struct record_change){ .done = 0 };
+	store_replace(r->control->store, r->task, fresh);
+	r->move = fresh;
+	if (fresh->work.term > r->term) {
+		r->lost = true;
+		leader_doubt(r->control->leader);
+	}
+	return STEP_DONE;
+}
+
+/* claim->step STEPS: the change alone. */
+static enum progress write_record(struct run *r, enum step step, bool ended, struct str *why)
+{
+	const struct record_claim claim = { step, ended, r->term,
+		r->settings->config->control.holder };
+	struct ldap_session *session = run_session(r, why);
+	enum ldap_result result;
+
+	if (session == NULL)
+		return STEP_FAILED;
+	if (leader_term(r->control->leader) != r->term) {
+		r->lost = true;
+		str_append_z(why, "this controller does not lead any more");
+		return STEP_FAILED;
+	}
+	result = record_write(session, r->move, &r->change, &claim, clock_wall_us());
+	metric_add(&r->control->counts.writes, 1);
+	if (result == LDAP_ASSERTION && reread(r, why) == STEP_DONE) {
+		str_append_z(why, "its record was changed by somebody else meanwhile");
+		return STEP_FAILED;
+	}
+	return run_judge(r, result, NULL, why);
+}
+
+static enum progress claim(struct run *r, enum step step, struct str *why)
+{
+	r->claimed_us = clock_boot_us();
+	return write_record(r, step, false, why);
+}
+
+/* What is left to write; a claim whose action runs no more says so. */
+static enum progress flush(struct run *r, struct str *why)
+{
+	bool working = strcmp(r->move->work.step, step_name(STEP_NONE)) != 0 &&
+		       *r->move->work.step != '\0';
+	enum step step = STEPS;
+	bool ended = false;
+
+	if (r->lost)
+		return STEP_DONE;
+	if (working && r->move->work.term == r->term && r->move->work.since_us > 0) {
+		step = step_find(r->move->work.step);
+		ended = !move_has(r->move, r->move->work.step);
+		if (!ended)
+			step = STEP_NONE;
+	}
+	if (!record_changed(&r->change) && step == STEPS)
+		return STEP_DONE;
+	return write_record(r, step, ended, why);
+}
+
+bool run_may_act(const struct run *r, enum step step, struct str *why)
+{
+	int64_t age = clock_boot_us() - r->claimed_us;
+
+	if (age < step_limit_us(r, step) / 2 && leader_term(r->control->leader) == r->term)
+		return true;
+	str_append_z(why, "the claim of this step became too old before it was begun");
+	return false;
+}
+
+/*
+ * A claim of an older term: its action may still run. Our term goes into the record first, so that
+ * its holder claims nothing more; then the time limit of that action is waited out, and the half of
+ * it in which it could still be begun.
+ */
+static bool takes_over(struct run *r, struct str *why)
+{
+	enum step step = step_find(r->move->work.step);
+
+	if (r->move->work.term == r->term && r->task->taken_over == r->term)
+		return clock_boot_us() < r->task->hold_off_us;
+	if (r->move->work.term >= r->term || r->move->work.since_us <= 0 || !step_claimed(step))
+		return false;
+	if (claim(r, step, why) != STEP_DONE)
+		return false;
+	r->task->taken_over = r->term;
+	r->task->hold_off_us = clock_boot_us() + step_limit_us(r, step) / 2 * 3;
+	log_info("control", "an older claim is waited out id=%s move=%s step=%s wait_ms=%" PRId64,
+		id_of(r), r->move->address, step_name(step),
+		step_limit_us(r, step) / 2 * 3 / CLOCK_MS);
+	return true;
+}
+
+/* --- what is decided -------------------------------------------------------------------------- */
+
+static void report(const struct run *r, enum log_level level, const char *what, const char *text)
+{
+	char shown[SHOWN], address[256];
+
+	log_value(address, sizeof address, r->move->address != NULL ? r->move->address : "");
+	if (level == LOG_LEVEL_WARNING)
+		log_warning("control", "%s id=%s move=%s: %s", what, id_of(r), address,
+			log_value(shown, sizeof shown, text));
+	else
+		log_info("control", "%s id=%s move=%s%s%s", what, id_of(r), address,
+			*text != '\0' ? " " : "", text);
+}
+
+static int64_t backoff_us(const struct run *r)
+{
+	const struct config_control *c = &r->settings->config->control;
+	int64_t pause = c->retry_min;
+
+	for (unsigned i = 1; i < r->task->failures && pause < c->retry_max; i++)
+		pause *= 2;
+	return pause < c->retry_max ? pause : c->retry_max;
+}
+
+/* The error of `end` is the reason of the end: nothing else is written over it. */
+static void note_error(struct run *r, const char *error, bool stopped)
+{
+	bool reason = move_has(r->move, step_name(STEP_END));
+
+	record_error(r->move, &r->change, reason && !stopped ? r->move->error : error, stopped);
+}
+
+static void failed(struct run *r, enum step step, const char *why)
+{
+	char text[SHOWN];
+
+	metric_add(&r->control->counts.failed, 1);
+	r->task->failures++;
+	r->due_us = clock_mono_us() + backoff_us(r);
+	if (r->lost)
+		return;
+	snprintf(text, sizeof text, "%s: %s", step_name(step), why);
+	if (strcmp(r->move->error, text) != 0)
+		report(r, LOG_LEVEL_WARNING, "a step failed and is tried again", text);
+	note_error(r, text, false);
+}
+
+static void refused(struct run *r, enum step step, const char *why)
+{
+	char text[SHOWN];
+
+	metric_add(&r->control->counts.refused, 1);
+	snprintf(text, sizeof text, "%s: %s", step_name(step), why);
+	report(r, LOG_LEVEL_WARNING, "stopped", text);
+	note_error(r, text, true);
+	r->due_us = STORE_NEVER;
+}
+
+/* True: go on with the next. */
+static bool done(struct run *r, enum step step)
+{
+	bool on_assignee;
+
+	metric_add(&r->control->counts.steps, 1);
+	r->task->failures = 0;
+	r->task->facts.second_asked = step == STEP_EMPTY;
+	record_done(r->move, &r->change, step, clock_wall_us());
+	if (*r->move->error != '\0' && !r->move->stopped)
+		note_error(r, "", false);
+	if (step_claimed(step) && step_action(step, &on_assignee) == ACTIONS)
+		run_forget_mailbox(r);
+	report(r, LOG_LEVEL_INFO, step_name(step), "");
+	return !r->purged;
+}
+
+static bool do_step(struct run *r, enum step step, const char *trouble)
+{
+	struct str why = STR_INIT;
+	enum progress progress = STEP_DONE;
+	bool on_assignee, go_on = false;
+
+	if (*trouble != '\0' && r->task->failures == 0) {
+		failed(r, step, trouble); /* asked again, but not at once */
+		return false;
+	}
+	if (step == STEP_ADDRESSES && !store_enter(r->control->store, r->task,
+					      (size_t)r->settings->config->control.moves)) {
+		store_queue(r->control->store, r->task);
+		return false;
+	}
+	if (step_claimed(step))
+		progress = claim(r, step, &why);
+	if (progress == STEP_DONE && step == STEP_CREATE)
+		store_index(r->control->store, r->task);
+	if (progress == STEP_DONE)
+		progress = step_run(r, step, &why);
+	switch (progress) {
+	case STEP_DONE: go_on = done(r, step); break;
+	case STEP_PENDING: break;
+	case STEP_FAILED: failed(r, step, str_cstr(&why)); break;
+	case STEP_REFUSED:
+		/* what was refused made nothing */
+		if (step == STEP_CREATE)
+			record_text(&r->move->work.step, step_name(STEP_NONE));
+		if (step == STEP_CREATE && move_backward(r->move)) {
+			go_on = true;
+			break;
+		}
+		if (step_action(step, &on_assignee) != ACTIONS || step_claimed(step) ||
+			step == STEP_TAKE)
+			refused(r, step, str_cstr(&why));
+		else
+			failed(r, step, str_cstr(&why));
+		break;
+	}
+	str_free(&why);
+	return go_on;
+}
+
+static void answer(struct run *r, const struct move_decision *d)
+{
+	int64_t now = clock_wall_us();
+
+	r->change.request = r->move->request != MOVE_ASKED_NOTHING;
+	r->answered = true;
+	r->task->failures = 0;
+	r->task->facts.listed = false;
+	switch (d->step) {
+	case STEP_RESUME: break;
+	case STEP_DECLINE: record_error(r->move, &r->change, d->text, r->move->stopped); break;
+	case STEP_END:
+		record_error(r->move, &r->change, d->text, false);
+		record_done(r->move, &r->change, STEP_END, now);
+		break;
+	default:
+		note_error(r, "", false);
+		if (d->step == STEP_LEAVE_MAIL)
+			record_done(r->move, &r->change, STEP_LEAVE_MAIL, now);
+		if (d->step != STEP_RETRY)
+			record_done(r->move, &r->change, STEP_BACK, now);
+		break;
+	}
+	if (d->state != 0)
+		record_state(r->move, &r->change, d->state, now);
+	report(r, LOG_LEVEL_INFO, step_name(d->step), d->text);
+}
+
+static void over(struct run *r, const struct move_decision *d)
+{
+	record_outcome(r->move, &r->change, d->outcome);
+	record_done(r->move, &r->change, STEP_OUTCOME, clock_wall_us());
+	record_error(r->move, &r->change, d->text, false);
+	if (r->move->state == MOVE_NEW)
+		record_state(r->move, &r->change, MOVE_RECORDED, clock_wall_us());
+	metric_add(&r->control->counts.over, 1);
+	report(r, LOG_LEVEL_INFO, r->move->outcome_text, d->text);
+}
+
+static void enter(struct run *r, int state)
+{
+	char text[64];
+
+	record_state(r->move, &r->change, state, clock_wall_us());
+	if (state == MOVE_SWAPPED) {
+		metric_add(&r->control->counts.swapped, 1);
+		metric_observe(&r->control->counts.held, &metric_work, hold_length_us(r->move));
+	}
+	snprintf(text, sizeof text, "state=%d", state);
+	report(r, LOG_LEVEL_INFO, move_state_text(state), text);
+}
+
+/* From a wall clock; an hour at most, for that one can be turned. */
+static int64_t mono_of(int64_t until_us)
+{
+	int64_t left = until_us - clock_wall_us();
+
+	if (until_us == 0)
+		return STORE_NEVER;
+	if (left > 3600 * CLOCK_SECOND)
+		left = 3600 * CLOCK_SECOND;
+	return clock_mono_us() + (left > 0 ? left : 0);
+}
+
+static void wait_for(struct run *r, const struct move_decision *d)
+{
+	r->due_us = mono_of(d->until_us);
+	if (d->trouble) {
+		if (strcmp(r->move->error, d->text) != 0)
+			report(r, LOG_LEVEL_WARNING, "cannot go on", d->text);
+		note_error(r, d->text, false);
+		r->task->failures++;
+		r->due_us = clock_mono_us() + backoff_us(r);
+	} else if (r->move->state == MOVE_ADDRESSED) {
+		syncing_watch(r->control->syncing, r->task->uuid, r->move);
+	} else if (d->until_us == 0) {
+		store_queue(r->control->store, r->task);
+	}
+}
+
+/* What came meanwhile of what others write. */
+static void take_newer(struct run *r)
+{
+	struct move *newer = store_newer(r->control->store, r->task);
+
+	if (newer == NULL)
+		return;
+	if (strcmp(newer->csn, r->move->csn) >= 0 || !r->answered)
+		r->move->request = newer->request;
+	r->move->may_delete = newer->may_delete;
+	move_free(&newer);
+}
+
+/* True: once more. */
+static bool turn(struct run *r)
+{
+	struct move_decision d;
+	struct move_facts facts;
+	struct str why = STR_INIT;
+	bool more = true;
+
+	facts_gather(r, &facts);
+	move_decide(r->move, r->scenario, &facts, clock_wall_us(), &d);
+	switch (d.verdict) {
+	case MOVE_DO: more = do_step(r, d.step, d.text); break;
+	case MOVE_LOOK:
+		more = run_look(r, &why) == STEP_DONE;
+		if (!more)
+			failed(r, STEP_TAKE, str_cstr(&why));
+		break;
+	case MOVE_WAIT:
+		wait_for(r, &d);
+		more = false;
+		break;
+	case MOVE_STOP:
+		report(r, LOG_LEVEL_WARNING, "stopped", d.text);
+		note_error(r, d.text, true);
+		more = false;
+		break;
+	case MOVE_ENTER: enter(r, d.state); break;
+	case MOVE_ANSWER:
+		answer(r, &d);
+		more = write_record(r, STEPS, false, &why) == STEP_DONE;
+		if (!more)
+			failed(r, d.step, str_cstr(&why));
+		break;
+	case MOVE_OVER: over(r, &d); break;
+	case MOVE_IDLE: more = false; break;
+	}
+	str_free(&why);
+	return more && !r->lost;
+}
+
+static void carry_on(struct run *r)
+{
+	struct str why = STR_INIT;
+	int turns = 0;
+
+	if (takes_over(r, &why)) {
+		r->due_us = clock_mono_us() + (r->task->hold_off_us - clock_boot_us());
+	} else if (why.len > 0) {
+		failed(r, STEP_NONE, str_cstr(&why));
+	} else {
+		while (turn(r) && ++turns < TURNS_MAX && !atomic_load(&r->control->stopping))
+			take_newer(r);
+	}
+	if (turns >= TURNS_MAX) {
+		log_error("control", "a move does not come to rest id=%s move=%s", id_of(r),
+			r->move->address);
+		r->due_us = clock_mono_us() + r->settings->config->control.retry_max;
+	}
+	str_reset(&why);
+	if (flush(r, &why) != STEP_DONE && !r->lost) {
+		char shown[SHOWN];
+		log_warning("control", "what was done is not recorded yet id=%s move=%s: %s",
+			id_of(r), r->move->address, log_value(shown, sizeof shown, str_cstr(&why)));
+		r->task->failures++;
+		r->due_us = clock_mono_us() + backoff_us(r);
+	}
+	str_free(&why);
+}
+
+int64_t run_task(struct worker *worker, struct task *task, bool *gone_r)
+{
+	struct control *control = worker->control;
+	struct run r = { .worker = worker,
+		.control = control,
+		.settings = settings_hold(control),
+		.task = task,
+		.move = task->move,
+		.term = leader_term(control->leader),
+		.due_us = STORE_NEVER };
+
+	if (r.term != 0 && follow_loaded(control->follow)) {
+		facts_scenario(&r);
+		carry_on(&r);
+	}
+	*gone_r = r.purged;
+	run_forget_mailbox(&r);
+	settings_drop(&r.settings);
+	return r.due_us;
+}

@@ -1,0 +1,77 @@
+/* One worker carrying one move on, as far as it goes. */
+#ifndef RESTANTE_CONTROL_RUN_H
+#define RESTANTE_CONTROL_RUN_H
+
+#include "control/control.h"
+#include "control/record.h"
+#include "control/store.h"
+#include "lib/mailbox.h"
+
+/* A worker's own; its session is opened anew after trouble. */
+struct worker {
+	struct control *control;
+	struct ldap_session *session; /* on write_uri; NULL = none now */
+	struct settings *settings;    /* of the session */
+};
+
+struct run {
+	struct worker *worker;
+	struct control *control;
+	struct settings *settings;
+	struct task *task;
+	struct move *move; /* task->move */
+	const struct config_scenario *scenario;
+	struct record_change change;
+	uint64_t term;
+	bool answered; /* a request, in this run */
+	bool lost;     /* another one leads, or has claimed it: nothing more is written */
+	struct ldap_entry *entry; /* of the mailbox, with all attributes */
+	struct mailbox *mailbox;  /* the same; NULL = not read, or gone */
+	bool mailbox_gone;
+	char *mailbox_trouble;
+	char other[512];
+	struct kept kept;   /* as of the last decision */
+	int64_t claimed_us; /* CLOCK_BOOTTIME: just before the last claim */
+	int64_t due_us;     /* monotonic: when to go on */
+	bool purged;
+};
+
+enum progress {
+	STEP_DONE,
+	STEP_PENDING, /* a keeper waits for it, or a slot: run->due_us */
+	STEP_FAILED,  /* to be tried again */
+	STEP_REFUSED, /* an administrator must act */
+};
+
+/* When it is to be looked at again (monotonic, STORE_NEVER); *gone_r: the record was purged. */
+int64_t run_task(struct worker *worker, struct task *task, bool *gone_r);
+
+/* --- for control/step_*.c: the reason of what did not succeed goes to `why` --------------------
+ */
+
+enum progress step_run(struct run *run, enum step step, struct str *why);
+/* How long a claim of that step lasts: longest time that it may take, microseconds. */
+int64_t step_limit_us(const struct run *run, enum step step);
+
+/* The worker's session; NULL with the reason in `why`. */
+struct ldap_session *run_session(struct run *run, struct str *why);
+/* Judges a result of the directory: DONE, FAILED or REFUSED; drops a session that is of no use. */
+enum progress run_judge(
+	struct run *run, enum ldap_result result, const char *error, struct str *why);
+/* Reads the mailbox's entry. */
+enum progress run_look(struct run *run, struct str *why);
+void run_forget_mailbox(struct run *run);
+/* Whether the claim is fresh enough to begin with its step. */
+bool run_may_act(const struct run *run, enum step step, struct str *why);
+
+/* By kind. */
+enum progress step_action_run(struct run *run, enum step step, struct str *why);
+enum progress step_take(struct run *run, struct str *why);
+enum progress step_hold(struct run *run, bool back, struct str *why);
+enum progress step_swap(struct run *run, bool back, struct str *why);
+enum progress step_unhold(struct run *run, struct str *why);
+enum progress step_purge(struct run *run, struct str *why);
+/* Microseconds between the two versions, 0 where they do not tell. */
+int64_t hold_length_us(const struct move *move);
+
+#endif

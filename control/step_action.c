@@ -1,0 +1,245 @@
+/* Steps that are actions on a backend. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "control/run.h"
+#include "lib/address.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+/* --- whom it is about ------------------------------------------------------------------------- */
+
+struct subject {
+	struct action_subject subject;
+	char **addresses, **foreign;
+	const char *(*pairs)[2];
+	size_t pair_count;
+};
+
+static void append(char ***list, const struct ldap_attribute *from)
+{
+	size_t count = 0;
+
+	while (*list != NULL && (*list)[count] != NULL)
+		count++;
+	*list = mem_grow(*list, count + (from != NULL ? from->count : 0) + 1, sizeof **list);
+	for (size_t i = 0; from != NULL && i < from->count; i++)
+		(*list)[count++] = from->values[i]; /* the entry's */
+	(*list)[count] = NULL;
+}
+
+static void append_text(char ***list, char *text)
+{
+	char *values[] = { text };
+	const struct ldap_attribute one = { .values = values, .count = 1 };
+
+	append(list, &one);
+}
+
+static void take_pairs(struct subject *s, const struct ldap_entry *entry)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < entry->count; i++)
+		count += entry->attributes[i].count;
+	s->pairs = mem_grow(NULL, count + 1, sizeof *s->pairs);
+	for (size_t i = 0; i < entry->count; i++)
+		for (size_t v = 0; v < entry->attributes[i].count; v++) {
+			s->pairs[s->pair_count][0] = entry->attributes[i].name;
+			s->pairs[s->pair_count++][1] = entry->attributes[i].values[v];
+		}
+}
+
+static const char *first_of(const struct run *r, const char *const *names)
+{
+	for (; *names != NULL; names++) {
+		const char *text = r->entry != NULL ? ldap_entry_value(r->entry, *names) : NULL;
+		if (text != NULL)
+			return text;
+	}
+	return r->move->address;
+}
+
+static void fill(const struct run *r, bool on_assignee, struct subject *s)
+{
+	static const char *const primaries[] = { "restantePrimaryUTF8", "mail", NULL };
+	const struct move *m = r->move;
+	struct action_subject *a = &s->subject;
+
+	memset(s, 0, sizeof *s);
+	append(&s->addresses, NULL);
+	append(&s->foreign, NULL);
+	if (r->entry != NULL) {
+		append(&s->addresses, ldap_entry_attribute(r->entry, "mailLocalAddress"));
+		append(&s->addresses, ldap_entry_attribute(r->entry, "restanteAddressUTF8"));
+		append(&s->foreign, ldap_entry_attribute(r->entry, "restanteForeignAddress"));
+		take_pairs(s, r->entry);
+	} else {
+		append_text(&s->addresses, m->address);
+	}
+	*a = (struct action_subject){
+		.system = on_assignee ? m->target : m->assignor,
+		.identifier = *m->identifier != '\0' ? m->identifier : m->uuid,
+		.uuid = m->mailbox,
+		.address = m->address,
+		.primary = first_of(r, primaries),
+		.addresses = s->addresses,
+		.foreign = s->foreign,
+		.physical = on_assignee ? m->physical : m->old_physical,
+		.source_id = on_assignee ? m->source_id : m->old_source_id,
+		.other = on_assignee ? m->old_physical : m->physical,
+		.attributes = (const char *const(*)[2])s->pairs,
+		.attribute_count = s->pair_count,
+	};
+}
+
+static void empty(struct subject *s)
+{
+	mem_free(&s->addresses);
+	mem_free(&s->foreign);
+	mem_free(&s->pairs);
+}
+
+/* --- what it told ----------------------------------------------------------------------------- */
+
+static enum progress take_created(
+	struct run *r, const struct action_result *result, struct str *why)
+{
+	struct address address;
+	const char *error;
+
+	if (result->physical.len == 0 && *r->move->physical != '\0')
+		return STEP_DONE;
+	if (address_parse(str_cstr(&result->physical), &address, &error) < 0) {
+		str_printf(why, "it told no physical address (%s): %s", error,
+			str_cstr(&result->physical));
+		return STEP_REFUSED;
+	}
+	if (strcasecmp(result->physical.data, r->move->old_physical) == 0) {
+		str_append_z(why, "it told the physical address of the old mailbox");
+		return STEP_REFUSED;
+	}
+	record_text(&r->move->physical, result->physical.data);
+	if (result->source_id.len > 0)
+		record_text(&r->move->source_id, result->source_id.data);
+	r->change.physical = true;
+	return STEP_DONE;
+}
+
+static bool is_listed(char *const *list, const char *wanted)
+{
+	struct address a, b;
+	const char *error;
+
+	if (address_parse(wanted, &a, &error) < 0)
+		return false;
+	for (; list != NULL && *list != NULL; list++)
+		if (address_parse(*list, &b, &error) == 0 && strcmp(a.key, b.key) == 0)
+			return true;
+	return false;
+}
+
+/* E8: every address that DIR has now. */
+static enum progress take_list(
+	struct run *r, const struct action_result *result, char *const *wanted)
+{
+	struct task_facts *facts = &r->task->facts;
+	struct str missing = STR_INIT;
+
+	for (; *wanted != NULL; wanted++)
+		if (!is_listed(result->addresses, *wanted))
+			str_printf(&missing, "%s%s", missing.len > 0 ? ", " : "", *wanted);
+	mem_free(&facts->missing);
+	if (missing.len > 0)
+		facts->missing = str_steal(&missing);
+	facts->listed = true;
+	str_free(&missing);
+	return STEP_DONE;
+}
+
+static enum progress take_result(struct run *r, enum step step, const struct action_result *result,
+	const struct subject *s, struct str *why)
+{
+	switch (step) {
+	case STEP_CREATE: return take_created(r, result, why);
+	case STEP_LIST: return take_list(r, result, s->addresses);
+	case STEP_EMPTY: r->task->facts.second_empty = result->empty; return STEP_DONE;
+	default: return STEP_DONE;
+	}
+}
+
+/* --- running it ------------------------------------------------------------------------------- */
+
+/* Right before a mailbox is deleted: the record, and where the mailbox is, are what was decided on.
+ */
+static bool is_unchanged(struct run *r, enum step step, struct str *why)
+{
+	struct ldap_session *session = run_session(r, why);
+	struct move *fresh = NULL;
+	bool second = step == STEP_DELETE_SECOND, same;
+
+	if (session == NULL || move_read(session, r->move->dn, &fresh) != LDAP_DONE) {
+		if (why->len == 0)
+			str_append_z(why, ldap_session_reason(session));
+		return false;
+	}
+	same = strcmp(fresh->work_text, r->move->work_text) == 0 &&
+	       fresh->request == MOVE_ASKED_NOTHING &&
+	       strcmp(fresh->physical, r->move->physical) == 0 &&
+	       strcmp(fresh->old_physical, r->move->old_physical) == 0;
+	move_free(&fresh);
+	if (!same) {
+		str_append_z(why, "the record was changed right before a mailbox was deleted");
+		return false;
+	}
+	if (run_look(r, why) != STEP_DONE)
+		return false;
+	same = r->mailbox == NULL ||
+	       strcasecmp(r->mailbox->physical,
+		       second ? r->move->physical : r->move->old_physical) != 0;
+	if (!same)
+		str_append_z(why, "the directory routes to the mailbox that was to be deleted");
+	return same;
+}
+
+static enum progress judge(const struct action_result *result, struct str *why)
+{
+	str_append_z(why, str_cstr(&result->text));
+	switch (result->outcome) {
+	case ACTION_DONE:
+	case ACTION_ALREADY: return STEP_DONE;
+	case ACTION_REFUSED:
+	case ACTION_ABSENT: return STEP_REFUSED;
+	case ACTION_FAILED: break;
+	}
+	return STEP_FAILED;
+}
+
+enum progress step_action_run(struct run *r, enum step step, struct str *why)
+{
+	bool on_assignee;
+	enum action action = step_action(step, &on_assignee);
+	struct actions *actions =
+		settings_actions(r->settings, on_assignee ? r->move->target : r->move->assignor);
+	struct action_result result = { .text = STR_INIT };
+	struct subject subject;
+	enum progress progress;
+
+	if ((step == STEP_DELETE_OLD || step == STEP_DELETE_SECOND) && !is_unchanged(r, step, why))
+		return STEP_FAILED;
+	if (step_claimed(step) && !run_may_act(r, step, why))
+		return STEP_FAILED;
+	fill(r, on_assignee, &subject);
+	action_run(actions, action, &subject.subject, false, &r->control->stopping, &result);
+	progress = judge(&result, why);
+	if (progress == STEP_DONE) {
+		str_reset(why);
+		progress = take_result(r, step, &result, &subject, why);
+	}
+	action_result_free(&result);
+	empty(&subject);
+	return progress;
+}

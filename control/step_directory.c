@@ -1,0 +1,258 @@
+/* Steps that are writes in DIR, and those that a keeper waits for. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/fencing.h"
+#include "control/run.h"
+#include "control/syncing.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/when.h"
+
+/* The identifier is the record's name: what `restante move` and the log go by. */
+static void take_identifier(struct run *r)
+{
+	const char *dn = r->move->dn, *name = strchr(dn, '=');
+	size_t len = name != NULL ? strcspn(name + 1, ",+") : 0;
+
+	if (*r->move->identifier != '\0' || len == 0)
+		return;
+	mem_free(&r->move->identifier);
+	r->move->identifier = mem_strndup(name + 1, len);
+	r->change.identifier = true;
+}
+
+enum progress step_take(struct run *r, struct str *why)
+{
+	struct move *move = r->move;
+	const struct mailbox *m = r->mailbox;
+
+	(void)why;
+	record_text(&move->mailbox, m->uuid);
+	record_text(&move->assignor, m->system);
+	record_text(&move->old_physical, m->physical);
+	record_text(&move->old_source_id, m->source_id != NULL ? m->source_id : "");
+	r->change.mailbox = true;
+	take_identifier(r);
+	record_state(move, &r->change, MOVE_RECORDED, clock_wall_us());
+	store_index(r->control->store, r->task);
+	return STEP_DONE;
+}
+
+/* --- hold and swap ---------------------------------------------------------------------------- */
+
+static enum progress judge_write(
+	struct run *r, enum ldap_result result, const char *error, struct str *why)
+{
+	enum progress progress = run_judge(r, result, error, why);
+
+	if (progress != STEP_DONE)
+		run_forget_mailbox(r);
+	return progress;
+}
+
+/* The version to be asserted by the swap, and what the fence is of. */
+enum progress step_hold(struct run *r, bool back, struct str *why)
+{
+	enum step step = back ? STEP_HOLD_BACK : STEP_HOLD;
+	struct ldap_session *session = run_session(r, why);
+	const char *error = NULL;
+	enum progress progress = STEP_DONE;
+
+	if (session == NULL || !run_may_act(r, step, why))
+		return STEP_FAILED;
+	if (r->mailbox->state != STATE_HOLDING)
+		progress = judge_write(r,
+			mailbox_set_state(session, r->mailbox, STATE_HOLDING, &error), error, why);
+	if (progress != STEP_DONE)
+		return progress;
+	if (!back && *r->move->hold_csn == '\0') {
+		record_text(&r->move->hold_csn, r->mailbox->csn);
+		r->change.hold = true;
+	}
+	return STEP_DONE;
+}
+
+int64_t hold_length_us(const struct move *move)
+{
+	int64_t from = when_csn_us(move->hold_csn), to = when_csn_us(move->swap_csn);
+
+	return from > 0 && to > from ? to - from : 0;
+}
+
+static enum progress note_swap(struct run *r)
+{
+	record_text(&r->move->swap_csn, r->mailbox->csn);
+	r->change.hold = true;
+	take_identifier(r);
+	fencing_forget(r->control->fencing, r->task->uuid);
+	return STEP_DONE;
+}
+
+static bool is_there(const struct run *r, bool back)
+{
+	const char *physical = back ? r->move->old_physical : r->move->physical;
+
+	return strcmp(r->mailbox->physical, physical) == 0;
+}
+
+enum progress step_swap(struct run *r, bool back, struct str *why)
+{
+	enum step step = back ? STEP_SWAP_BACK : STEP_SWAP;
+	const struct move *m = r->move;
+	const char *id = back ? m->old_source_id : m->source_id, *error = NULL;
+	struct ldap_session *session = run_session(r, why);
+	enum ldap_result result;
+
+	if (session == NULL)
+		return STEP_FAILED;
+	if (is_there(r, back))
+		return note_swap(r);
+	if (!run_may_act(r, step, why))
+		return STEP_FAILED;
+	if (back && r->kept.drained)
+		record_done(r->move, &r->change, STEP_DRAIN_BACK, clock_wall_us());
+	result = mailbox_swap(session, r->mailbox, back ? m->assignor : m->target,
+		back ? m->old_physical : m->physical, *id != '\0' ? id : NULL, &error);
+	if (result != LDAP_DONE)
+		return judge_write(r, result, error, why);
+	if (back)
+		metric_add(&r->control->counts.rolled_back, 1);
+	return note_swap(r);
+}
+
+enum progress step_unhold(struct run *r, struct str *why)
+{
+	struct ldap_session *session = run_session(r, why);
+	const char *error = NULL;
+
+	if (session == NULL || !run_may_act(r, STEP_UNHOLD, why))
+		return STEP_FAILED;
+	fencing_forget(r->control->fencing, r->task->uuid);
+	return judge_write(
+		r, mailbox_set_state(session, r->mailbox, STATE_ACTIVE, &error), error, why);
+}
+
+enum progress step_purge(struct run *r, struct str *why)
+{
+	struct ldap_session *session = run_session(r, why);
+	struct str assertion = STR_INIT;
+
+	if (session == NULL)
+		return STEP_FAILED;
+	str_append_z(&assertion, "(entryCSN=");
+	ldap_filter_escape(r->move->csn, &assertion);
+	str_append_c(&assertion, ')');
+	enum ldap_result result = ldap_session_delete(session, r->move->dn, str_cstr(&assertion));
+	str_free(&assertion);
+	if (result == LDAP_NO_ENTRY)
+		result = LDAP_DONE;
+	r->purged = result == LDAP_DONE;
+	r->lost = r->purged;
+	return run_judge(r, result, NULL, why);
+}
+
+/* --- keepers ---------------------------------------------------------------------------------- */
+
+static enum progress fence(struct run *r, enum step step)
+{
+	bool back = move_backward(r->move);
+	const struct kept *k = &r->kept;
+
+	fencing_want(r->control->fencing, r->task->uuid, r->mailbox->csn,
+		back ? r->move->physical : r->move->old_physical);
+	if (*k->fence_trouble != '\0')
+		record_error(r->move, &r->change, k->fence_trouble, false);
+	if (step != STEP_FENCE && r->scenario != NULL && r->scenario->drain > 0)
+		r->due_us = k->fenced_us + r->scenario->drain;
+	return STEP_PENDING;
+}
+
+static void forget_asked(void *context, struct kept *kept)
+{
+	(void)context;
+	kept->asked_down = false;
+	kept->asked_count = 0;
+	kept->syncs = SYNC_WAITS;
+}
+
+static enum progress ask_down(struct run *r)
+{
+	if (!r->kept.asked_down) {
+		syncing_ask(r->control->syncing, r->task->uuid, SYNC_DOWN, r->move->assignor,
+			r->move->target);
+		return STEP_PENDING;
+	}
+	store_keep(r->control->store, r->task->uuid, forget_asked, NULL, false);
+	return STEP_DONE;
+}
+
+static void take_waits(struct run *r)
+{
+	struct move *move = r->move;
+
+	for (size_t i = 0; i < move->wait_count; i++)
+		mem_free(&move->waits[i].system);
+	move->wait_count = r->kept.asked_count;
+	move->waits = mem_grow(move->waits, move->wait_count + 1, sizeof *move->waits);
+	for (size_t i = 0; i < move->wait_count; i++)
+		move->waits[i] = (struct move_wait){ mem_strdup(r->kept.asked[i].system),
+			r->kept.asked[i].number };
+	r->change.waits = true;
+}
+
+/* Their numbers come with the run that the keeper wakes. */
+static enum progress ask_up(struct run *r)
+{
+	r->task->facts.listed = false;
+	if (r->kept.asked_count == 0) {
+		syncing_ask(r->control->syncing, r->task->uuid, SYNC_UP, r->move->assignor,
+			r->move->target);
+		return STEP_PENDING;
+	}
+	take_waits(r);
+	store_keep(r->control->store, r->task->uuid, forget_asked, NULL, false);
+	return STEP_DONE;
+}
+
+enum progress step_run(struct run *r, enum step step, struct str *why)
+{
+	bool on_assignee;
+
+	switch (step) {
+	case STEP_TAKE: return step_take(r, why);
+	case STEP_ASK_SYNCS: return ask_up(r);
+	case STEP_HOLD: return step_hold(r, false, why);
+	case STEP_HOLD_BACK: return step_hold(r, true, why);
+	case STEP_FENCE:
+	case STEP_DRAIN:
+	case STEP_DRAIN_BACK: return fence(r, step);
+	case STEP_SWAP: return step_swap(r, false, why);
+	case STEP_SWAP_BACK: return step_swap(r, true, why);
+	case STEP_UNHOLD: return step_unhold(r, why);
+	case STEP_ASK_DOWN:
+	case STEP_ASK_DOWN_BACK: return ask_down(r);
+	case STEP_PURGE: return step_purge(r, why);
+	default: break;
+	}
+	if (step_action(step, &on_assignee) != ACTIONS)
+		return step_action_run(r, step, why);
+	str_printf(why, "%s is no step that could be done", step_name(step));
+	return STEP_REFUSED;
+}
+
+int64_t step_limit_us(const struct run *r, enum step step)
+{
+	bool on_assignee;
+	enum action action = step_action(step, &on_assignee);
+	struct actions *actions = NULL;
+
+	if (action != ACTIONS)
+		actions = settings_actions(
+			r->settings, on_assignee ? r->move->target : r->move->assignor);
+	if (actions != NULL)
+		return actions_limit_us(actions, action);
+	return r->settings->config->ldap.timeout;
+}

@@ -1,0 +1,674 @@
+#include "control/store.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "control/machine.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+#define BUCKETS_FIRST 256
+
+struct store {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct task **heap; /* from 1 on */
+	size_t heap_count, heap_room;
+	struct task **by_uuid, **by_mailbox;
+	size_t buckets, count, busy;
+	size_t in_room;
+	struct task *queue, **queue_end;
+	size_t queued;
+	bool stopped, loading;
+	uint8_t *seen; /* in this refresh: 16 bytes each */
+	size_t seen_count;
+};
+
+struct store *store_new(void)
+{
+	struct store *s = mem_zalloc(sizeof *s);
+
+	pthread_mutex_init(&s->lock, NULL);
+	clock_cond_init(&s->changed);
+	s->buckets = BUCKETS_FIRST;
+	s->by_uuid = mem_zalloc(s->buckets * sizeof *s->by_uuid);
+	s->by_mailbox = mem_zalloc(s->buckets * sizeof *s->by_mailbox);
+	return s;
+}
+
+static void free_task(struct task **task)
+{
+	struct task *t = *task;
+
+	move_free(&t->move);
+	move_free(&t->newer);
+	mem_free(&t->kept);
+	mem_free(&t->facts.missing);
+	mem_free(&t->mailbox);
+	mem_free(task);
+}
+
+void store_free(struct store **store)
+{
+	struct store *s = *store;
+
+	for (size_t i = 0; i < s->buckets; i++)
+		for (struct task *t = s->by_uuid[i], *next; t != NULL; t = next) {
+			next = t->next_uuid;
+			free_task(&t);
+		}
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->changed);
+	mem_free(&s->by_uuid);
+	mem_free(&s->by_mailbox);
+	mem_free(&s->heap);
+	mem_free(&s->seen);
+	mem_free(store);
+}
+
+/* --- the heap: the earliest on top ------------------------------------------------------------ */
+
+static void place(struct store *s, size_t at, struct task *task)
+{
+	s->heap[at] = task;
+	task->heap = at;
+}
+
+static void sift_up(struct store *s, size_t at)
+{
+	struct task *task = s->heap[at];
+
+	for (; at > 1 && s->heap[at / 2]->due_us > task->due_us; at /= 2)
+		place(s, at, s->heap[at / 2]);
+	place(s, at, task);
+}
+
+static void sift_down(struct store *s, size_t at)
+{
+	struct task *task = s->heap[at];
+
+	for (size_t child; (child = 2 * at) <= s->heap_count; at = child) {
+		if (child < s->heap_count && s->heap[child + 1]->due_us < s->heap[child]->due_us)
+			child++;
+		if (s->heap[child]->due_us >= task->due_us)
+			break;
+		place(s, at, s->heap[child]);
+	}
+	place(s, at, task);
+}
+
+static void heap_remove(struct store *s, struct task *task)
+{
+	size_t at = task->heap;
+	struct task *last;
+
+	if (at == 0)
+		return;
+	last = s->heap[s->heap_count--];
+	task->heap = 0;
+	if (last == task)
+		return;
+	place(s, at, last);
+	sift_up(s, at);
+	sift_down(s, last->heap);
+}
+
+static void heap_put(struct store *s, struct task *task, int64_t due_us)
+{
+	heap_remove(s, task);
+	task->due_us = due_us;
+	if (due_us == STORE_NEVER)
+		return;
+	if (s->heap_count + 2 > s->heap_room) {
+		s->heap_room = s->heap_room * 2 + 64;
+		s->heap = mem_grow(s->heap, s->heap_room, sizeof *s->heap);
+	}
+	place(s, ++s->heap_count, task);
+	sift_up(s, s->heap_count);
+	if (s->heap[1] == task)
+		pthread_cond_signal(&s->changed);
+}
+
+/* --- the indices ------------------------------------------------------------------------------ */
+
+static size_t hash(const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ bytes[i]) * UINT64_C(1099511628211);
+	return (size_t)(h ^ (h >> 32));
+}
+
+static size_t bucket_of(const struct store *s, const uint8_t *uuid)
+{
+	return hash(uuid, 16) & (s->buckets - 1);
+}
+
+static size_t mailbox_bucket(const struct store *s, const char *mailbox)
+{
+	return hash(mailbox, strlen(mailbox)) & (s->buckets - 1);
+}
+
+static struct task *find(const struct store *s, const uint8_t *uuid)
+{
+	struct task *t = s->by_uuid[bucket_of(s, uuid)];
+
+	while (t != NULL && memcmp(t->uuid, uuid, 16) != 0)
+		t = t->next_uuid;
+	return t;
+}
+
+static void link_task(struct store *s, struct task *t)
+{
+	size_t at = bucket_of(s, t->uuid);
+
+	t->next_uuid = s->by_uuid[at];
+	s->by_uuid[at] = t;
+	if (t->mailbox == NULL)
+		return;
+	at = mailbox_bucket(s, t->mailbox);
+	t->next_mailbox = s->by_mailbox[at];
+	s->by_mailbox[at] = t;
+}
+
+static void grow(struct store *s)
+{
+	struct task **old = s->by_uuid;
+	size_t buckets = s->buckets;
+
+	s->buckets *= 4;
+	mem_free(&s->by_mailbox);
+	s->by_uuid = mem_zalloc(s->buckets * sizeof *s->by_uuid);
+	s->by_mailbox = mem_zalloc(s->buckets * sizeof *s->by_mailbox);
+	for (size_t i = 0; i < buckets; i++)
+		for (struct task *t = old[i], *next; t != NULL; t = next) {
+			next = t->next_uuid;
+			link_task(s, t);
+		}
+	mem_free(&old);
+}
+
+static void unlink_mailbox(struct store *s, struct task *t)
+{
+	struct task **at;
+
+	if (t->mailbox == NULL)
+		return;
+	at = &s->by_mailbox[mailbox_bucket(s, t->mailbox)];
+	while (*at != t)
+		at = &(*at)->next_mailbox;
+	*at = t->next_mailbox;
+	t->next_mailbox = NULL;
+	mem_free(&t->mailbox);
+}
+
+static bool has_begun(const struct move *move)
+{
+	return move->state > MOVE_RECORDED || *move->physical != '\0' ||
+	       strcmp(move->work.step, step_name(STEP_CREATE)) == 0;
+}
+
+static void index_task(struct store *s, struct task *t)
+{
+	const char *mailbox = t->move->mailbox;
+	size_t at;
+
+	t->begun = has_begun(t->move);
+	t->open = move_open(t->move);
+	if (*mailbox == '\0' || (t->mailbox != NULL && strcmp(t->mailbox, mailbox) == 0))
+		return;
+	unlink_mailbox(s, t);
+	t->mailbox = mem_strdup(mailbox);
+	at = mailbox_bucket(s, mailbox);
+	t->next_mailbox = s->by_mailbox[at];
+	s->by_mailbox[at] = t;
+}
+
+void store_index(struct store *s, struct task *task)
+{
+	pthread_mutex_lock(&s->lock);
+	index_task(s, task);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* --- room ------------------------------------------------------------------------------------- */
+
+static void wake(struct store *s, struct task *task)
+{
+	task->woken = true;
+	if (!task->busy)
+		heap_put(s, task, 0);
+}
+
+static void unqueue(struct store *s, struct task *task)
+{
+	struct task **at = &s->queue;
+
+	if (!task->in_queue)
+		return;
+	while (*at != task)
+		at = &(*at)->queue;
+	*at = task->queue;
+	if (*at == NULL)
+		s->queue_end = at;
+	task->queue = NULL;
+	task->in_queue = false;
+	s->queued--;
+}
+
+static void leave(struct store *s, struct task *task)
+{
+	struct task *next = s->queue;
+
+	if (!task->in_room)
+		return;
+	task->in_room = false;
+	s->in_room--;
+	if (next == NULL)
+		return;
+	unqueue(s, next);
+	wake(s, next);
+}
+
+bool store_has_room(struct store *s, const struct task *task, size_t limit)
+{
+	pthread_mutex_lock(&s->lock);
+	bool room = task->in_room || s->in_room < limit;
+	pthread_mutex_unlock(&s->lock);
+	return room;
+}
+
+bool store_enter(struct store *s, struct task *task, size_t limit)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!task->in_room && s->in_room < limit) {
+		task->in_room = true;
+		s->in_room++;
+	}
+	bool in = task->in_room;
+	pthread_mutex_unlock(&s->lock);
+	return in;
+}
+
+void store_leave(struct store *s, struct task *task)
+{
+	pthread_mutex_lock(&s->lock);
+	leave(s, task);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_queue(struct store *s, struct task *task)
+{
+	pthread_mutex_lock(&s->lock);
+	if (!task->in_queue) {
+		if (s->queue == NULL)
+			s->queue_end = &s->queue;
+		*s->queue_end = task;
+		s->queue_end = &task->queue;
+		task->in_queue = true;
+		s->queued++;
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* --- from the directory ----------------------------------------------------------------------- */
+
+static struct task *add(struct store *s, const uint8_t *uuid)
+{
+	struct task *t = mem_zalloc(sizeof *t);
+
+	if (s->count >= s->buckets)
+		grow(s);
+	memcpy(t->uuid, uuid, 16);
+	link_task(s, t);
+	s->count++;
+	return t;
+}
+
+static void remove_task(struct store *s, struct task *t)
+{
+	struct task **at = &s->by_uuid[bucket_of(s, t->uuid)];
+
+	heap_remove(s, t);
+	unqueue(s, t);
+	leave(s, t);
+	unlink_mailbox(s, t);
+	while (*at != t)
+		at = &(*at)->next_uuid;
+	*at = t->next_uuid;
+	s->count--;
+	free_task(&t);
+}
+
+/* What comes back of our own writes wakes nobody. */
+static bool is_news(const struct move *old, const struct move *fresh)
+{
+	return old == NULL || strcmp(old->csn, fresh->csn) != 0 || old->request != fresh->request;
+}
+
+static void replace(struct store *s, struct task *t, struct move *move)
+{
+	bool news = is_news(t->move, move);
+
+	move_free(&t->move);
+	t->move = move;
+	index_task(s, t);
+	if (news)
+		wake(s, t);
+}
+
+static void put(struct store *s, const uint8_t *uuid, struct move *move)
+{
+	struct task *t = find(s, uuid);
+
+	if (t == NULL)
+		t = add(s, uuid);
+	t->dead = false;
+	if (t->move != NULL && !t->busy && strcmp(move->csn, t->move->csn) < 0) {
+		move_free(&move);
+	} else if (t->busy) {
+		move_free(&t->newer);
+		t->newer = move;
+	} else {
+		replace(s, t, move);
+	}
+}
+
+void store_put(struct store *s, const uint8_t *uuid, struct move *move)
+{
+	pthread_mutex_lock(&s->lock);
+	put(s, uuid, move);
+	pthread_mutex_unlock(&s->lock);
+	store_present(s, uuid);
+}
+
+static void bury(struct store *s, struct task *t)
+{
+	if (t->busy)
+		t->dead = true;
+	else
+		remove_task(s, t);
+}
+
+void store_gone(struct store *s, const uint8_t *uuid)
+{
+	pthread_mutex_lock(&s->lock);
+	struct task *t = find(s, uuid);
+	if (t != NULL)
+		bury(s, t);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_begin(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->loading = true;
+	s->seen_count = 0;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_present(struct store *s, const uint8_t *uuid)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->loading) {
+		if ((s->seen_count & (s->seen_count - 1)) == 0)
+			s->seen = mem_grow(s->seen, s->seen_count * 2 + 1, 16);
+		memcpy(s->seen + 16 * s->seen_count++, uuid, 16);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int compare_uuid(const void *a, const void *b)
+{
+	return memcmp(a, b, 16);
+}
+
+void store_end(struct store *s, bool absent)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->seen_count > 1)
+		qsort(s->seen, s->seen_count, 16, compare_uuid);
+	for (size_t i = 0; absent && i < s->buckets; i++)
+		for (struct task *t = s->by_uuid[i], *next; t != NULL; t = next) {
+			next = t->next_uuid;
+			if (s->seen_count == 0 ||
+				bsearch(t->uuid, s->seen, s->seen_count, 16, compare_uuid) == NULL)
+				bury(s, t);
+		}
+	s->loading = false;
+	mem_free(&s->seen);
+	s->seen_count = 0;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* --- for workers ------------------------------------------------------------------------------ */
+
+struct task *store_take(struct store *s, const atomic_bool *stop, int64_t patience_us)
+{
+	int64_t deadline = clock_mono_us() + patience_us, until;
+	struct task *task = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->stopped && !atomic_load(stop)) {
+		int64_t now = clock_mono_us();
+		if (s->heap_count > 0 && s->heap[1]->due_us <= now) {
+			task = s->heap[1];
+			break;
+		}
+		if (now >= deadline)
+			break;
+		until = s->heap_count > 0 ? s->heap[1]->due_us : STORE_NEVER;
+		clock_cond_wait_until(&s->changed, &s->lock, until < deadline ? until : deadline);
+	}
+	if (task != NULL) {
+		heap_remove(s, task);
+		unqueue(s, task);
+		task->busy = true;
+		task->woken = false;
+		s->busy++;
+		if (s->heap_count > 0 && s->heap[1]->due_us <= clock_mono_us())
+			pthread_cond_signal(&s->changed);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return task;
+}
+
+/* The newest of what came meanwhile and of what we wrote. */
+static void settle(struct store *s, struct task *task)
+{
+	struct move *newer = task->newer;
+
+	task->newer = NULL;
+	if (newer != NULL && strcmp(newer->csn, task->move->csn) < 0)
+		move_free(&newer);
+	if (newer != NULL)
+		replace(s, task, newer);
+}
+
+void store_give(struct store *s, struct task *task, int64_t due_us, bool gone)
+{
+	pthread_mutex_lock(&s->lock);
+	task->busy = false;
+	s->busy--;
+	if (gone || task->dead) {
+		remove_task(s, task);
+	} else {
+		task->due_us = STORE_NEVER;
+		settle(s, task);
+		index_task(s, task);
+		if (!move_under_way(task->move))
+			leave(s, task);
+		if (!move_open(task->move))
+			mem_free(&task->kept);
+		heap_put(s, task, task->woken ? 0 : due_us);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct move *store_newer(struct store *s, struct task *task)
+{
+	pthread_mutex_lock(&s->lock);
+	struct move *newer = task->newer;
+	task->newer = NULL;
+	pthread_mutex_unlock(&s->lock);
+	return newer;
+}
+
+void store_replace(struct store *s, struct task *task, struct move *move)
+{
+	pthread_mutex_lock(&s->lock);
+	move_free(&task->move);
+	task->move = move;
+	index_task(s, task);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_wake(struct store *s, struct task *task)
+{
+	pthread_mutex_lock(&s->lock);
+	wake(s, task);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_wake_all(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->buckets; i++)
+		for (struct task *t = s->by_uuid[i]; t != NULL; t = t->next_uuid)
+			wake(s, t);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_stop(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->stopped = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* --- what keepers found out --------------------------------------------------------------------
+ */
+
+void store_keep(
+	struct store *s, const uint8_t *uuid, kept_change change, void *context, bool wake_it)
+{
+	pthread_mutex_lock(&s->lock);
+	struct task *t = find(s, uuid);
+	if (t != NULL) {
+		if (t->kept == NULL)
+			t->kept = mem_zalloc(sizeof *t->kept);
+		change(context, t->kept);
+		if (wake_it)
+			wake(s, t);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_kept(struct store *s, const struct task *task, struct kept *kept_r)
+{
+	pthread_mutex_lock(&s->lock);
+	if (task->kept != NULL)
+		*kept_r = *task->kept;
+	else
+		memset(kept_r, 0, sizeof *kept_r);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* --- others of the same mailbox --------------------------------------------------------------- */
+
+static int compare_age(const struct move *a, const struct move *b)
+{
+	if (a->reached_us[0] != b->reached_us[0])
+		return a->reached_us[0] < b->reached_us[0] ? -1 : 1;
+	return strcmp(a->dn, b->dn);
+}
+
+static bool goes_first(const struct task *other, const struct task *task)
+{
+	if (other->begun != task->begun)
+		return other->begun;
+	return compare_age(other->move, task->move) < 0;
+}
+
+/* Of a record that its worker is changing only this is looked at: address, target and first
+ * instant, which stay, and what store_index has noted. */
+bool store_other(struct store *s, const struct task *task, char *dn_r, size_t size)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&s->lock);
+	struct task *t =
+		task->mailbox != NULL ? s->by_mailbox[mailbox_bucket(s, task->mailbox)] : NULL;
+	for (; t != NULL && !found; t = t->next_mailbox) {
+		if (t == task || strcmp(t->mailbox, task->mailbox) != 0 || !t->open ||
+			!goes_first(t, task))
+			continue;
+		snprintf(dn_r, size, "%s", t->move->dn);
+		found = true;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
+bool store_moves_to(struct store *s, const struct task *task, const char *system)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&s->lock);
+	struct task *t =
+		task->mailbox != NULL ? s->by_mailbox[mailbox_bucket(s, task->mailbox)] : NULL;
+	for (; t != NULL && !found; t = t->next_mailbox)
+		found = t != task && strcmp(t->mailbox, task->mailbox) == 0 && t->open &&
+			strcasecmp(t->move->target, system) == 0;
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
+/* --- counts ----------------------------------------------------------------------------------- */
+
+static void count_task(const struct task *t, int64_t now, struct store_counts *counts)
+{
+	const struct move *move = t->move;
+
+	counts->due += t->heap != 0 && t->due_us <= now;
+	if (t->busy) /* its worker writes it */
+		return;
+	counts->stopped += move->stopped;
+	counts->paused += move->request == MOVE_ASKED_PAUSE;
+	if (move->outcome != MOVE_OPEN_OR_DONE)
+		counts->over++;
+	else
+		counts->state[move->state > 0 ? move->state : 0]++;
+}
+
+void store_count(struct store *s, struct store_counts *counts_r)
+{
+	int64_t now = clock_mono_us();
+
+	memset(counts_r, 0, sizeof *counts_r);
+	pthread_mutex_lock(&s->lock);
+	counts_r->records = s->count;
+	counts_r->busy = s->busy;
+	counts_r->room = s->in_room;
+	counts_r->queued = s->queued;
+	for (size_t i = 0; i < s->buckets; i++)
+		for (const struct task *t = s->by_uuid[i]; t != NULL; t = t->next_uuid)
+			count_task(t, now, counts_r);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool store_settled(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool settled = s->busy == 0 && s->queued == 0 &&
+		       (s->heap_count == 0 || s->heap[1]->due_us > clock_mono_us());
+	pthread_mutex_unlock(&s->lock);
+	return settled;
+}

@@ -1,0 +1,130 @@
+/*
+ * All records of ou=moves in memory, and when each is to be looked at. Thread-safe; a task that was
+ * taken belongs to its taker until it is given back.
+ */
+#ifndef RESTANTE_CONTROL_STORE_H
+#define RESTANTE_CONTROL_STORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/move.h"
+#include "lib/syncask.h"
+
+#define STORE_NEVER INT64_MAX
+
+/* What the keepers have found out for a move; guarded by the store. */
+struct kept {
+	char fence_csn[64]; /* of the fence: the entryCSN that the mailbox had, "" = none */
+	bool fenced, drained;
+	int64_t fenced_us; /* monotonic */
+	char fence_trouble[256];
+	enum sync_answer syncs; /* of the up syncs that the record waits for */
+	char sync_reason[256];
+	bool asked_down; /* what was asked for last has been done */
+	struct {
+		char system[64];
+		uint64_t number;
+	} asked[2]; /* up syncs that were asked for, not in the record yet */
+	size_t asked_count;
+};
+
+/* What this life of the controller knows of a move besides its record. */
+struct task_facts {
+	bool listed;
+	char *missing;
+	bool second_asked, second_empty;
+};
+
+struct task {
+	struct move *move;
+	struct task_facts facts;
+	unsigned failures;   /* in a row */
+	uint64_t taken_over; /* term under which an older claim was taken over, */
+	int64_t hold_off_us; /* and until when its action may still run: CLOCK_BOOTTIME */
+
+	/* of the store: */
+	uint8_t uuid[16];
+	size_t heap; /* place, 0 = none */
+	int64_t due_us;
+	bool busy, woken, dead, in_room, in_queue;
+	bool begun, open;              /* of the move, as others of its mailbox may know */
+	struct kept *kept;             /* NULL = nothing */
+	struct move *newer;            /* came while it was busy */
+	struct task *next_uuid;        /* chain of its bucket */
+	struct task *next_mailbox;     /* chain of its mailbox's bucket */
+	struct task *queue, *queue_up; /* those that wait for room */
+	char *mailbox;                 /* as it is in the index, NULL = not there */
+};
+
+struct store;
+
+struct store *store_new(void);
+void store_free(struct store **store); /* nobody uses it any more */
+
+/* --- from the directory: takes the move ------------------------------------------------------- */
+void store_put(struct store *store, const uint8_t *uuid, struct move *move);
+void store_gone(struct store *store, const uint8_t *uuid);
+/* Around a refresh. absent: what was neither put nor present since its begin is gone. */
+void store_begin(struct store *store);
+void store_present(struct store *store, const uint8_t *uuid);
+void store_end(struct store *store, bool absent);
+
+/* --- for workers ------------------------------------------------------------------------------ */
+
+/* The next one that is due, busy from now on; waits until *stop. NULL: stop, or (patience_us) none
+ * for so long. */
+struct task *store_take(struct store *store, const atomic_bool *stop, int64_t patience_us);
+/* Gives it back: due at that instant (monotonic), or when something wakes it. `gone`: the record
+ * was purged. */
+void store_give(struct store *store, struct task *task, int64_t due_us, bool gone);
+/* A newer version of the record, where one came meanwhile; the caller's. */
+struct move *store_newer(struct store *store, struct task *task);
+/* What others of its mailbox must know has changed: the mailbox is known, it has begun, is over. */
+void store_index(struct store *store, struct task *task);
+/* Another version of the record instead of the one it has. */
+void store_replace(struct store *store, struct task *task, struct move *move);
+
+/* To be looked at soon, whoever has it now. */
+void store_wake(struct store *store, struct task *task);
+void store_wake_all(struct store *store); /* a new leader, new settings */
+void store_stop(struct store *store);     /* store_take returns */
+
+/* --- for keepers ------------------------------------------------------------------------------ */
+
+typedef void (*kept_change)(void *context, struct kept *kept);
+/* By the keepers, who know a task by its uuid alone: changes what is kept, and wakes it. */
+void store_keep(
+	struct store *store, const uint8_t *uuid, kept_change change, void *context, bool wake);
+/* By the task's worker: a copy, zeros where there is nothing. */
+void store_kept(struct store *store, const struct task *task, struct kept *kept_r);
+
+/* --- room: between instant and swap ----------------------------------------------------------- */
+
+/* Whether it is in, or there is room for it. */
+bool store_has_room(struct store *store, const struct task *task, size_t limit);
+bool store_enter(struct store *store, struct task *task, size_t limit);
+void store_leave(struct store *store, struct task *task); /* the next in the queue is woken */
+void store_queue(struct store *store, struct task *task);
+
+/* --- others of the same mailbox --------------------------------------------------------------- */
+
+/* An open move that goes first: it has begun, or was recorded earlier. False: none. */
+bool store_other(struct store *store, const struct task *task, char *dn_r, size_t size);
+/* A later open move of the same mailbox to that system. */
+bool store_moves_to(struct store *store, const struct task *task, const char *system);
+
+/* --- counts ----------------------------------------------------------------------------------- */
+struct store_counts {
+	size_t records, busy, room, queued;
+	size_t state[MOVE_STATES]; /* open ones and those that are complete */
+	size_t stopped, paused, over;
+	size_t due; /* now, and nobody is at it */
+};
+void store_count(struct store *store, struct store_counts *counts_r);
+/* Nobody is at work, nothing is due, nothing is waited for but time and people. */
+bool store_settled(struct store *store);
+
+#endif
