@@ -8,6 +8,7 @@
 #include "control/leader.h"
 #include "control/store.h"
 #include "lib/clock.h"
+#include "lib/federation.h"
 #include "lib/fence.h"
 #include "lib/log.h"
 #include "lib/mem.h"

@@ -7,6 +7,7 @@
 #include "control/control.h"
 #include "control/store.h"
 #include "lib/clock.h"
+#include "lib/ldap_stream.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
