@@ -253,6 +253,6 @@ int64_t step_limit_us(const struct run *r, enum step step)
 		actions = settings_actions(
 			r->settings, on_assignee ? r->move->target : r->move->assignor);
 	if (actions != NULL)
-		return actions_limit_us(actions, action);
+		return actions_limit_us(actions);
 	return r->settings->config->ldap.timeout;
 }
