@@ -4,7 +4,8 @@ tests. Its state, what was done with effect, and the faults that it is to show a
 
     SYSTEM.json     {"mailboxes": {account: {"id", "addresses", "redirect", "closed"}}, "contacts": {}}
     effects         a line for each change: SYSTEM ACTION ADDRESS
-    fault           {"SYSTEM ACTION": "fail" | "refuse" | "hang" | "garbage" | "vain" | "kill" | "killed"}
+    fault           {"SYSTEM ACTION": KIND}, of one mailbox alone with its address behind: "fail",
+                    "refuse", "hang", "garbage", "vain", "kill", "killed"
 
 fail: it asks for another try; vain: it says that it was done and does nothing; kill and killed: the
 controller is killed, before or after the effect.
@@ -155,25 +156,28 @@ def do_contact(backend, subject):
     backend.state["contacts"][subject["id"]] = subject["addresses"]
 
 
-def fault_of(folder, system, action):
+def fault_of(folder, subject):
+    key = "%s %s" % (subject["system"], subject["action"])
     try:
         with open(os.path.join(folder, "fault")) as source:
-            return json.load(source).get("%s %s" % (system, action), "")
+            faults = json.load(source)
     except FileNotFoundError:
         return ""
+    return faults.get("%s %s" % (key, subject["address"])) or faults.get(key, "")
 
 
 def show(fault):
     """What goes wrong before anything is done."""
     if fault == "fail":
-        sys.exit("the backend is not reached")
+        print("the backend is not reached", file=sys.stderr)
+        sys.exit(75)
     if fault == "refuse":
         print("the backend refuses", file=sys.stderr)
         sys.exit(1)
     if fault == "hang":
         time.sleep(3600)
     if fault == "garbage":
-        print("\x01\x02 what: \xff is this")
+        print("\x01\x02 what: is this")
         sys.exit(0)
     if fault == "kill":
         os.kill(os.getppid(), signal.SIGKILL)
@@ -181,12 +185,9 @@ def show(fault):
 
 def act(folder, verb, subject):
     action, system = subject["action"], subject["system"]
-    fault = fault_of(folder, system, action)
+    fault = fault_of(folder, subject)
     asked = action in ("list", "empty")
     if verb == "do" or asked or fault in ("garbage", "hang"):
-        if fault == "fail":
-            print("the backend is not reached", file=sys.stderr)
-            sys.exit(75)
         show(fault)
     backend = Backend(folder, system)
     so, told_now = globals()["check_" + action](backend, subject)

@@ -132,12 +132,24 @@ class Control(Daemon):
                                   "closed": False, "addresses": entry["maillocaladdress"]}
             self.put_backend(system, {"mailboxes": boxes, "contacts": {}})
 
-    def fault(self, **faults):
-        """S1_create="fail": what goes wrong from now on."""
+    def fault(self, faults):
+        """{"S1 create": "fail", "S2 list anna@example.org": "hang"}: what goes wrong from now on."""
         path = os.path.join(self.folder, "fault")
         with open(path + ".new", "w") as out:
-            json.dump({key.replace("_", " "): kind for key, kind in faults.items()}, out)
+            json.dump(faults, out)
         os.rename(path + ".new", path)
+
+    def people(self, *names, system="S1"):
+        """Further mailboxes, in the directory and on the system; their access addresses."""
+        state = self.backend(system)
+        for name in names:
+            self.lab.slapd.add_mailbox(name, system)
+            source_id = "%s-%s" % (system.lower(), name)
+            self.lab.slapd.replace(self.lab.slapd.mailbox_dn(name), restanteSourceId=source_id)
+            state["mailboxes"][name] = {"id": source_id, "redirect": "", "closed": False,
+                                        "addresses": [name + "@example.org"]}
+        self.put_backend(system, state)
+        return [name + "@example.org" for name in names]
 
     def effects(self):
         """(system, action, address) -> how often it was done with effect."""
