@@ -5,6 +5,8 @@ cli_libcli_a_SOURCES = \
 	cli/doctor.c \
 	cli/hold.c \
 	cli/logline.c cli/logline.h \
+	cli/move.h cli/move_add.c cli/move_ask.c cli/move_find.c cli/move_judge.c cli/move_list.c \
+	cli/move_report.c cli/move_watch.c \
 	cli/moves.c cli/moves.h \
 	cli/node.c \
 	cli/node_show.c cli/node_show.h \
@@ -20,6 +22,7 @@ cli_libcli_a_SOURCES = \
 	cli/sync_reports.c cli/sync_show.c cli/sync_status.c cli/sync_view.c \
 	cli/table.c \
 	cli/term.c cli/term.h \
+	cli/textfile.c cli/textfile.h \
 	cli/trace.c \
 	cli/trace_join.c cli/trace_join.h \
 	cli/trace_now.c cli/trace_now.h \

@@ -1,13 +1,11 @@
 #include "cli/moves.h"
 
-#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
+#include "cli/textfile.h"
 #include "lib/csv.h"
 #include "lib/mem.h"
-
-#define FILE_MOST (64U << 20)
 
 /* What a column says; without a header they come in this order. */
 enum column { COLUMN_ADDRESS, COLUMN_SYSTEM, COLUMN_TO, COLUMN_ID, COLUMN_OTHER };
@@ -117,32 +115,10 @@ int moves_parse(struct cli *cli, const char *path, const char *text, size_t len,
 	return worst;
 }
 
-static int read_text(struct cli *cli, const char *path, struct str *text)
-{
-	bool own = strcmp(path, "-") != 0;
-	FILE *file = own ? fopen(path, "r") : stdin;
-	char buffer[65536];
-	size_t len = 1;
-
-	while (file != NULL && len > 0 && text->len <= FILE_MOST) {
-		len = fread(buffer, 1, sizeof(buffer), file);
-		str_append(text, buffer, len);
-	}
-	bool failed = file == NULL || ferror(file) != 0;
-	int reason = errno;
-	if (own && file != NULL)
-		fclose(file);
-	cli->subject = path;
-	if (failed)
-		return cli_fail(cli, CLI_FAILED, "%s: %s", path, strerror(reason));
-	return text->len <= FILE_MOST ? CLI_DONE
-				      : cli_fail(cli, CLI_USAGE, "%s: it is too large", path);
-}
-
 int moves_read(struct cli *cli, const char *path, bool addresses_only, struct moves *moves_r)
 {
 	struct str text = STR_INIT;
-	int code = read_text(cli, path, &text);
+	int code = textfile_read(cli, path, &text);
 
 	memset(moves_r, 0, sizeof(*moves_r));
 	if (code == CLI_DONE)

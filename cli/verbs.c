@@ -87,6 +87,58 @@ const struct verb cli_verbs[] = {
 	{ "sync adopt", "SYSTEM ADDRESS",
 		"take over the foreign contact that has the address in its address book", "",
 		verb_sync_adopt },
+	{ "move add", "ADDRESS... --to SYSTEM --scenario NAME [options]",
+		"record that a mailbox is to move",
+		"      --to SYSTEM      the system it moves to\n"
+		"      --scenario NAME  how: a scenario of restante.conf(5)\n"
+		"      --at INSTANT     when its address changes: 2026-11-22T05:30 in local time,\n"
+		"                       with a Z in UTC (now)\n"
+		"      --wave NAME      what it belongs to\n"
+		"      --may-delete     the old mailbox may be deleted though no data is moved\n"
+		"      --dry-run        judge it, record nothing\n",
+		verb_move_add },
+	{ "move import", "FILE [options]", "record the moves of a CSV file, all or none",
+		"      FILE             its first line names the columns: address, to, at,\n"
+		"                       scenario, wave; - is standard input\n"
+		"      --to, --at, --scenario, --wave  where the file says none\n"
+		"      --may-delete     the old mailboxes may be deleted though no data is moved\n"
+		"      --dry-run        judge them, record nothing\n",
+		verb_move_import },
+	{ "move list", "[options]", "list the open moves",
+		"      --all            those that are over, too\n"
+		"      --wave NAME      all of a wave\n"
+		"      --errors         those with an error\n"
+		"      --limit N        at most N (1000; 0 = all)\n",
+		verb_move_list },
+	{ "move show", "ADDRESS | NAME", "show a move: what was done, and when", "",
+		verb_move_show },
+	{ "move watch", "[WAVE]",
+		"follow the moves until all are done; exit 1 when some have stopped", "",
+		verb_move_watch },
+	{ "move report", "[WAVE]", "write what became of a wave",
+		"      --format FORMAT  csv, json or html (csv)\n", verb_move_report },
+	{ "move pause", "ADDRESS... | --wave NAME", "do no further step",
+		"      --wave NAME      all of a wave for which it makes sense\n"
+		"      --yes            do not ask\n",
+		verb_move_pause },
+	{ "move resume", "ADDRESS... | --wave NAME", "go on after a pause",
+		"      --wave NAME      all of a wave for which it makes sense\n"
+		"      --yes            do not ask\n",
+		verb_move_resume },
+	{ "move retry", "ADDRESS... | --wave NAME", "try the step again that went wrong",
+		"      --wave NAME      all of a wave for which it makes sense\n"
+		"      --yes            do not ask\n",
+		verb_move_retry },
+	{ "move cancel", "ADDRESS... | --wave NAME",
+		"end a move whose addresses are where they were",
+		"      --wave NAME      all of a wave for which it makes sense\n"
+		"      --yes            do not ask\n",
+		verb_move_cancel },
+	{ "move rollback", "ADDRESS... | --wave NAME", "take a move back that is not complete",
+		"      --leave-mail     mail that came into the second mailbox stays there\n"
+		"      --wave NAME      all of a wave for which it makes sense\n"
+		"      --yes            do not ask\n",
+		verb_move_rollback },
 	{ "trace", "KEY", "put the log lines of one message together",
 		"      KEY              id=, queue id, number in the hold queue, Message-ID or "
 		"address\n"

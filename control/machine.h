@@ -16,6 +16,7 @@
 #include "control/action.h"
 #include "lib/config.h"
 #include "lib/move.h"
+#include "lib/scenario.h"
 #include "lib/syncask.h"
 
 /* In the order in which they occur on the way forward; then those of cancel and rollback. */
@@ -131,13 +132,5 @@ void move_decide(const struct move *move, const struct config_scenario *scenario
 bool move_backward(const struct move *move);
 /* Whether it is between instant and swap, as far as `room` counts them. */
 bool move_under_way(const struct move *move);
-
-/* Why a scenario cannot be done by this program yet: NULL = it can. Static text. */
-const char *scenario_fault(const struct config_scenario *scenario);
-/* When the way to `state` may begin (MOVE_CREATED: create, MOVE_ADDRESSED: the instant,
- * MOVE_DELETED: delete): the instant of the move plus the scenario's offset; what is past already
- * is due at once. INT64_MAX: never in this scenario. */
-int64_t scenario_time_us(
-	const struct config_scenario *scenario, const struct move *move, int state);
 
 #endif

@@ -29,6 +29,7 @@ lib_librestante_a_SOURCES = \
 	lib/hours.c lib/hours.h \
 	lib/mem.c lib/mem.h \
 	lib/move.c lib/move_record.c lib/move.h \
+	lib/scenario.c lib/scenario.h \
 	lib/metrics.c lib/metrics.h \
 	lib/metrics_http.c lib/metrics_http.h \
 	lib/notify.c lib/notify.h \

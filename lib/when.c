@@ -86,6 +86,22 @@ const char *when_text(char *buffer, size_t size, int64_t instant_us)
 	return buffer;
 }
 
+/* mktime, but for the hour that is left out when clocks go forward: -1, where mktime takes another
+ * one. Of an hour that comes twice it is the first one. */
+static int64_t local_instant(struct tm *tm)
+{
+	const int hour = tm->tm_hour, minute = tm->tm_min;
+	struct tm summer = *tm;
+
+	summer.tm_isdst = 1;
+	time_t instant = mktime(&summer);
+	if (instant != (time_t)-1 && summer.tm_isdst > 0 && summer.tm_hour == hour &&
+		summer.tm_min == minute)
+		return instant;
+	instant = mktime(tm);
+	return tm->tm_hour == hour && tm->tm_min == minute ? instant : -1;
+}
+
 int64_t when_parse(const char *text)
 {
 	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
@@ -96,7 +112,7 @@ int64_t when_parse(const char *text)
 		const char *rest = strptime(text, formats[i], &tm);
 		if (rest == NULL || (*rest != '\0' && strcmp(rest, "Z") != 0))
 			continue;
-		int64_t instant = *rest == 'Z' ? timegm(&tm) : mktime(&tm);
+		int64_t instant = *rest == 'Z' ? timegm(&tm) : local_instant(&tm);
 		return instant < 0 ? -1 : instant * CLOCK_SECOND;
 	}
 	return -1;

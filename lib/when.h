@@ -17,7 +17,8 @@ const char *when_text(char *buffer, size_t size, int64_t instant_us);
 
 /*
  * An instant that a person gives: "2026-11-22", "2026-11-22T05:30", "2026-11-22 05:30:00"; with a Z
- * at its end in UTC, else in local time. -1 where it is none, or before 1970.
+ * at its end in UTC, else in local time: of an hour that comes twice the first one. -1 where it is
+ * none, before 1970, or a local time that does not occur, since clocks go forward then.
  */
 int64_t when_parse(const char *text);
 

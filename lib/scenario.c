@@ -1,4 +1,4 @@
-#include "control/machine.h"
+#include "lib/scenario.h"
 
 #include <string.h>
 
