@@ -24,3 +24,6 @@ control_libcontrol_a_SOURCES += \
 sbin_PROGRAMS += restante-control
 restante_control_SOURCES = control/main.c
 restante_control_LDADD = control/libcontrol.a $(LIB_LIBS)
+noinst_PROGRAMS += tests/system/action_driver
+tests_system_action_driver_SOURCES = tests/system/action_driver.c
+tests_system_action_driver_LDADD = control/libcontrol.a $(LIB_LIBS)

@@ -23,15 +23,7 @@ default_login_user = {login}
 default_internal_group = {internal_group}
 login_greeting = {system} ready
 hostname = {domain}
-passdb {{
-  driver = static
-  args = password={password}
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={gid} home={dir}/mail/%Ln allow_all_users=yes
-}}
-service imap-login {{
+{accounts}service imap-login {{
   chroot =
   inet_listener imap {{
     port = {imap_port}
@@ -48,6 +40,17 @@ service lmtp {{
 }}
 service anvil {{
   chroot =
+}}
+"""
+
+ACCOUNTS = """\
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={dir}/mail/%Ln allow_all_users=yes
 }}
 """
 
@@ -75,6 +78,10 @@ class Dovecot(Server):
         self.conf = os.path.join(self.dir, "dovecot.conf")
         self._prepare()
 
+    def accounts(self, names):
+        """Where its users come from, and further settings."""
+        return ACCOUNTS.format(**names)
+
     def _prepare(self):
         owner = _existing("nobody", "daemon")
         internal = _existing("dovecot", "daemon")
@@ -85,11 +92,12 @@ class Dovecot(Server):
         limits = "first_valid_uid = 1\nlast_valid_uid = 0\nfirst_valid_gid = 1\n"
         os.chown(os.path.join(self.dir, "mail"), owner.pw_uid, owner.pw_gid)
         with open(self.conf, "w") as conf:
-            conf.write(limits + CONFIG.format(
+            names = dict(
                 dir=self.dir, log=self.log, internal=internal.pw_name, login=login.pw_name,
                 internal_group=_group_name(internal.pw_gid), system=self.system,
                 domain=self.domain, password=self.password, uid=owner.pw_uid, gid=owner.pw_gid,
-                imap_port=self.imap_port, lmtp_port=self.lmtp_port))
+                imap_port=self.imap_port, lmtp_port=self.lmtp_port)
+            conf.write(limits + CONFIG.format(accounts=self.accounts(names), **names))
 
     def command(self):
         return ["/usr/sbin/dovecot", "-F", "-c", self.conf]
