@@ -18,6 +18,23 @@ dist_dirsyncexample_DATA = contrib/dirsync/active-directory.conf contrib/dirsync
 dist_dirsyncexample_SCRIPTS = contrib/dirsync/cyrus-mailboxes contrib/dirsync/dovecot-users \
 	contrib/dirsync/drop
 
+# What restante-control does on a mail system: templates and programs, run from where they are
+# installed, and sections of restante.conf that use them.
+actionsdir = $(pkgdatadir)/actions
+dist_actions_SCRIPTS = contrib/actions/dovecot-kick contrib/actions/imap-empty \
+	contrib/actions/sieve-redirect
+dist_actions_DATA = contrib/actions/restante_action.py contrib/actions/restante_imap.py
+actionsdovecotldapdir = $(actionsdir)/dovecot-ldap
+dist_actionsdovecotldap_DATA = contrib/actions/dovecot-ldap/addresses.ldif \
+	contrib/actions/dovecot-ldap/close.ldif contrib/actions/dovecot-ldap/contact.ldif \
+	contrib/actions/dovecot-ldap/create.ldif contrib/actions/dovecot-ldap/delete.ldif \
+	contrib/actions/dovecot-ldap/dovecot-ldap.conf.ext contrib/actions/dovecot-ldap/forward.sieve \
+	contrib/actions/dovecot-ldap/list.ldif contrib/actions/dovecot-ldap/open.ldif \
+	contrib/actions/dovecot-ldap/redirect.ldif contrib/actions/dovecot-ldap/unaddress.ldif \
+	contrib/actions/dovecot-ldap/unredirect.ldif
+actionsexampledir = $(docdir)/actions
+dist_actionsexample_DATA = contrib/actions/dovecot-openldap.conf
+
 # The services; where the programs are is known to make alone (DESTDIR, prefix=). The daemon of the
 # syncs and its single pass for a timer differ in the lines that begin with #daemon and #once.
 units = contrib/systemd/restante-milter.service contrib/systemd/restante-dirsync.service \

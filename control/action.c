@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "control/action_internal.h"
 #include "lib/address.h"
@@ -154,6 +155,22 @@ static enum part_outcome judge_told(struct action_run *run)
 	}
 }
 
+/* Two redirections against each other are the caller's to avoid; one alone can be a loop as well.
+ */
+static enum part_outcome judge_subject(struct action_run *run)
+{
+	const struct action_subject *subject = run->subject;
+
+	if (run->action != ACTION_REDIRECT)
+		return PART_OK;
+	if (subject->other[0] == '\0')
+		return action_say(run, PART_REFUSED, "there is no address to redirect to");
+	if (strcasecmp(subject->other, subject->physical) == 0)
+		return action_say(run, PART_REFUSED,
+			"a redirection of %s to itself would be a loop", subject->other);
+	return PART_OK;
+}
+
 static enum action_outcome outcome_of(enum part_outcome outcome, bool changed)
 {
 	switch (outcome) {
@@ -166,7 +183,7 @@ static enum action_outcome outcome_of(enum part_outcome outcome, bool changed)
 static void run_parts(struct action_run *run, bool verify_only)
 {
 	const struct action_parts *parts = &run->actions->parts[run->action];
-	enum part_outcome outcome = PART_OK;
+	enum part_outcome outcome = judge_subject(run);
 	bool changed = false;
 
 	action_values_begin(run);

@@ -82,7 +82,7 @@ static const struct config_key actions_keys[] = {
 	{ KEY(actions, base, STRING, ""), .reloadable = true,
 	  .help = "%{base} of templates and commands" },
 	{ KEY(actions, templates, STRING, ""), .check = config_check_file, .reloadable = true,
-	  .help = "folder of the templates that are named without a slash" },
+	  .help = "folder of templates and programs without a leading slash; empty: the shipped ones" },
 	{ KEY(actions, settings, STRING, ""), .reloadable = true,
 	  .help = "NAME=VALUE of further names for templates and commands" },
 	{ KEY(actions, time_limit, DURATION, "1m"), .min = SECONDS(1), .max = HOURS(1),

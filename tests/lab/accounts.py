@@ -143,7 +143,7 @@ class Accounts(Server):
 SETTINGS = """\
 protocols = imap lmtp sieve
 submission_host = 127.0.0.1:{smtp}
-auth_master_user_separator = *
+auth_failure_delay = 0
 passdb {{
   driver = passwd-file
   args = scheme=plain {dir}/masters
@@ -180,6 +180,11 @@ service doveadm {{
   }}
 }}
 doveadm_api_key = {api_key}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 """
 
 

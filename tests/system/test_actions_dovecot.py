@@ -8,79 +8,17 @@ import smtplib
 import pytest
 
 from actions import SHIPPED, UUID, Actions, person
-from lab.accounts import AccountsDovecot
+from backends import deliver, existing, inbox, keys, lab, s2, sieve  # noqa: F401 (fixtures)
 from lab.dirsync import Dirsync
-from lab.lab import Lab
-from lab.mail import compose
 from lab.process import wait_for
 
 ACCESS = "carla@example.org"
 
 
-def keys(s2, **more):
-    command = "%s --master restante --password-file %s --tls none" % ("%s", s2.master_file)
-    return {**s2.ldap.bind(), "base": s2.ldap.suffix, "settings": s2.settings(),
-            "templates": SHIPPED, "time_limit": "30s",
-            **{name: "dovecot-ldap/%s.ldif" % name for name in (
-                "create", "redirect", "unredirect", "addresses", "unaddress", "list", "open",
-                "delete", "contact")},
-            "close": "dovecot-ldap/close.ldif; dovecot-kick --url %%{doveadm} --key-file %s"
-                     % s2.api_key_file,
-            "empty": (command % "imap-empty") + " --server %{imap}", **more}
-
-
-@pytest.fixture(scope="module")
-def lab():
-    lab = Lab(start=())
-    try:
-        lab.make(("slapd", "s1"))
-        s2 = lab.backends["S2"] = lab._add(AccountsDovecot(lab, "S2"))
-        lab.make(("postfix",))
-        s2.send_through(lab.mta.release_port)
-        for server in lab.servers:
-            server.start()
-        yield lab
-    finally:
-        lab.close()
-
-
-@pytest.fixture(scope="module")
-def s2(lab):
-    return lab.backends["S2"]
-
-
 @pytest.fixture(scope="module")
 def actions(lab, s2):
-    sieve = "sieve-redirect --server %%{sieve} --master restante --password-file %s --tls none" % (
-        s2.master_file)
-    systems = {"S2": keys(s2), "SIEVE": keys(s2, redirect=sieve, unredirect=sieve)}
-    with Actions(lab, systems) as running:
+    with Actions(lab, {"S2": keys(s2), "SIEVE": keys(s2, **sieve(s2))}) as running:
         yield running
-
-
-def deliver(s2, user, msgid=None):
-    """By LMTP; its Message-ID."""
-    msgid, content = compose(user + "@s2.lab", msgid)
-    client = smtplib.LMTP("127.0.0.1", s2.lmtp_port)
-    client.sendmail("sender@outside.test", [user + "@s2.lab"], content)
-    client.quit()
-    return msgid
-
-
-def inbox(backend, user, password):
-    imap = imaplib.IMAP4("127.0.0.1", backend.imap_port)
-    imap.login(user, password)
-    imap.select("INBOX", readonly=True)
-    found = imap.uid("SEARCH", "ALL")[1][0].split()
-    imap.logout()
-    return len(found)
-
-
-def existing(s2, uid, **attributes):
-    """A subject for an account that the system has, as a mailbox that is to leave."""
-    dn = s2.make_account(uid, **attributes)
-    source_id = s2.ldap.one("(uid=%s)" % uid)[1]["entryuuid"][0]
-    return dn, person(uid, physical=uid + "@s2.lab", source_id=source_id, other=uid + "@s1.lab")
 
 
 # --- the second mailbox ---------------------------------------------------------------------------
@@ -135,3 +73,209 @@ def test_second_mailbox_from_its_making_to_its_addresses(lab, s2, actions):
     with pytest.raises(smtplib.SMTPRecipientsRefused):
         deliver(s2, "carla")
     s2.ldap.modify("dn: %s\nchangetype: delete\n" % contact)
+
+
+def test_account_name_that_is_taken(s2, actions):
+    s2.make_account("taken")
+    said = actions.run("S2", "create", **person("taken", address="other@example.org"))
+    assert said["outcome"] == "refused"
+    assert said["text"].startswith("an account of this name is there already; ")
+    assert not s2.ldap.search(s2.ldap.contacts, "(uid=taken)")
+
+
+def test_without_contact_one_is_made(s2, actions):
+    who = person("emil")
+    made = actions.does("S2", "create", **who)
+    dn, entry = s2.ldap.one("(mail=emil@example.org)")
+    assert dn == "cn=%s,%s" % (UUID, s2.ldap.contacts) and entry["employeetype"] == ["restante"]
+    who.update(physical=made["physical"], source_id=made["source_id"])
+    actions.does("S2", "delete", **who)
+    s2.ldap.modify("dn: %s\nchangetype: delete\n" % dn)
+
+
+def test_missing_attribute_writes_nothing(s2, actions):
+    before = s2.ldap.versions()
+    said = actions.run("S2", "create", **person("fritz", attributes={}))
+    assert said["outcome"] == "refused"
+    assert said["text"] == "create.ldif:57: sn: no value of sn|cn"
+    said = actions.run("S2", "redirect", **person("fritz", other="fritz@s1.lab"))
+    assert said["outcome"] == "refused"
+    assert said["text"] == "redirect.ldif:4: filter: no value of source_id"
+    assert s2.ldap.versions() == before
+
+
+def test_account_that_was_deleted_by_hand(s2, actions):
+    who = person("gone", source_id="5d0c1c9e-0000-4a7b-9d11-0000000000ff", other="gone@s1.lab")
+    for name in ("redirect", "addresses", "close"):
+        said = actions.run("S2", name, **who)
+        assert said["outcome"] == "refused", name
+        assert said["text"].startswith("there is no account with this id any more"), said
+    assert actions.run("S2", "list", **who)["outcome"] == "refused"
+    for name in ("unredirect", "open", "delete"):
+        assert actions.run("S2", name, **who)["outcome"] == "already", name
+
+
+def test_redirection_to_itself_is_refused(s2, actions):
+    dn, who = existing(s2, "gerda")
+    for name in ("S2", "SIEVE"):
+        said = actions.run(name, "redirect", **{**who, "other": "Gerda@S2.lab"})
+        assert said["outcome"] == "refused"
+        assert said["text"] == "a redirection of Gerda@S2.lab to itself would be a loop"
+
+
+# --- the old mailbox ------------------------------------------------------------------------------
+
+def test_old_mailbox_forwards_then_goes_to_quarantine(lab, s2, actions):
+    dn, who = existing(s2, "hugo", password="pw", description="of the basement")
+    kept = deliver(s2, "hugo")
+    actions.does("S2", "redirect", **who)
+    deliver(s2, "hugo")
+    wait_for(lambda: lab.imap("S1", "hugo").count() == 1, what="mail at the other mailbox")
+    assert inbox(s2, "hugo", "pw") == 1 and kept
+
+    actions.does("S2", "delete", **who)
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        deliver(s2, "hugo")
+    with pytest.raises(imaplib.IMAP4.error):
+        inbox(s2, "hugo", "pw")
+    moved, entry = s2.ldap.one("(entryUUID=%s)" % who["source_id"])
+    assert moved == "cn=%s,%s" % (who["identifier"], s2.ldap.quarantine)
+    assert sorted(entry["description"]) == [
+        "had the address hugo@example.org", "of the basement",
+        "quarantined by move %s: hugo, home %s/mail/hugo" % (who["identifier"], s2.dir)]
+    # its mail is where it was
+    assert os.listdir(os.path.join(s2.dir, "mail/hugo/Maildir/new") )
+
+    actions.does("S2", "contact", **who)
+    dn, entry = s2.ldap.one("(mail=hugo@example.org)")
+    assert dn == "cn=%s,%s" % (UUID, s2.ldap.contacts)
+    # and he may come back: another home, another account
+    again = actions.does("S2", "create", **{**who, "physical": "", "source_id": "",
+                                            "identifier": "20261222T190000Z-00000002"})
+    assert again["source_id"] != who["source_id"]
+    s2.ldap.modify("dn: %s\nchangetype: delete\n" % dn)
+    s2.ldap.modify("dn: %s\nchangetype: delete\n" % moved)
+
+
+def test_closed_mailbox_refuses_logins_and_ends_sessions(s2, actions):
+    dn, who = existing(s2, "ida", password="pw")
+    session = imaplib.IMAP4("127.0.0.1", s2.imap_port)
+    session.login("ida", "pw")
+    actions.does("S2", "close", **who)
+    with pytest.raises((imaplib.IMAP4.error, OSError)):
+        for _ in range(3):
+            session.noop()
+    with pytest.raises(imaplib.IMAP4.error):
+        inbox(s2, "ida", "pw")
+    deliver(s2, "ida")  # mail still arrives
+    assert actions.asks("S2", "empty", **who)["empty"] is False  # and the mover gets in
+    actions.does("S2", "open", **who)
+    assert inbox(s2, "ida", "pw") == 1
+
+
+# --- a step that was cut off ----------------------------------------------------------------------
+
+CHANGES = ("create", "redirect", "unredirect", "addresses", "unaddress", "redirect", "addresses",
+           "close", "open", "delete", "contact")
+
+
+def cut(name, records):
+    """A shipped template with no more than so many of its records."""
+    with open(os.path.join(SHIPPED, "dovecot-ldap", name + ".ldif")) as text:
+        blocks = text.read().split("\n\n")
+    kept = [b for b in blocks if "\ndn:" not in "\n" + b]
+    of_records = [b for b in blocks if "\ndn:" in "\n" + b]
+    return "\n\n".join(kept + of_records[:records]) + "\n", len(of_records)
+
+
+@pytest.mark.parametrize("with_contact", (False, True))
+def test_cut_off_behind_any_write(lab, s2, tmp_path, with_contact):
+    """Each action as if the controller had died behind each of its writes, then once more."""
+    shipped = {name: "dovecot-ldap/%s.ldif" % name for name in set(CHANGES)}
+    who = person("karl", addresses=["karl@example.org", "k@example.org"], other="karl@s1.lab")
+    if with_contact:
+        s2.ldap.add("cn=%s,%s" % (UUID, s2.ldap.contacts), objectClass="inetOrgPerson", sn="Karl",
+                    mail="karl@example.org", employeeType="restante", cn=UUID)
+    systems = {"WHOLE": keys(s2, **shipped)}
+    for name in set(CHANGES):
+        for number in range(cut(name, 0)[1]):
+            path = tmp_path / ("%s%d.ldif" % (name, number))
+            path.write_text(cut(name, number)[0])
+            systems["%s%d" % (name.upper(), number)] = keys(s2, **{name: str(path)})
+    with Actions(lab, systems, name="cut%d" % with_contact) as actions:
+        for name in CHANGES:
+            for number in range(cut(name, 0)[1]):
+                said = actions.run("%s%d" % (name.upper(), number), name, **who)
+                assert said["outcome"] in ("failed", "done", "already"), (name, number, said)
+            said = actions.run("WHOLE", name, **who)
+            assert said["outcome"] in ("done", "already"), (name, said)
+            assert actions.run("WHOLE", name, **who)["outcome"] == "already", name
+            if name == "create":
+                who.update(physical=said["physical"], source_id=said["source_id"])
+    dn, entry = s2.ldap.one("(mail=karl@example.org)")
+    assert dn == "cn=%s,%s" % (UUID, s2.ldap.contacts)
+    s2.ldap.modify("dn: %s\nchangetype: delete\n" % dn)
+    s2.ldap.modify("dn: cn=%s,%s\nchangetype: delete\n" % (who["identifier"], s2.ldap.quarantine))
+
+
+# --- trouble --------------------------------------------------------------------------------------
+
+def test_servers_that_are_down(lab, s2, actions):
+    dn, who = existing(s2, "olga")
+    s2.ldap.stop()
+    try:
+        said = actions.run("S2", "redirect", **who)
+        assert said["outcome"] == "failed" and s2.ldap.uri in said["text"], said
+    finally:
+        s2.ldap.start()
+    actions.does("S2", "redirect", **who)
+    s2.stop()
+    try:
+        for action in ("redirect", "unredirect"):
+            said = actions.run("SIEVE", action, **who)
+            assert said["outcome"] == "failed", said
+            assert said["text"].startswith("sieve-redirect: "), said
+        said = actions.run("S2", "empty", **who)
+        assert said["outcome"] == "failed" and "imap-empty: " in said["text"], said
+    finally:
+        s2.start()
+
+
+def test_wrong_password_is_refused(lab, s2, tmp_path):
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong\n")
+    wrong.chmod(0o600)
+    dn, who = existing(s2, "paul")
+    settings = keys(s2, **sieve(s2, wrong))
+    with Actions(lab, {"S2": settings}, name="wrong") as actions:
+        said = actions.run("S2", "redirect", **who)
+    assert said["outcome"] == "refused" and "no login of restante for paul" in said["text"], said
+
+
+# --- the down sync --------------------------------------------------------------------------------
+
+def test_contact_is_the_down_syncs_own(lab, s2, actions):
+    """A mailbox of S1 is in S2's address book: what `contact` puts there is what dirsync would."""
+    slapd = lab.slapd
+    found = slapd.search("(restanteSystem=S1)")
+    downs = {"S2": {**s2.ldap.bind(), "target": "ldap", "container": s2.ldap.contacts,
+                    "search_base": s2.ldap.suffix, "object_class": "inetOrgPerson", "rdn": "cn",
+                    "search_addresses": "mail mailLocalAddress", "marker": "employeeType=restante",
+                    "attributes": "sn=%{sn|cn} givenName=%{givenName} displayName=%{displayName|cn} "
+                                  "mail=%{primary} telephoneNumber=%{telephoneNumber}"}}
+    dirsync = Dirsync(lab, downs=downs)
+    assert found
+    for dn, entry in found:
+        addresses = sorted(entry.get("maillocaladdress", []) + entry.get("restanteaddressutf8", []))
+        if all(address.startswith("@") for address in addresses):
+            continue  # a catch-all is no contact
+        who = person("x", id=entry["entryuuid"][0], address=addresses[0],
+                     primary=entry.get("mail", addresses)[0], addresses=addresses,
+                     attributes={name: entry.get(name.lower(), []) for name in (
+                         "cn", "sn", "givenName", "displayName", "telephoneNumber")})
+        actions.does("S2", "contact", **who)
+    put = s2.ldap.versions()
+    dirsync.once("--down", "S2")
+    after = s2.ldap.versions()
+    assert {dn: after.get(dn) for dn in put} == put, "what was put there was changed"
+    assert not dirsync.kept_reports("S2", "down")

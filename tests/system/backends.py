@@ -1,0 +1,75 @@
+"""Backends for tests of actions: S1, and S2 whose accounts are in LDAP, with a Postfix between them."""
+
+import imaplib
+import smtplib
+
+import pytest
+
+from actions import SHIPPED, person
+from lab.accounts import AccountsDovecot
+from lab.lab import Lab
+from lab.mail import compose
+
+
+def keys(s2, **more):
+    command = "%s --master restante --password-file %s --tls none" % ("%s", s2.master_file)
+    return {**s2.ldap.bind(), "base": s2.ldap.suffix, "settings": s2.settings(),
+            "templates": SHIPPED, "time_limit": "30s",
+            **{name: "dovecot-ldap/%s.ldif" % name for name in (
+                "create", "redirect", "unredirect", "addresses", "unaddress", "list", "open",
+                "delete", "contact")},
+            "close": "dovecot-ldap/close.ldif; dovecot-kick --url %%{doveadm} --key-file %s"
+                     % s2.api_key_file,
+            "empty": (command % "imap-empty") + " --server %{imap}", **more}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    lab = Lab(start=())
+    try:
+        lab.make(("slapd", "s1"))
+        s2 = lab.backends["S2"] = lab._add(AccountsDovecot(lab, "S2"))
+        lab.make(("postfix",))
+        s2.send_through(lab.mta.release_port)
+        for server in lab.servers:
+            server.start()
+        yield lab
+    finally:
+        lab.close()
+
+
+@pytest.fixture(scope="module")
+def s2(lab):
+    return lab.backends["S2"]
+
+
+def sieve(s2, password_file=None):
+    """Keys for redirections by Sieve."""
+    command = "sieve-redirect --server %%{sieve} --master restante --password-file %s --tls none" % (
+        password_file or s2.master_file)
+    return {"redirect": command, "unredirect": command}
+
+
+def deliver(s2, user, msgid=None):
+    """By LMTP; its Message-ID."""
+    msgid, content = compose(user + "@s2.lab", msgid)
+    client = smtplib.LMTP("127.0.0.1", s2.lmtp_port)
+    client.sendmail("sender@outside.test", [user + "@s2.lab"], content)
+    client.quit()
+    return msgid
+
+
+def inbox(backend, user, password):
+    imap = imaplib.IMAP4("127.0.0.1", backend.imap_port)
+    imap.login(user, password)
+    imap.select("INBOX", readonly=True)
+    found = imap.uid("SEARCH", "ALL")[1][0].split()
+    imap.logout()
+    return len(found)
+
+
+def existing(s2, uid, **attributes):
+    """A subject for an account that the system has, as a mailbox that is to leave."""
+    dn = s2.make_account(uid, **attributes)
+    source_id = s2.ldap.one("(uid=%s)" % uid)[1]["entryuuid"][0]
+    return dn, person(uid, physical=uid + "@s2.lab", source_id=source_id, other=uid + "@s1.lab")

@@ -1,0 +1,104 @@
+"""Redirections by Sieve, over ManageSieve, on Dovecot with Pigeonhole: the user's own script is kept."""
+
+import imaplib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import types
+
+import pytest
+
+from actions import SHIPPED, Actions
+from backends import deliver, existing, inbox, keys, lab, s2, sieve  # noqa: F401 (fixtures)
+from lab.process import wait_for
+
+OWN = 'require ["fileinto", "mailbox"]; fileinto :create "Sorted";'
+
+
+@pytest.fixture(scope="module")
+def actions(lab, s2):
+    with Actions(lab, {"SIEVE": keys(s2, **sieve(s2))}) as running:
+        yield running
+
+
+def folder_counts(s2, user, password):
+    imap = imaplib.IMAP4("127.0.0.1", s2.imap_port)
+    imap.login(user, password)
+    found = {}
+    for name in ("INBOX", "Sorted"):
+        kind, data = imap.status(name, "(MESSAGES)")
+        found[name] = int(data[0].split()[-1].rstrip(b")")) if kind == "OK" else 0
+    imap.logout()
+    return found
+
+
+def script_box(s2, user):
+    """A connection of the shipped program's own class, as the master user."""
+    sys.path.insert(0, SHIPPED)
+    loader = importlib.machinery.SourceFileLoader("sieve_redirect",
+                                                  os.path.join(SHIPPED, "sieve-redirect"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("sieve_redirect",
+                                                                             loader))
+    loader.exec_module(module)
+    options = types.SimpleNamespace(server="127.0.0.1:%d" % s2.sieve_port, tls="none",
+                                    master=s2.master, password_file=s2.master_file)
+    return module.Sieve(options, user), module
+
+
+def test_own_sieve_script_is_kept_and_comes_back(lab, s2, actions):
+    dn, who = existing(s2, "lena", password="pw")
+    box, module = script_box(s2, "lena")
+    name = 'my "rules" für Ärger'
+    box.put(name, OWN)
+    box.activate(name)
+    deliver(s2, "lena")
+    assert folder_counts(s2, "lena", "pw") == {"INBOX": 0, "Sorted": 1}
+
+    actions.does("SIEVE", "redirect", **who)
+    deliver(s2, "lena")
+    wait_for(lambda: lab.imap("S1", "lena").count() == 1, what="mail at the other mailbox")
+    assert folder_counts(s2, "lena", "pw") == {"INBOX": 0, "Sorted": 1}
+    assert box.scripts() == ({name, module.OURS}, module.OURS)
+    assert box.get(name).strip() == OWN
+    # to another place, and the record is still of the user's own
+    said = actions.run("SIEVE", "redirect", **{**who, "other": "elsewhere@s1.lab"})
+    assert said["outcome"] == "done"
+    actions.does("SIEVE", "redirect", **who)
+
+    actions.does("SIEVE", "unredirect", **who)
+    assert box.scripts() == ({name}, name)
+    deliver(s2, "lena")
+    assert folder_counts(s2, "lena", "pw") == {"INBOX": 0, "Sorted": 2}
+
+
+def test_sieve_without_a_script_of_the_user(lab, s2, actions):
+    dn, who = existing(s2, "mara", password="pw")
+    actions.does("SIEVE", "redirect", **who)
+    deliver(s2, "mara")
+    wait_for(lambda: lab.imap("S1", "mara").count() == 1, what="mail at the other mailbox")
+    actions.does("SIEVE", "unredirect", **who)
+    box, _ = script_box(s2, "mara")
+    assert box.scripts() == (set(), "")
+    deliver(s2, "mara")
+    assert inbox(s2, "mara", "pw") == 1
+
+
+def test_sieve_cut_off_in_between(s2, actions):
+    dn, who = existing(s2, "nora", password="pw")
+    box, module = script_box(s2, "nora")
+    box.put("rules", OWN)
+    box.activate("rules")
+    # died behind the upload
+    box.put(module.OURS, module.script(who["other"], "rules"))
+    actions.does("SIEVE", "redirect", **who)
+    # died behind the user's own becoming active again
+    box.activate("rules")
+    actions.does("SIEVE", "unredirect", **who)
+    assert box.scripts() == ({"rules"}, "rules")
+    # the user has chosen another one in between: his word counts
+    actions.does("SIEVE", "redirect", **who)
+    box.put("other", "keep;")
+    box.activate("other")
+    actions.does("SIEVE", "unredirect", **who)
+    assert box.scripts() == ({"rules", "other"}, "other")
