@@ -1,0 +1,200 @@
+"""restante-control: what each action of a backend can do wrong, and going back from each state. Many
+moves at once, each of its own mailbox."""
+
+import pytest
+
+from lab.control import Control, dirsync_of
+from lab.lab import Lab
+from lab.mail import Smtp, compose
+from lab.process import wait_for
+
+SCENARIOS = {"closing": {"create": "0s", "close": True, "drain": "5s"},
+             "waiting": {"create": "-3650d"}}
+# action on a system -> the state that a move stays in while it fails
+STEPS = {"S2 create": 0, "S2 redirect": 0, "S2 addresses": 1, "S2 list": 4, "S2 unredirect": 5,
+         "S1 redirect": 5, "S1 close": 6}
+KINDS = ("fail", "refuse", "hang", "garbage", "vain")
+SAYS = {"fail": "is not reached", "refuse": "refuses", "hang": "time_limit",
+        "garbage": "is not understood", "vain": "its check still says"}
+
+
+@pytest.fixture(scope="module", name="lab")
+def _lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module", name="control")
+def _control(lab):
+    control = Control(lab, scenarios=SCENARIOS, options={"workers": 24},
+                      actions={"time_limit": "5s"})
+    control.load_backends()
+    lab.servers.append(dirsync_of(control).start())
+    lab.servers.append(control)
+    return control.start()
+
+
+def where(lab, name):
+    entry = lab.slapd.read(lab.slapd.mailbox_dn(name))
+    return (entry["restantesystem"][0], entry["mailroutingaddress"][0],
+            entry.get("restantestate", ["active"])[0])
+
+
+def record_all(control, cases, **attributes):
+    """cases: name -> fault key and kind, or None; a move for each, with its fault in place."""
+    addresses = dict(zip(cases, control.people(*cases)))
+    control.fault({"%s %s" % (case[0], addresses[name]): case[1]
+                   for name, case in cases.items() if case})
+    return {name: control.record("m-" + name, addresses[name],
+                                 restanteMoveScenario="closing", **attributes) for name in cases}
+
+
+@pytest.mark.long
+def test_every_action_every_fault(lab, control):
+    """What failed is tried again, what was refused waits for a retry; each is done once."""
+    cases = {"%s-%s" % (key.replace(" ", "-").lower(), kind): (key, kind)
+             for key in STEPS for kind in KINDS if (key, kind) != ("S2 list", "vain")}
+    moves = record_all(control, cases)
+    for name, dn in moves.items():
+        key, kind = cases[name]
+        wait_for(lambda: SAYS[kind] in control.one(dn, "restanteMoveError"), 60,
+                 "the error of %s, not %s" % (name, control.move(dn)))
+        assert control.state(dn) == STEPS[key]
+        stopped = control.one(dn, "restanteMoveStopped") == "TRUE"
+        assert stopped == (kind in ("refuse", "garbage")), name
+    control.fault({})
+    for name, dn in moves.items():
+        if cases[name][1] in ("refuse", "garbage"):
+            control.request(dn, "retry")
+    for name, dn in moves.items():
+        control.wait_state(dn, 10, 60)
+        assert control.one(dn, "restanteMoveError") == ""
+        assert where(lab, name) == ("S2", name + "@s2.lab", "active")
+    assert set(control.effects().values()) == {1}
+
+
+# from there back; unclear: whether the step that was begun had its effect
+BACK = {"from-0": ("S2 create", "fail"), "from-1": ("S2 addresses", "fail"),
+        "from-4": ("S2 list", "fail"), "from-5": ("S2 unredirect", "fail"),
+        "from-5-turned": ("S1 redirect", "fail"), "from-5-unclear": ("S1 redirect", "vain"),
+        "from-6": ("S1 close", "fail"), "from-10": None}
+STATES = {"from-0": 0, "from-1": 1, "from-4": 4, "from-5": 5, "from-5-turned": 5,
+          "from-5-unclear": 5, "from-6": 6, "from-10": 10}
+
+
+def test_a_few_faults(lab, control):
+    """As above, the cheap ones."""
+    cases = {"few-fail": ("S2 create", "fail"), "few-refuse": ("S2 addresses", "refuse")}
+    moves = record_all(control, cases)
+    wait_for(lambda: "is not reached" in control.one(moves["few-fail"], "restanteMoveError"), 30,
+             "the error to be shown")
+    assert "refuses" in control.wait_stopped(moves["few-refuse"])
+    control.fault({})
+    control.request(moves["few-refuse"], "retry")
+    for dn in moves.values():
+        control.wait_state(dn, 10, 60)
+    assert set(control.effects().values()) == {1}
+
+
+def test_back_from_each_state(lab, control):
+    """Address, redirections and access addresses are as before, the second mailbox is gone."""
+    moves = record_all(control, BACK)
+    for name, dn in moves.items():
+        control.wait_state(dn, STATES[name], 60)
+        if BACK[name]:
+            wait_for(lambda: control.one(dn, "restanteMoveError"), 60, "the error of " + name)
+    for dn in moves.values():
+        control.request(dn, "rollback")
+    control.fault({})
+    for name, dn in moves.items():
+        wanted = "cancelled" if STATES[name] < 4 else "rolled back"
+        control.wait_outcome(dn, wanted, 60)
+        assert control.one(dn, "restanteMoveError") == "", name
+        assert where(lab, name) == ("S1", name + "@s1.lab", "active"), name
+        old = control.backend("S1")["mailboxes"][name]
+        assert (old["redirect"], old["closed"]) == ("", False), name
+        assert old["addresses"] == [name + "@example.org"]
+        assert name not in control.backend("S2")["mailboxes"], name
+
+
+def test_mail_in_the_second_mailbox_needs_a_word(lab, control):
+    moves = record_all(control, {"resting": None})
+    dn = moves["resting"]
+    control.wait_state(dn, 10, 60)
+    client = Smtp(lab.mta.port)
+    client.send("sender@outside.test", ["resting@example.org"],
+                compose("resting@example.org")[1])
+    client.quit()
+    wait_for(lambda: lab.message_ids("S2", "resting"), 20, "mail in the second mailbox")
+    control.request(dn, "rollback")
+    assert "mail is in the second mailbox" in control.wait_stopped(dn)
+    assert where(lab, "resting") == ("S2", "resting@s2.lab", "active")
+    control.request(dn, "rollback leave-mail")
+    control.wait_outcome(dn, "rolled back", 60)
+    assert "was not deleted: mail is in it" in control.one(dn, "restanteMoveError")
+    assert where(lab, "resting") == ("S1", "resting@s1.lab", "active")
+    assert control.backend("S2")["mailboxes"]["resting"]["redirect"] == "resting@s1.lab"
+
+
+@pytest.mark.long
+def test_the_mailbox_is_deleted_by_hand(lab, control):
+    """Before state 4 the move ends and takes the second mailbox along; later it stops."""
+    moves = record_all(control, {"gone-early": ("S2 addresses", "fail"),
+                                 "gone-late": ("S2 list", "fail")})
+    control.wait_state(moves["gone-early"], 1, 60)
+    control.wait_state(moves["gone-late"], 4, 60)
+    for name in moves:
+        lab.slapd.modify("dn: %s\nchangetype: delete\n" % lab.slapd.mailbox_dn(name))
+    control.fault({})
+    control.wait_outcome(moves["gone-early"], "ended", 60)
+    assert "gone from the directory" in control.one(moves["gone-early"], "restanteMoveError")
+    assert "gone-early" not in control.backend("S2")["mailboxes"]
+    assert "gone from the directory" in control.wait_stopped(moves["gone-late"])
+    control.request(moves["gone-late"], "rollback")
+    control.wait_outcome(moves["gone-late"], "rolled back", 60)
+    assert "gone-late" not in control.backend("S2")["mailboxes"]
+
+
+def test_the_mailbox_is_changed_by_hand(lab, control):
+    """Swapped elsewhere, or released while it is held."""
+    moves = record_all(control, {"elsewhere": ("S2 list", "fail"),
+                                 "released": ("S1 redirect", "fail")})
+    control.wait_state(moves["elsewhere"], 4, 60)
+    control.wait_state(moves["released"], 5, 60)
+    lab.slapd.replace(lab.slapd.mailbox_dn("elsewhere"), mailRoutingAddress="else@s1.lab")
+    lab.slapd.replace(lab.slapd.mailbox_dn("released"), restanteState="active")
+    control.fault({})
+    assert "somebody changed it" in control.wait_stopped(moves["elsewhere"])
+    assert where(lab, "elsewhere") == ("S1", "else@s1.lab", "active")
+    control.wait_state(moves["released"], 10, 60)
+    assert where(lab, "released") == ("S2", "released@s2.lab", "active")
+
+
+@pytest.mark.long
+def test_directory_gone_in_the_middle(lab, control):
+    moves = record_all(control, {"dark-%d" % n: ("S2 list", "fail") for n in range(3)})
+    for dn in moves.values():
+        control.wait_state(dn, 4, 60)
+    lab.slapd.stop()
+    control.fault({})
+    wait_for(lambda: "not followed for now" in control.log_text(), 20, "the trouble to be seen")
+    lab.slapd.start()
+    for name, dn in moves.items():
+        control.wait_state(dn, 10, 90)
+        assert where(lab, name) == ("S2", name + "@s2.lab", "active")
+
+
+def test_front_door_that_never_acknowledges(lab, control):
+    """It stops the move, not the mail of others; it is shown who; the administrator disables it."""
+    lab.slapd.modify("dn: cn=frontx,ou=nodes,cn=restante,dc=example,dc=org\nchangetype: add\n"
+                     "objectClass: restanteNode\nobjectClass: simpleSecurityObject\ncn: frontx\n"
+                     "restanteNodeState: enabled\nuserPassword: x\n", "root")
+    moves = record_all(control, {"fenced": None})
+    wait_for(lambda: "frontx" in control.one(moves["fenced"], "restanteMoveError"), 30,
+             "the front door to be named")
+    assert control.state(moves["fenced"]) == 4
+    assert where(lab, "fenced") == ("S1", "fenced@s1.lab", "holding")
+    lab.slapd.replace("cn=frontx,ou=nodes,cn=restante,dc=example,dc=org", "root",
+                      restanteNodeState="disabled")
+    control.wait_state(moves["fenced"], 10, 60)
+    assert control.one(moves["fenced"], "restanteMoveError") == ""
