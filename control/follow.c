@@ -177,18 +177,32 @@ static void pause_for(struct follow *f, int64_t us)
 		clock_sleep_us(left < PERIOD ? left : PERIOD);
 }
 
+static void well(struct follow *f)
+{
+	if (f->trouble)
+		log_info("control", "the records of moves are followed again");
+	f->trouble = false;
+	atomic_store(&f->troubled, false);
+	f->pause_us = PERIOD;
+}
+
 /* Until something changed. */
 static void listen_for_change(struct follow *f, const struct ldap_stream_options *options)
 {
 	int heard = 0;
 
-	while (heard == 0 && !atomic_load(&f->control->stopping))
+	while (heard == 0 && !atomic_load(&f->control->stopping)) {
 		heard = ldap_stream_heard(f->listens, options, f->msgid, PATIENCE);
-	if (heard < 0)
+		if (heard >= 0)
+			well(f);
+	}
+	if (heard < 0) {
 		told(f, ldap_session_reason(f->listens));
+		return;
+	}
 	/* more of the same: one refresh serves them */
 	pause_for(f, PERIOD);
-	while (heard > 0 && ldap_stream_heard(f->listens, options, f->msgid, 1) > 0)
+	while (ldap_stream_heard(f->listens, options, f->msgid, 1) > 0)
 		;
 }
 
@@ -205,17 +219,10 @@ static void look(struct follow *f, const struct config *config)
 		.stop = &f->control->stopping };
 	/* listening first: what changes between would be heard by nobody */
 	if (open_sessions(f, &ldap) && (f->cookie.len == 0 || listen_anew(f, &options))) {
-		if (refresh(f, &options) != LDAP_DONE) {
+		if (refresh(f, &options) != LDAP_DONE)
 			told(f, ldap_session_reason(f->reads));
-		} else {
-			if (f->trouble)
-				log_info("control", "the records of moves are followed again");
-			f->trouble = false;
-			atomic_store(&f->troubled, false);
-			f->pause_us = PERIOD;
-			if (f->msgid >= 0)
-				listen_for_change(f, &options);
-		}
+		else if (f->msgid >= 0)
+			listen_for_change(f, &options);
 	}
 	str_free(&base);
 	if (f->trouble)

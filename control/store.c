@@ -1,6 +1,5 @@
-#include "control/store.h"
+#include "control/store_internal.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,21 +10,6 @@
 #include "lib/mem.h"
 
 #define BUCKETS_FIRST 256
-
-struct store {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct task **heap; /* from 1 on */
-	size_t heap_count, heap_room;
-	struct task **by_uuid, **by_mailbox;
-	size_t buckets, count, busy;
-	size_t in_room;
-	struct task *queue, **queue_end;
-	size_t queued;
-	bool stopped, loading;
-	uint8_t *seen; /* in this refresh: 16 bytes each */
-	size_t seen_count;
-};
 
 struct store *store_new(void)
 {
@@ -149,12 +133,12 @@ static size_t bucket_of(const struct store *s, const uint8_t *uuid)
 	return hash(uuid, 16) & (s->buckets - 1);
 }
 
-static size_t mailbox_bucket(const struct store *s, const char *mailbox)
+size_t store_mailbox_bucket(const struct store *s, const char *mailbox)
 {
 	return hash(mailbox, strlen(mailbox)) & (s->buckets - 1);
 }
 
-static struct task *find(const struct store *s, const uint8_t *uuid)
+struct task *store_find(const struct store *s, const uint8_t *uuid)
 {
 	struct task *t = s->by_uuid[bucket_of(s, uuid)];
 
@@ -171,7 +155,7 @@ static void link_task(struct store *s, struct task *t)
 	s->by_uuid[at] = t;
 	if (t->mailbox == NULL)
 		return;
-	at = mailbox_bucket(s, t->mailbox);
+	at = store_mailbox_bucket(s, t->mailbox);
 	t->next_mailbox = s->by_mailbox[at];
 	s->by_mailbox[at] = t;
 }
@@ -199,7 +183,7 @@ static void unlink_mailbox(struct store *s, struct task *t)
 
 	if (t->mailbox == NULL)
 		return;
-	at = &s->by_mailbox[mailbox_bucket(s, t->mailbox)];
+	at = &s->by_mailbox[store_mailbox_bucket(s, t->mailbox)];
 	while (*at != t)
 		at = &(*at)->next_mailbox;
 	*at = t->next_mailbox;
@@ -224,7 +208,7 @@ static void index_task(struct store *s, struct task *t)
 		return;
 	unlink_mailbox(s, t);
 	t->mailbox = mem_strdup(mailbox);
-	at = mailbox_bucket(s, mailbox);
+	at = store_mailbox_bucket(s, mailbox);
 	t->next_mailbox = s->by_mailbox[at];
 	s->by_mailbox[at] = t;
 }
@@ -238,7 +222,7 @@ void store_index(struct store *s, struct task *task)
 
 /* --- room ------------------------------------------------------------------------------------- */
 
-static void wake(struct store *s, struct task *task)
+void store_wake_locked(struct store *s, struct task *task)
 {
 	task->woken = true;
 	if (!task->busy)
@@ -261,7 +245,7 @@ static void unqueue(struct store *s, struct task *task)
 	s->queued--;
 }
 
-static void leave(struct store *s, struct task *task)
+void store_leave_locked(struct store *s, struct task *task)
 {
 	struct task *next = s->queue;
 
@@ -272,48 +256,7 @@ static void leave(struct store *s, struct task *task)
 	if (next == NULL)
 		return;
 	unqueue(s, next);
-	wake(s, next);
-}
-
-bool store_has_room(struct store *s, const struct task *task, size_t limit)
-{
-	pthread_mutex_lock(&s->lock);
-	bool room = task->in_room || s->in_room < limit;
-	pthread_mutex_unlock(&s->lock);
-	return room;
-}
-
-bool store_enter(struct store *s, struct task *task, size_t limit)
-{
-	pthread_mutex_lock(&s->lock);
-	if (!task->in_room && s->in_room < limit) {
-		task->in_room = true;
-		s->in_room++;
-	}
-	bool in = task->in_room;
-	pthread_mutex_unlock(&s->lock);
-	return in;
-}
-
-void store_leave(struct store *s, struct task *task)
-{
-	pthread_mutex_lock(&s->lock);
-	leave(s, task);
-	pthread_mutex_unlock(&s->lock);
-}
-
-void store_queue(struct store *s, struct task *task)
-{
-	pthread_mutex_lock(&s->lock);
-	if (!task->in_queue) {
-		if (s->queue == NULL)
-			s->queue_end = &s->queue;
-		*s->queue_end = task;
-		s->queue_end = &task->queue;
-		task->in_queue = true;
-		s->queued++;
-	}
-	pthread_mutex_unlock(&s->lock);
+	store_wake_locked(s, next);
 }
 
 /* --- from the directory ----------------------------------------------------------------------- */
@@ -336,7 +279,7 @@ static void remove_task(struct store *s, struct task *t)
 
 	heap_remove(s, t);
 	unqueue(s, t);
-	leave(s, t);
+	store_leave_locked(s, t);
 	unlink_mailbox(s, t);
 	while (*at != t)
 		at = &(*at)->next_uuid;
@@ -359,12 +302,12 @@ static void replace(struct store *s, struct task *t, struct move *move)
 	t->move = move;
 	index_task(s, t);
 	if (news)
-		wake(s, t);
+		store_wake_locked(s, t);
 }
 
 static void put(struct store *s, const uint8_t *uuid, struct move *move)
 {
-	struct task *t = find(s, uuid);
+	struct task *t = store_find(s, uuid);
 
 	if (t == NULL)
 		t = add(s, uuid);
@@ -398,7 +341,7 @@ static void bury(struct store *s, struct task *t)
 void store_gone(struct store *s, const uint8_t *uuid)
 {
 	pthread_mutex_lock(&s->lock);
-	struct task *t = find(s, uuid);
+	struct task *t = store_find(s, uuid);
 	if (t != NULL)
 		bury(s, t);
 	pthread_mutex_unlock(&s->lock);
@@ -502,7 +445,7 @@ void store_give(struct store *s, struct task *task, int64_t due_us, bool gone)
 		settle(s, task);
 		index_task(s, task);
 		if (!move_under_way(task->move))
-			leave(s, task);
+			store_leave_locked(s, task);
 		if (!move_open(task->move))
 			mem_free(&task->kept);
 		heap_put(s, task, task->woken ? 0 : due_us);
@@ -531,7 +474,7 @@ void store_replace(struct store *s, struct task *task, struct move *move)
 void store_wake(struct store *s, struct task *task)
 {
 	pthread_mutex_lock(&s->lock);
-	wake(s, task);
+	store_wake_locked(s, task);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -540,7 +483,7 @@ void store_wake_all(struct store *s)
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->buckets; i++)
 		for (struct task *t = s->by_uuid[i]; t != NULL; t = t->next_uuid)
-			wake(s, t);
+			store_wake_locked(s, t);
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -551,124 +494,4 @@ void store_stop(struct store *s)
 	s->stopped = true;
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
-}
-
-/* --- what keepers found out --------------------------------------------------------------------
- */
-
-void store_keep(
-	struct store *s, const uint8_t *uuid, kept_change change, void *context, bool wake_it)
-{
-	pthread_mutex_lock(&s->lock);
-	struct task *t = find(s, uuid);
-	if (t != NULL) {
-		if (t->kept == NULL)
-			t->kept = mem_zalloc(sizeof *t->kept);
-		change(context, t->kept);
-		if (wake_it)
-			wake(s, t);
-	}
-	pthread_mutex_unlock(&s->lock);
-}
-
-void store_kept(struct store *s, const struct task *task, struct kept *kept_r)
-{
-	pthread_mutex_lock(&s->lock);
-	if (task->kept != NULL)
-		*kept_r = *task->kept;
-	else
-		memset(kept_r, 0, sizeof *kept_r);
-	pthread_mutex_unlock(&s->lock);
-}
-
-/* --- others of the same mailbox --------------------------------------------------------------- */
-
-static int compare_age(const struct move *a, const struct move *b)
-{
-	if (a->reached_us[0] != b->reached_us[0])
-		return a->reached_us[0] < b->reached_us[0] ? -1 : 1;
-	return strcmp(a->dn, b->dn);
-}
-
-static bool goes_first(const struct task *other, const struct task *task)
-{
-	if (other->begun != task->begun)
-		return other->begun;
-	return compare_age(other->move, task->move) < 0;
-}
-
-/* Of a record that its worker is changing only this is looked at: address, target and first
- * instant, which stay, and what store_index has noted. */
-bool store_other(struct store *s, const struct task *task, char *dn_r, size_t size)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&s->lock);
-	struct task *t =
-		task->mailbox != NULL ? s->by_mailbox[mailbox_bucket(s, task->mailbox)] : NULL;
-	for (; t != NULL && !found; t = t->next_mailbox) {
-		if (t == task || strcmp(t->mailbox, task->mailbox) != 0 || !t->open ||
-			!goes_first(t, task))
-			continue;
-		snprintf(dn_r, size, "%s", t->move->dn);
-		found = true;
-	}
-	pthread_mutex_unlock(&s->lock);
-	return found;
-}
-
-bool store_moves_to(struct store *s, const struct task *task, const char *system)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&s->lock);
-	struct task *t =
-		task->mailbox != NULL ? s->by_mailbox[mailbox_bucket(s, task->mailbox)] : NULL;
-	for (; t != NULL && !found; t = t->next_mailbox)
-		found = t != task && strcmp(t->mailbox, task->mailbox) == 0 && t->open &&
-			strcasecmp(t->move->target, system) == 0;
-	pthread_mutex_unlock(&s->lock);
-	return found;
-}
-
-/* --- counts ----------------------------------------------------------------------------------- */
-
-static void count_task(const struct task *t, int64_t now, struct store_counts *counts)
-{
-	const struct move *move = t->move;
-
-	counts->due += t->heap != 0 && t->due_us <= now;
-	if (t->busy) /* its worker writes it */
-		return;
-	counts->stopped += move->stopped;
-	counts->paused += move->request == MOVE_ASKED_PAUSE;
-	if (move->outcome != MOVE_OPEN_OR_DONE)
-		counts->over++;
-	else
-		counts->state[move->state > 0 ? move->state : 0]++;
-}
-
-void store_count(struct store *s, struct store_counts *counts_r)
-{
-	int64_t now = clock_mono_us();
-
-	memset(counts_r, 0, sizeof *counts_r);
-	pthread_mutex_lock(&s->lock);
-	counts_r->records = s->count;
-	counts_r->busy = s->busy;
-	counts_r->room = s->in_room;
-	counts_r->queued = s->queued;
-	for (size_t i = 0; i < s->buckets; i++)
-		for (const struct task *t = s->by_uuid[i]; t != NULL; t = t->next_uuid)
-			count_task(t, now, counts_r);
-	pthread_mutex_unlock(&s->lock);
-}
-
-bool store_settled(struct store *s)
-{
-	pthread_mutex_lock(&s->lock);
-	bool settled = s->busy == 0 && s->queued == 0 &&
-		       (s->heap_count == 0 || s->heap[1]->due_us > clock_mono_us());
-	pthread_mutex_unlock(&s->lock);
-	return settled;
 }

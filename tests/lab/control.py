@@ -50,7 +50,7 @@ class Control(Daemon):
         sections.update({"scenario " + name: keys for name, keys in self.scenarios.items()})
         for system in self.systems:
             command = "/usr/bin/python3 %s %s" % (ACTION, self.folder)
-            sections["actions " + system] = {"time_limit": "2s",
+            sections["actions " + system] = {"time_limit": "2s", "timeout": "1s",
                                              **{action: command for action in ACTIONS},
                                              **self.actions}
         return sections

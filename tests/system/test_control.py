@@ -56,6 +56,7 @@ def test_a_move(lab, control):
     assert second["redirect"] == "" and "anna@example.org" in second["addresses"]
     effects = control.effects()
     assert set(effects.values()) == {1}
+    assert "not followed for now" not in control.log_text()
     assert [key[:2] for key in effects] == [
         ("S2", "create"), ("S2", "redirect"), ("S2", "addresses"), ("S2", "unredirect"),
         ("S1", "redirect")]

@@ -1,0 +1,30 @@
+/* The store's inside: control/store.c (records, when each is due) and control/store_view.c. */
+#ifndef RESTANTE_CONTROL_STORE_INTERNAL_H
+#define RESTANTE_CONTROL_STORE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "control/store.h"
+
+struct store {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct task **heap; /* from 1 on */
+	size_t heap_count, heap_room;
+	struct task **by_uuid, **by_mailbox;
+	size_t buckets, count, busy;
+	size_t in_room;
+	struct task *queue, **queue_end;
+	size_t queued;
+	bool stopped, loading;
+	uint8_t *seen; /* in this refresh: 16 bytes each */
+	size_t seen_count;
+};
+
+/* By the lock's holder. */
+size_t store_mailbox_bucket(const struct store *s, const char *mailbox);
+struct task *store_find(const struct store *s, const uint8_t *uuid);
+void store_wake_locked(struct store *s, struct task *task);
+void store_leave_locked(struct store *s, struct task *task);
+
+#endif
