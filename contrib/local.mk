@@ -21,7 +21,7 @@ dist_dirsyncexample_SCRIPTS = contrib/dirsync/cyrus-mailboxes contrib/dirsync/do
 # What restante-control does on a mail system: templates and programs, run from where they are
 # installed, and sections of restante.conf that use them.
 actionsdir = $(pkgdatadir)/actions
-dist_actions_SCRIPTS = contrib/actions/dovecot-kick contrib/actions/imap-empty \
+dist_actions_SCRIPTS = contrib/actions/cyrus-mailbox contrib/actions/dovecot-kick contrib/actions/imap-empty \
 	contrib/actions/sieve-redirect
 dist_actions_DATA = contrib/actions/restante_action.py contrib/actions/restante_imap.py
 actionsdovecotldapdir = $(actionsdir)/dovecot-ldap
@@ -33,7 +33,8 @@ dist_actionsdovecotldap_DATA = contrib/actions/dovecot-ldap/addresses.ldif \
 	contrib/actions/dovecot-ldap/redirect.ldif contrib/actions/dovecot-ldap/unaddress.ldif \
 	contrib/actions/dovecot-ldap/unredirect.ldif
 actionsexampledir = $(docdir)/actions
-dist_actionsexample_DATA = contrib/actions/dovecot-openldap.conf
+dist_actionsexample_DATA = contrib/actions/cyrus.conf contrib/actions/dovecot-openldap.conf \
+	contrib/actions/exchange.conf contrib/actions/exchange.ps1
 
 # The services; where the programs are is known to make alone (DESTDIR, prefix=). The daemon of the
 # syncs and its single pass for a timer differ in the lines that begin with #daemon and #once.

@@ -338,6 +338,8 @@ enum part_outcome action_ldap_check(struct action_run *run, const struct action_
 
 	if (outcome == PART_OK)
 		outcome = run_checks(run, template);
+	if (outcome == PART_OK)
+		action_say(run, PART_OK, "%s", ""); /* what an earlier check said */
 	run->values.count = mark;
 	return outcome;
 }

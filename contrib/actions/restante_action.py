@@ -2,13 +2,11 @@
 standard input, `check` or `do` as the last argument, results as JSON on standard output, and an exit
 status: 0 done, 1 refused (of a check: it does not hold), 75 to be tried again."""
 
-import argparse
 import json
 import socket
-import ssl
 import sys
 
-DONE, REFUSED, AGAIN = 0, 1, 75
+DONE, REFUSED, BROKEN, AGAIN = 0, 1, 70, 75
 SECONDS = 30
 
 
@@ -34,6 +32,8 @@ def place(text, port):
 
 
 def context_of(options):
+    import ssl  # takes a while to load
+
     return ssl.create_default_context(cafile=options.ca_file)
 
 
@@ -75,6 +75,10 @@ def run(parser, actions):
         # connections that are refused or lost, time-outs, TLS
         print("%s: %s" % (name, line(error)), file=sys.stderr)
         return AGAIN
+    except Exception as error:
+        # never 1: of a check that would be an answer
+        print("%s: %s: %s" % (name, type(error).__name__, line(error)), file=sys.stderr)
+        return BROKEN
 
 
 def line(error):

@@ -9,8 +9,8 @@ import restante_action as action
 def login(options, user):
     """Logs in as the master user for `user` (SASL PLAIN, RFC 4616); "": as the master user itself."""
     host, port = action.place(options.server, 143)
-    imap = imaplib.IMAP4(host, port, timeout=action.SECONDS)
     try:
+        imap = imaplib.IMAP4(host, port, timeout=action.SECONDS)
         if options.tls == "starttls":
             imap.starttls(action.context_of(options))
         password = action.password_of(options.password_file)

@@ -8,6 +8,9 @@ packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-lmtpd python3"
 packages_postfix="postfix(-ldap)?" # what goes below the build directory where Postfix does
 packages_sendmail="sendmail-bin sendmail-cf"
 packages_sendmail_libraries="m4 libdb5.3 libldap-2.5-0 libnsl2 libsasl2-2 libssl3 libwrap0"
+packages_cyrus="cyrus-common cyrus-imapd sasl2-bin"
+packages_cyrus_libraries="libical3 libpcre3 libsasl2-2 libsasl2-modules libsasl2-modules-db
+libxapian30"
 packages_check="postfix-ldap dovecot-ldap dovecot-sieve dovecot-managesieved libcmocka-dev mandoc python3-yaml python3-pytest python3-dkim procps
 systemd zsh samba samba-dsdb-modules samba-ad-provision python3-samba"
 # for ./check --long: the Debian package on a clean system
@@ -88,26 +91,40 @@ packages_fetch() {
 	return 1
 }
 
-# packages_private_sendmail BUILD_DIRECTORY: Sendmail conflicts with Postfix, so it is unpacked only,
-# below the build directory. Its packages stay where apt keeps such files: a second time needs no
-# network.
-packages_private_sendmail() {
-	RESTANTE_SENDMAIL_PREFIX=$1/sendmail-private
-	export RESTANTE_SENDMAIL_PREFIX
-	mkdir -p "$RESTANTE_SENDMAIL_PREFIX"
+# packages_unpack BUILD_DIRECTORY PREFIX PACKAGE...: unpacked only, below the build directory. They stay
+# where apt keeps such files: a second time needs no network.
+packages_unpack() {
 	packages_log=$1/packages.log
-	for package in $packages_sendmail; do
-		[ -e "$RESTANTE_SENDMAIL_PREFIX/.$package" ] && continue
+	packages_prefix=$2
+	shift 2
+	mkdir -p "$packages_prefix"
+	for package in "$@"; do
+		[ -e "$packages_prefix/.$package" ] && continue
 		[ -n "$(packages_fetched "$package")" ] || packages_fetch "$package" || {
 			apt-get -q update >"$packages_log" 2>&1
 			packages_fetch "$package"
 		} || return 1
-		dpkg -x "$(packages_fetched "$package")" "$RESTANTE_SENDMAIL_PREFIX" || return 1
-		: >"$RESTANTE_SENDMAIL_PREFIX/.$package"
+		dpkg -x "$(packages_fetched "$package")" "$packages_prefix" || return 1
+		: >"$packages_prefix/.$package"
 	done
-	# root alone runs it, with a library that stands for syslog: set-group-id programs take none
-	find "$RESTANTE_SENDMAIL_PREFIX" -type f -perm /6000 -exec chmod u-s,g-s {} +
+	# set-group-id programs take no library that stands for another
+	find "$packages_prefix" -type f -perm /6000 -exec chmod u-s,g-s {} +
+}
+
+# packages_private_sendmail BUILD_DIRECTORY: Sendmail conflicts with Postfix.
+packages_private_sendmail() {
+	RESTANTE_SENDMAIL_PREFIX=$1/sendmail-private
+	export RESTANTE_SENDMAIL_PREFIX
+	packages_unpack "$1" "$RESTANTE_SENDMAIL_PREFIX" $packages_sendmail || return 1
 	packages_need "$1" $packages_sendmail_libraries
+}
+
+# packages_private_cyrus BUILD_DIRECTORY: Cyrus would be a service of this machine, were it installed.
+packages_private_cyrus() {
+	RESTANTE_CYRUS_PREFIX=$1/cyrus-private
+	export RESTANTE_CYRUS_PREFIX
+	packages_unpack "$1" "$RESTANTE_CYRUS_PREFIX" $packages_cyrus || return 1
+	packages_need "$1" $packages_cyrus_libraries
 }
 
 # packages_need BUILD_DIRECTORY PACKAGE...

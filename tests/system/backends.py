@@ -1,7 +1,12 @@
 """Backends for tests of actions: S1, and S2 whose accounts are in LDAP, with a Postfix between them."""
 
 import imaplib
+import importlib.machinery
+import importlib.util
+import os
 import smtplib
+import sys
+import types
 
 import pytest
 
@@ -73,3 +78,16 @@ def existing(s2, uid, **attributes):
     dn = s2.make_account(uid, **attributes)
     source_id = s2.ldap.one("(uid=%s)" % uid)[1]["entryuuid"][0]
     return dn, person(uid, physical=uid + "@s2.lab", source_id=source_id, other=uid + "@s1.lab")
+
+
+def script_box(s2, user):
+    """A connection of the shipped program's own class, as the master user."""
+    sys.path.insert(0, SHIPPED)
+    loader = importlib.machinery.SourceFileLoader("sieve_redirect",
+                                                  os.path.join(SHIPPED, "sieve-redirect"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("sieve_redirect",
+                                                                             loader))
+    loader.exec_module(module)
+    options = types.SimpleNamespace(server="127.0.0.1:%d" % s2.sieve_port, tls="none",
+                                    master=s2.master, password_file=s2.master_file)
+    return module.Sieve(options, user), module

@@ -1,16 +1,11 @@
 """Redirections by Sieve, over ManageSieve, on Dovecot with Pigeonhole: the user's own script is kept."""
 
 import imaplib
-import importlib.machinery
-import importlib.util
-import os
-import sys
-import types
 
 import pytest
 
-from actions import SHIPPED, Actions
-from backends import deliver, existing, inbox, keys, lab, s2, sieve  # noqa: F401 (fixtures)
+from actions import Actions
+from backends import deliver, existing, inbox, keys, lab, s2, script_box, sieve  # noqa: F401
 from lab.process import wait_for
 
 OWN = 'require ["fileinto", "mailbox"]; fileinto :create "Sorted";'
@@ -31,19 +26,6 @@ def folder_counts(s2, user, password):
         found[name] = int(data[0].split()[-1].rstrip(b")")) if kind == "OK" else 0
     imap.logout()
     return found
-
-
-def script_box(s2, user):
-    """A connection of the shipped program's own class, as the master user."""
-    sys.path.insert(0, SHIPPED)
-    loader = importlib.machinery.SourceFileLoader("sieve_redirect",
-                                                  os.path.join(SHIPPED, "sieve-redirect"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("sieve_redirect",
-                                                                             loader))
-    loader.exec_module(module)
-    options = types.SimpleNamespace(server="127.0.0.1:%d" % s2.sieve_port, tls="none",
-                                    master=s2.master, password_file=s2.master_file)
-    return module.Sieve(options, user), module
 
 
 def test_own_sieve_script_is_kept_and_comes_back(lab, s2, actions):
