@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 
+from .certificates import Certificates
 from .dovecot import Dovecot
 from .process import LabError, Server, answers, free_port, run
 from .slapd import ldif_value, parse_ldif
@@ -142,7 +143,7 @@ class Accounts(Server):
 
 SETTINGS = """\
 protocols = imap lmtp sieve
-submission_host = 127.0.0.1:{smtp}
+{tls}submission_host = 127.0.0.1:{smtp}
 auth_failure_delay = 0
 passdb {{
   driver = passwd-file
@@ -195,7 +196,7 @@ class AccountsDovecot(Dovecot):
     master = "restante"
 
     def __init__(self, lab, system, smtp=25):
-        self.smtp = smtp
+        self.smtp, self.tls = smtp, ""
         self.ldap = lab._add(Accounts(lab, system))
         self.sieve_port, self.doveadm_port = free_port(), free_port()
         self.api_key, self.master_password = secrets.token_hex(12), secrets.token_hex(12)
@@ -223,8 +224,18 @@ class AccountsDovecot(Dovecot):
             with open(os.path.join(self.dir, "forward.sieve"), "w") as out:
                 out.write(script.read())
         self.uid, self.gid = names["uid"], names["gid"]
-        return SETTINGS.format(smtp=self.smtp, sieve_port=self.sieve_port, api_key=self.api_key,
+        return SETTINGS.format(smtp=self.smtp, tls=self.tls, sieve_port=self.sieve_port, api_key=self.api_key,
                                doveadm_port=self.doveadm_port, **names)
+
+    def offer_tls(self):
+        """With a certificate for 127.0.0.1; the authority's, to be trusted. Before the start."""
+        made = Certificates(os.path.join(self.dir, "tls"))
+        made.authority("authority")
+        made.issue("dovecot", "authority", "cn=dovecot", "IP:127.0.0.1")
+        self.tls = "ssl = yes\nssl_cert = <%s\nssl_key = <%s\n" % (
+            made.pem("dovecot"), made.key("dovecot"))
+        self._prepare()
+        return made.pem("authority")
 
     def send_through(self, port):
         """What it redirects goes to the SMTP server at this port. Before the start."""

@@ -34,6 +34,7 @@ def lab():
     try:
         lab.make(("slapd", "s1"))
         s2 = lab.backends["S2"] = lab._add(AccountsDovecot(lab, "S2"))
+        lab.authority = s2.offer_tls()
         lab.make(("postfix",))
         s2.send_through(lab.mta.release_port)
         for server in lab.servers:
@@ -48,10 +49,10 @@ def s2(lab):
     return lab.backends["S2"]
 
 
-def sieve(s2, password_file=None):
+def sieve(s2, password_file=None, tls="--tls none"):
     """Keys for redirections by Sieve."""
-    command = "sieve-redirect --server %%{sieve} --master restante --password-file %s --tls none" % (
-        password_file or s2.master_file)
+    command = "sieve-redirect --server %%{sieve} --master restante --password-file %s %s" % (
+        password_file or s2.master_file, tls)
     return {"redirect": command, "unredirect": command}
 
 

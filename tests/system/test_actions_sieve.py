@@ -84,3 +84,19 @@ def test_sieve_cut_off_in_between(s2, actions):
     box.activate("other")
     actions.does("SIEVE", "unredirect", **who)
     assert box.scripts() == ({"rules", "other"}, "other")
+
+
+def test_tls_is_what_it_does_by_itself(lab, s2):
+    """Without --tls: StartTLS, with a certificate that must be good, for Sieve and IMAP."""
+    dn, who = existing(s2, "petra", password="pw")
+    imap = "imap-empty --server %%{imap} --master restante --password-file %s" % s2.master_file
+    trust = "--ca-file " + lab.authority
+    systems = {"GOOD": keys(s2, **sieve(s2, tls=trust), empty="%s %s" % (imap, trust)),
+               "BAD": keys(s2, **sieve(s2, tls=""), empty=imap)}
+    with Actions(lab, systems, name="tls") as actions:
+        for name in ("redirect", "empty"):
+            said = actions.run("BAD", name, **who)
+            assert said["outcome"] == "failed" and "CERTIFICATE_VERIFY_FAILED" in said["text"], said
+        actions.does("GOOD", "redirect", **who)
+        actions.does("GOOD", "unredirect", **who)
+        assert actions.asks("GOOD", "empty", **who)["empty"]
