@@ -69,28 +69,33 @@ def inbox(cyrus, user, password="secret"):
     return int(data[0]) if kind == "OK" else None
 
 
-@pytest.mark.parametrize("system", ("S2", "S3"))
-def test_second_mailbox(lab, actions, system):
+@pytest.mark.parametrize("system, account", (("S2", "carla"), ("S3", "carla.x")))
+def test_second_mailbox(lab, actions, system, account):
     cyrus = lab.backends[system]
-    cyrus.add_login("carla.x", "pw")
-    who = person("carla.x")
+    cyrus.add_login(account, "pw")
+    who = person(account)
     made = actions.does(system, "create", **who)
-    assert made["physical"] == "carla.x@" + cyrus.domain and made["source_id"]
+    assert made["physical"] == "%s@%s" % (account, cyrus.domain) and made["source_id"]
     who.update(physical=made["physical"], source_id=made["source_id"],
                other="carla-%s@s1.lab" % system.lower())
     assert actions.asks(system, "empty", **who)["empty"]
     actions.does(system, "redirect", **who)
-    deliver(cyrus, "carla.x")
+    deliver(cyrus, account)
     wait_for(lambda: lab.imap("S1", "carla-" + system.lower()).count() == 1, what="mail at the first")
     assert actions.asks(system, "empty", **who)["empty"]
     actions.does(system, "unredirect", **who)
-    deliver(cyrus, "carla.x")
+    deliver(cyrus, account)
     assert actions.asks(system, "empty", **who)["empty"] is False
-    assert inbox(cyrus, "carla.x", "pw") == 1
+    assert inbox(cyrus, account, "pw") == 1
     actions.does(system, "delete", **who)
     with pytest.raises(smtplib.SMTPRecipientsRefused):
-        deliver(cyrus, "carla.x")
+        deliver(cyrus, account)
     assert actions.run(system, "close", **who)["outcome"] == "refused"
+
+
+def test_account_that_this_cyrus_cannot_have(actions):
+    said = actions.run("S2", "create", **person("carla.x"))
+    assert said["outcome"] == "refused" and "cannot have an account carla.x" in said["text"]
 
 
 def test_mailbox_of_somebody_else_is_left_alone(s2, actions):
@@ -129,7 +134,7 @@ def test_quarantine_keeps_all_mail(s2, actions):
     admin = s2.admin()
     admin.xatom("GETMETADATA", '"user.gitta"', '("/shared/vendor/cmu/cyrus-imapd/uniqueid")')
     unique = admin.untagged_responses["METADATA"][-1].split(b'"')[-2].decode()
-    who = person("gitta", physical="gitta@s2.lab", source_id=unique)
+    who = person("gitta", identifier="20261122T190000Z-0000000g", physical="gitta@s2.lab", source_id=unique)
     actions.does("S2", "delete", **who)
     name = "user.restante-quarantine-" + who["identifier"].lower()
     found = restorable(admin, name)
