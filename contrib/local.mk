@@ -39,10 +39,10 @@ dist_actionsexample_DATA = contrib/actions/cyrus.conf contrib/actions/dovecot-op
 # The services; where the programs are is known to make alone (DESTDIR, prefix=). The daemon of the
 # syncs and its single pass for a timer differ in the lines that begin with #daemon and #once.
 units = contrib/systemd/restante-milter.service contrib/systemd/restante-dirsync.service \
-	contrib/systemd/restante-dirsync-once.service
+	contrib/systemd/restante-dirsync-once.service contrib/systemd/restante-control.service
 timers = contrib/systemd/restante-dirsync-once.timer
 EXTRA_DIST += contrib/systemd/restante-milter.service.in contrib/systemd/restante-dirsync.service.in \
-	$(timers)
+	contrib/systemd/restante-control.service.in $(timers)
 CLEANFILES += $(units)
 noinst_DATA = $(units)
 place = sed 's,[@]sbindir[@],$(sbindir),'
@@ -57,6 +57,9 @@ contrib/systemd/restante-dirsync-once.service: contrib/systemd/restante-dirsync.
 	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
 	$(place) $(srcdir)/contrib/systemd/restante-dirsync.service.in | \
 	sed -e 's/^#once //' -e '/^#daemon /d' >$@.new && mv $@.new $@
+contrib/systemd/restante-control.service: contrib/systemd/restante-control.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
+	$(place) $(srcdir)/contrib/systemd/restante-control.service.in >$@.new && mv $@.new $@
 if WITH_SYSTEMD_UNIT
 systemdsystemunit_DATA = $(units) $(timers)
 endif

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,9 +20,33 @@
 #include "lib/mem.h"
 #include "lib/notify.h"
 #include "lib/sdnotify.h"
+#include "lib/when.h"
 
+#define SKEW_SAID  (10 * CLOCK_SECOND)
 #define ONCE_LOOK  (100 * CLOCK_MS)
 #define ONCE_STILL 5 /* looks in a row that find nothing to do */
+
+/* --- the directory's clock -------------------------------------------------------------------- */
+
+int64_t control_now_us(struct control *c)
+{
+	return clock_wall_us() + atomic_load(&c->skew_us);
+}
+
+void control_note_csn(struct control *c, const char *csn)
+{
+	int64_t at = when_csn_us(csn), skew, before;
+
+	if (at <= 0)
+		return;
+	skew = at - clock_wall_us();
+	before = atomic_exchange(&c->skew_us, skew);
+	if (llabs(skew - before) > SKEW_SAID)
+		log_warning("control",
+			"this machine's clock is off from the directory's by %lld s; instants are "
+			"judged by the directory's",
+			(long long)(skew / CLOCK_SECOND));
+}
 
 /* --- reload ----------------------------------------------------------------------------------- */
 

@@ -54,6 +54,7 @@ struct settings {
 	struct config *config;
 	struct actions **actions; /* in the order of config->actions */
 	atomic_uint users;
+	uint64_t serial; /* no two are the same */
 };
 
 struct control_counts {
@@ -78,12 +79,18 @@ struct control {
 	pthread_t *workers;
 	size_t worker_count;
 
+	_Atomic int64_t skew_us; /* the directory's clock less ours */
 	struct control_counts counts;
 	struct control_server *server;
 	struct metrics_server *metrics;
 	char *metrics_at;
 	atomic_bool stopping;
 };
+
+/* Wall clock of the directory, as its last answer told: instants of moves are judged by it. */
+int64_t control_now_us(struct control *control);
+/* After a write that gave that entryCSN. */
+void control_note_csn(struct control *control, const char *csn);
 
 struct settings *settings_new(struct config *config, const char **error_r);
 struct settings *settings_hold(struct control *control);

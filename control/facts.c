@@ -96,6 +96,8 @@ static void gather_others(struct run *r, struct move_facts *f)
 		snprintf(r->other, sizeof r->other, "the mailbox is on the move already: %s", dn);
 		f->other_open = r->other;
 	}
+	f->returned = r->move->state >= MOVE_COMPLETE &&
+		      store_returned(r->control->store, r->task, r->move->assignor);
 	f->moves_back = r->move->state >= MOVE_COMPLETE &&
 			store_moves_to(r->control->store, r->task, r->move->assignor);
 }
@@ -104,7 +106,7 @@ void facts_gather(struct run *r, struct move_facts *f)
 {
 	const struct config_control *c = &r->settings->config->control;
 	const struct task_facts *t = &r->task->facts;
-	int64_t now = clock_wall_us();
+	int64_t now = control_now_us(r->control);
 
 	memset(f, 0, sizeof *f);
 	store_kept(r->control->store, r->task, &r->kept);

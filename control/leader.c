@@ -120,6 +120,7 @@ static enum ldap_result swap_lease(struct leader *l, const char *dn, const struc
 		{ LDAP_CHANGE_REPLACE, attributes[2], expiry },
 	};
 	struct str assertion = STR_INIT;
+	char csn[64] = "";
 	enum ldap_result result;
 
 	str_append_z(&assertion, "(|");
@@ -127,11 +128,14 @@ static enum ldap_result swap_lease(struct leader *l, const char *dn, const struc
 	if (l->attempt.holder != NULL)
 		assert_lease(&l->attempt, &assertion);
 	str_append_c(&assertion, ')');
-	result = ldap_session_modify(l->session, dn, changes, 3, str_cstr(&assertion), NULL, 0);
+	result = ldap_session_modify(
+		l->session, dn, changes, 3, str_cstr(&assertion), csn, sizeof csn);
 	if (result == LDAP_DOWN)
 		lease_set(&l->attempt, fresh->holder, fresh->term, fresh->expiry);
 	else
 		lease_free(&l->attempt);
+	if (result == LDAP_DONE)
+		control_note_csn(l->control, csn);
 	if (result == LDAP_DONE)
 		lease_set(&l->lease, fresh->holder, fresh->term, fresh->expiry);
 	str_free(&assertion);

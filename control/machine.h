@@ -95,7 +95,8 @@ struct move_facts {
 	bool second_empty;
 	bool action_absent[STEPS]; /* the system has no such action */
 	const char *other_open;    /* an older open move of the same mailbox: its DN; NULL = none */
-	bool moves_back;           /* a later open move of the mailbox goes to the assignor */
+	bool returned;   /* a later move, complete, brought the mailbox back to the assignor */
+	bool moves_back; /* a later open move of the mailbox goes to the assignor */
 	const char *scenario_fault; /* NULL = it can be done by this program */
 	bool working_hours;         /* steps that users notice may begin now */
 	int64_t hours_us;           /* else: when they may, wall clock; 0 = not known */

@@ -60,7 +60,9 @@ static void delete_old(struct asked *q)
 
 void finished(struct asked *q)
 {
-	if (q->move->state >= MOVE_DELETED)
+	if (q->facts->returned) /* the old mailbox is the mailbox again: nothing to explain */
+		decide_over(q, MOVE_MOVED_BACK, "%s", "");
+	else if (q->move->state >= MOVE_DELETED)
 		retire(q);
 	else if (q->scenario == NULL)
 		decide_trouble(q, "%s",

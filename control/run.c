@@ -26,12 +26,12 @@ struct ldap_session *run_session(struct run *r, struct str *why)
 	const struct ldap_options options = config_control_options(r->settings->config);
 	const char *error;
 
-	if (w->session != NULL && w->settings != r->settings)
+	if (w->session != NULL && w->serial != r->settings->serial)
 		ldap_session_close(&w->session);
 	if (w->session != NULL)
 		return w->session;
 	w->session = ldap_session_open(&options, &error);
-	w->settings = r->settings; /* compared only */
+	w->serial = r->settings->serial;
 	if (w->session == NULL)
 		str_append_z(why, error);
 	return w->session;
@@ -96,7 +96,9 @@ static enum progress write_record(struct run *r, enum step step, bool ended, str
 		str_append_z(why, "this controller does not lead any more");
 		return STEP_FAILED;
 	}
-	result = record_write(session, r->move, &r->change, &claim, clock_wall_us());
+	result = record_write(session, r->move, &r->change, &claim, control_now_us(r->control));
+	if (result == LDAP_DONE)
+		control_note_csn(r->control, r->move->csn);
 	metric_add(&r->control->counts.writes, 1);
 	if (result == LDAP_ASSERTION && reread(r, why) == STEP_DONE) {
 		str_append_z(why, "its record was changed by somebody else meanwhile");
@@ -205,7 +207,7 @@ static void failed(struct run *r, enum step step, const char *why)
 	metric_add(&r->control->counts.failed, 1);
 	r->task->failures++;
 	r->due_us = clock_mono_us() + backoff_us(r);
-	if (r->lost)
+	if (r->lost || atomic_load(&r->control->stopping))
 		return;
 	snprintf(text, sizeof text, "%s: %s", step_name(step), why);
 	if (strcmp(r->move->error, text) != 0)
@@ -232,7 +234,7 @@ static bool done(struct run *r, enum step step)
 	metric_add(&r->control->counts.steps, 1);
 	r->task->failures = 0;
 	r->task->facts.second_asked = step == STEP_EMPTY;
-	record_done(r->move, &r->change, step, clock_wall_us());
+	record_done(r->move, &r->change, step, control_now_us(r->control));
 	if (*r->move->error != '\0' && !r->move->stopped)
 		note_error(r, "", false);
 	if (step_claimed(step) && step_action(step, &on_assignee) == ACTIONS)
@@ -287,7 +289,7 @@ static bool do_step(struct run *r, enum step step, const char *trouble)
 
 static void answer(struct run *r, const struct move_decision *d)
 {
-	int64_t now = clock_wall_us();
+	int64_t now = control_now_us(r->control);
 
 	r->change.request = r->move->request != MOVE_ASKED_NOTHING;
 	r->answered = true;
@@ -295,7 +297,10 @@ static void answer(struct run *r, const struct move_decision *d)
 	r->task->facts.listed = false;
 	switch (d->step) {
 	case STEP_RESUME: break;
-	case STEP_DECLINE: record_error(r->move, &r->change, d->text, r->move->stopped); break;
+	case STEP_DECLINE: /* what a move that is over has to report stays */
+		if (r->move->outcome == MOVE_OPEN_OR_DONE || *r->move->error == '\0')
+			record_error(r->move, &r->change, d->text, r->move->stopped);
+		break;
 	case STEP_END:
 		record_error(r->move, &r->change, d->text, false);
 		record_done(r->move, &r->change, STEP_END, now);
@@ -316,10 +321,10 @@ static void answer(struct run *r, const struct move_decision *d)
 static void over(struct run *r, const struct move_decision *d)
 {
 	record_outcome(r->move, &r->change, d->outcome);
-	record_done(r->move, &r->change, STEP_OUTCOME, clock_wall_us());
+	record_done(r->move, &r->change, STEP_OUTCOME, control_now_us(r->control));
 	record_error(r->move, &r->change, d->text, false);
 	if (r->move->state == MOVE_NEW)
-		record_state(r->move, &r->change, MOVE_RECORDED, clock_wall_us());
+		record_state(r->move, &r->change, MOVE_RECORDED, control_now_us(r->control));
 	metric_add(&r->control->counts.over, 1);
 	report(r, LOG_LEVEL_INFO, r->move->outcome_text, d->text);
 }
@@ -328,19 +333,23 @@ static void enter(struct run *r, int state)
 {
 	char text[64];
 
-	record_state(r->move, &r->change, state, clock_wall_us());
+	record_state(r->move, &r->change, state, control_now_us(r->control));
 	if (state == MOVE_SWAPPED) {
 		metric_add(&r->control->counts.swapped, 1);
 		metric_observe(&r->control->counts.held, &metric_work, hold_length_us(r->move));
+	}
+	if (state == MOVE_COMPLETE) {
+		store_index(r->control->store, r->task);
+		store_wake_others(r->control->store, r->task);
 	}
 	snprintf(text, sizeof text, "state=%d", state);
 	report(r, LOG_LEVEL_INFO, move_state_text(state), text);
 }
 
 /* From a wall clock; an hour at most, for that one can be turned. */
-static int64_t mono_of(int64_t until_us)
+static int64_t mono_of(const struct run *r, int64_t until_us)
 {
-	int64_t left = until_us - clock_wall_us();
+	int64_t left = until_us - control_now_us(r->control);
 
 	if (until_us == 0)
 		return STORE_NEVER;
@@ -351,7 +360,7 @@ static int64_t mono_of(int64_t until_us)
 
 static void wait_for(struct run *r, const struct move_decision *d)
 {
-	r->due_us = mono_of(d->until_us);
+	r->due_us = mono_of(r, d->until_us);
 	if (d->trouble) {
 		if (strcmp(r->move->error, d->text) != 0)
 			report(r, LOG_LEVEL_WARNING, "cannot go on", d->text);
@@ -387,7 +396,7 @@ static bool turn(struct run *r)
 	bool more = true;
 
 	facts_gather(r, &facts);
-	move_decide(r->move, r->scenario, &facts, clock_wall_us(), &d);
+	move_decide(r->move, r->scenario, &facts, control_now_us(r->control), &d);
 	switch (d.verdict) {
 	case MOVE_DO: more = do_step(r, d.step, d.text); break;
 	case MOVE_LOOK:

@@ -11,7 +11,7 @@
 struct worker {
 	struct control *control;
 	struct ldap_session *session; /* on write_uri; NULL = none now */
-	struct settings *settings;    /* of the session */
+	uint64_t serial;              /* of the settings of the session */
 };
 
 struct run {

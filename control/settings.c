@@ -6,11 +6,14 @@
 #include "control/control.h"
 #include "lib/mem.h"
 
+static _Atomic uint64_t serials;
+
 struct settings *settings_new(struct config *config, const char **error_r)
 {
 	struct settings *s = mem_zalloc(sizeof *s);
 
 	s->config = config;
+	s->serial = atomic_fetch_add(&serials, 1) + 1;
 	atomic_store(&s->users, 1);
 	s->actions = mem_zalloc((config->actions.count + 1) * sizeof *s->actions);
 	for (size_t i = 0; i < config->actions.count; i++) {

@@ -11,6 +11,8 @@
 #include "lib/mem.h"
 #include "lib/when.h"
 
+#define TOUCHED_PAUSE (10 * CLOCK_MS)
+
 /* The identifier is the record's name: what `restante move` and the log go by. */
 static void take_identifier(struct run *r)
 {
@@ -36,16 +38,22 @@ enum progress step_take(struct run *r, struct str *why)
 	record_text(&move->old_source_id, m->source_id != NULL ? m->source_id : "");
 	r->change.mailbox = true;
 	take_identifier(r);
-	record_state(move, &r->change, MOVE_RECORDED, clock_wall_us());
+	record_state(move, &r->change, MOVE_RECORDED, control_now_us(r->control));
 	store_index(r->control->store, r->task);
 	return STEP_DONE;
 }
 
 /* --- hold and swap ---------------------------------------------------------------------------- */
 
+/* Touched since it was read: it is read again at once, and the fence passed again. */
 static enum progress judge_write(
 	struct run *r, enum ldap_result result, const char *error, struct str *why)
 {
+	if (result == LDAP_ASSERTION) {
+		run_forget_mailbox(r);
+		r->due_us = clock_mono_us() + TOUCHED_PAUSE;
+		return STEP_PENDING;
+	}
 	enum progress progress = run_judge(r, result, error, why);
 
 	if (progress != STEP_DONE)
@@ -113,7 +121,7 @@ enum progress step_swap(struct run *r, bool back, struct str *why)
 	if (!run_may_act(r, step, why))
 		return STEP_FAILED;
 	if (back && r->kept.drained)
-		record_done(r->move, &r->change, STEP_DRAIN_BACK, clock_wall_us());
+		record_done(r->move, &r->change, STEP_DRAIN_BACK, control_now_us(r->control));
 	result = mailbox_swap(session, r->mailbox, back ? m->assignor : m->target,
 		back ? m->old_physical : m->physical, *id != '\0' ? id : NULL, &error);
 	if (result != LDAP_DONE)

@@ -204,6 +204,9 @@ static void index_task(struct store *s, struct task *t)
 
 	t->begun = has_begun(t->move);
 	t->open = move_open(t->move);
+	t->complete_us = t->move->state >= MOVE_COMPLETE && t->move->outcome == MOVE_OPEN_OR_DONE
+				 ? t->move->reached_us[MOVE_COMPLETE]
+				 : 0;
 	if (*mailbox == '\0' || (t->mailbox != NULL && strcmp(t->mailbox, mailbox) == 0))
 		return;
 	unlink_mailbox(s, t);
@@ -330,7 +333,7 @@ void store_put(struct store *s, const uint8_t *uuid, struct move *move)
 	store_present(s, uuid);
 }
 
-static void bury(struct store *s, struct task *t)
+void store_bury_locked(struct store *s, struct task *t)
 {
 	if (t->busy)
 		t->dead = true;
@@ -343,49 +346,7 @@ void store_gone(struct store *s, const uint8_t *uuid)
 	pthread_mutex_lock(&s->lock);
 	struct task *t = store_find(s, uuid);
 	if (t != NULL)
-		bury(s, t);
-	pthread_mutex_unlock(&s->lock);
-}
-
-void store_begin(struct store *s)
-{
-	pthread_mutex_lock(&s->lock);
-	s->loading = true;
-	s->seen_count = 0;
-	pthread_mutex_unlock(&s->lock);
-}
-
-void store_present(struct store *s, const uint8_t *uuid)
-{
-	pthread_mutex_lock(&s->lock);
-	if (s->loading) {
-		if ((s->seen_count & (s->seen_count - 1)) == 0)
-			s->seen = mem_grow(s->seen, s->seen_count * 2 + 1, 16);
-		memcpy(s->seen + 16 * s->seen_count++, uuid, 16);
-	}
-	pthread_mutex_unlock(&s->lock);
-}
-
-static int compare_uuid(const void *a, const void *b)
-{
-	return memcmp(a, b, 16);
-}
-
-void store_end(struct store *s, bool absent)
-{
-	pthread_mutex_lock(&s->lock);
-	if (s->seen_count > 1)
-		qsort(s->seen, s->seen_count, 16, compare_uuid);
-	for (size_t i = 0; absent && i < s->buckets; i++)
-		for (struct task *t = s->by_uuid[i], *next; t != NULL; t = next) {
-			next = t->next_uuid;
-			if (s->seen_count == 0 ||
-				bsearch(t->uuid, s->seen, s->seen_count, 16, compare_uuid) == NULL)
-				bury(s, t);
-		}
-	s->loading = false;
-	mem_free(&s->seen);
-	s->seen_count = 0;
+		store_bury_locked(s, t);
 	pthread_mutex_unlock(&s->lock);
 }
 

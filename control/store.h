@@ -50,7 +50,8 @@ struct task {
 	size_t heap; /* place, 0 = none */
 	int64_t due_us;
 	bool busy, woken, dead, in_room, in_queue;
-	bool begun, open;              /* of the move, as others of its mailbox may know */
+	bool begun, open;    /* of the move, as others of its mailbox may know */
+	int64_t complete_us; /* since when it is, 0 = it is not */
 	struct kept *kept;             /* NULL = nothing */
 	struct move *newer;            /* came while it was busy */
 	struct task *next_uuid;        /* chain of its bucket */
@@ -115,6 +116,10 @@ void store_queue(struct store *store, struct task *task);
 bool store_other(struct store *store, const struct task *task, char *dn_r, size_t size);
 /* A later open move of the same mailbox to that system. */
 bool store_moves_to(struct store *store, const struct task *task, const char *system);
+/* A move of it to that system that was complete later than this one. */
+bool store_returned(struct store *store, const struct task *task, const char *system);
+/* It is complete: the others are looked at again. */
+void store_wake_others(struct store *store, const struct task *task);
 
 /* --- counts ----------------------------------------------------------------------------------- */
 struct store_counts {

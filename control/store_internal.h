@@ -1,4 +1,5 @@
-/* The store's inside: control/store.c (records, when each is due) and control/store_view.c. */
+/* The store's inside: control/store.c (records, when each is due), store_refresh.c and
+ * store_view.c. */
 #ifndef RESTANTE_CONTROL_STORE_INTERNAL_H
 #define RESTANTE_CONTROL_STORE_INTERNAL_H
 
@@ -25,6 +26,7 @@ struct store {
 size_t store_mailbox_bucket(const struct store *s, const char *mailbox);
 struct task *store_find(const struct store *s, const uint8_t *uuid);
 void store_wake_locked(struct store *s, struct task *task);
+void store_bury_locked(struct store *s, struct task *t); /* its record is gone */
 void store_leave_locked(struct store *s, struct task *task);
 
 #endif

@@ -133,6 +133,34 @@ bool store_moves_to(struct store *s, const struct task *task, const char *system
 	return found;
 }
 
+bool store_returned(struct store *s, const struct task *task, const char *system)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&s->lock);
+	struct task *t = task->mailbox != NULL
+				 ? s->by_mailbox[store_mailbox_bucket(s, task->mailbox)]
+				 : NULL;
+	for (; t != NULL && !found; t = t->next_mailbox)
+		found = t != task && strcmp(t->mailbox, task->mailbox) == 0 &&
+			task->complete_us != 0 && t->complete_us > task->complete_us &&
+			strcasecmp(t->move->target, system) == 0;
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
+void store_wake_others(struct store *s, const struct task *task)
+{
+	pthread_mutex_lock(&s->lock);
+	struct task *t = task->mailbox != NULL
+				 ? s->by_mailbox[store_mailbox_bucket(s, task->mailbox)]
+				 : NULL;
+	for (; t != NULL; t = t->next_mailbox)
+		if (t != task && strcmp(t->mailbox, task->mailbox) == 0)
+			store_wake_locked(s, t);
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* --- counts ----------------------------------------------------------------------------------- */
 
 static void count_task(const struct task *t, int64_t now, struct store_counts *counts)

@@ -31,6 +31,7 @@ class Daemon(Server):
         self.control = os.path.join(self.dir, "control.sock")
         self.binary = os.path.join(lab.build, self.program)
         self.cli_binary = os.path.join(lab.build, "restante")
+        self.turned = None  # a file with seconds: what its wall clock is off by (clock_jump.c)
 
     def configure(self, **options):
         """Writes restante.conf; options are remembered. Then reload() or restart()."""
@@ -38,6 +39,15 @@ class Daemon(Server):
         text = "".join(conf_section(name, values) for name, values in self.settings().items())
         with open(self.conf, "w") as conf:
             conf.write(text)
+
+    def environment(self):
+        if not self.turned:
+            return super().environment()
+        library = os.path.join(self.lab.dir, "clock_jump.so")
+        if not os.path.exists(library):
+            run(["gcc", "-shared", "-fPIC", "-O1", "-o", library,
+                 os.path.join(self.lab.source, "tests/system/clock_jump.c")])
+        return {**super().environment(), "LD_PRELOAD": library, "CLOCK_JUMP": self.turned}
 
     def command(self):
         if not os.path.exists(self.binary):

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from .daemon import Daemon, listens
-from .process import LabError, run
+from .process import LabError
 from .slapd import BASE, identity
 
 
@@ -23,7 +23,6 @@ class Dirsync(Daemon):
         super().__init__(lab)
         self.ups, self.downs, self.options = ups or {}, downs or {}, options or {}
         self.uri = uri or lab.slapd.uri
-        self.turned = None  # a file with seconds: what its wall clock is off by (clock_jump.c)
         self.state = os.path.join(self.dir, "state")
         os.makedirs(self.dir, exist_ok=True)
         os.makedirs(os.path.dirname(self.log), exist_ok=True)
@@ -44,15 +43,6 @@ class Dirsync(Daemon):
         for kind, systems in (("up", self.ups), ("down", self.downs)):
             sections.update({"%s %s" % (kind, name): keys for name, keys in systems.items()})
         return sections
-
-    def environment(self):
-        if not self.turned:
-            return super().environment()
-        library = os.path.join(self.lab.dir, "clock_jump.so")
-        if not os.path.exists(library):
-            run(["gcc", "-shared", "-fPIC", "-O1", "-o", library,
-                 os.path.join(self.lab.source, "tests/system/clock_jump.c")])
-        return {**super().environment(), "LD_PRELOAD": library, "CLOCK_JUMP": self.turned}
 
     def ready(self):
         return listens(self.control)

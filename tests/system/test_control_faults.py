@@ -1,6 +1,9 @@
 """restante-control: what each action of a backend can do wrong, and going back from each state. Many
 moves at once, each of its own mailbox."""
 
+import os
+import time
+
 import pytest
 
 from lab.control import Control, dirsync_of
@@ -198,3 +201,30 @@ def test_front_door_that_never_acknowledges(lab, control):
                       restanteNodeState="disabled")
     control.wait_state(moves["fenced"], 10, 60)
     assert control.one(moves["fenced"], "restanteMoveError") == ""
+
+
+def instant(seconds):
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_controller_whose_clock_is_off(lab, control, days):
+    """Instants are judged by the directory's clock."""
+    control.stop()
+    control.turned = os.path.join(lab.dir, "turned")
+    with open(control.turned, "w") as out:
+        out.write(str(days * 86400))
+    control.start()
+    try:
+        names = ["%s%d" % (name, days + 1) for name in ("soon", "not-yet")]
+        addresses = control.people(*names)
+        soon = control.record("m-" + names[0], addresses[0], restanteMoveInstant=instant(2))
+        later = control.record("m-" + names[1], addresses[1], restanteMoveInstant=instant(3600))
+        control.wait_state(soon, 10, 60)
+        assert control.state(later) == 0
+        control.request(later, "cancel")
+        control.wait_outcome(later, "cancelled")
+    finally:
+        control.stop()
+        control.turned = None
+        control.start()

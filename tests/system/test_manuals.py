@@ -113,7 +113,7 @@ def test_every_check_of_doctor():
     assert sorted(written) == sorted(line.split()[0] for line in said.splitlines())
 
 
-@pytest.mark.parametrize("daemon", ["restante-milter", "restante-dirsync"])
+@pytest.mark.parametrize("daemon", ["restante-milter", "restante-dirsync", "restante-control"])
 def test_every_option_of_the_daemon(daemon):
     text = page(daemon + ".8")
     said = run([os.path.join(BUILD, daemon), "--help"]).stdout.decode()
@@ -170,7 +170,8 @@ def test_commands_of_the_control_socket(command):
     assert re.search(r"\b%s\b" % re.escape(command), page("restante-milter.8"))
 
 
-@pytest.mark.parametrize("folder, described", [("milter", "control.md"), ("dirsync", "sync.md")])
+@pytest.mark.parametrize("folder, described", [
+    ("milter", "control.md"), ("dirsync", "sync.md"), ("control", "moves.md")])
 def test_no_command_is_left_out(folder, described):
     with open(os.path.join(SOURCE, folder, "commands.c")) as source:
         table = re.search(r"commands\[\] = \{(.*?)\n\};", source.read(), re.S).group(1)

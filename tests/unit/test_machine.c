@@ -495,6 +495,19 @@ static void test_deletion(void **state)
 	expect(&scene, "enter 13");
 }
 
+/* Without a deletion, too: dirsync must see the mailbox in the old one again. */
+static void test_moved_back(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 10, TO_10 "ask-down");
+	scene.facts.returned = true;
+	expect(&scene, "over moved back");
+	scene.move.state = MOVE_DELETED;
+	expect(&scene, "over moved back");
+}
+
 static void test_purge(void **state)
 {
 	struct scene scene;
@@ -540,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_rollback_of_a_swap),
 		cmocka_unit_test(test_rollback_before_the_swap),
 		cmocka_unit_test(test_deletion),
+		cmocka_unit_test(test_moved_back),
 		cmocka_unit_test(test_purge),
 	};
 

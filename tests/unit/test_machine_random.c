@@ -1,0 +1,463 @@
+/*
+ * The state machine in a world where steps fail, the controller crashes between action and record,
+ * requests come at any instant and administrators change things by hand: nothing that must never
+ * happen happens, and each move comes to an end or stops with a reason.
+ */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+
+#include "tests/unit/machine_scene.h"
+#include "tests/unit/machine_world.h"
+
+#define SEEDS 4000
+#define BUSY  220 /* turns with trouble */
+#define CALM  600 /* and without */
+
+/* What the record says; done: by step. */
+struct record {
+	int state;
+	bool done[STEPS];
+	enum step work;
+	bool physical, stopped, may_delete;
+	unsigned waits;
+	enum move_request request;
+	enum move_outcome outcome;
+	char error[512];
+};
+
+struct sim {
+	struct world world;
+	struct scene scene;
+	struct record durable, memory;
+	/* of one life of the controller: */
+	unsigned fence_csn;
+	bool fenced, drained, listed, missing, second_asked, second_empty;
+	unsigned patience; /* turns since the fence */
+	enum sync_answer syncs;
+	bool calm;
+	uint64_t random;
+};
+
+static unsigned chance(struct sim *sim, unsigned of)
+{
+	sim->random = sim->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (unsigned)(sim->random >> 33) % of;
+}
+
+/* --- what the machine is told ----------------------------------------------------------------- */
+
+static void tell_move(struct sim *sim)
+{
+	const struct record *r = &sim->memory;
+	struct scene *s = &sim->scene;
+
+	s->move.done_count = 0;
+	for (int step = STEP_TAKE; step < STEPS; step++)
+		if (r->done[step])
+			scene_done(s, step_name((enum step)step));
+	s->move.state = r->state;
+	s->move.work.step = (char *)(uintptr_t)step_name(r->work);
+	s->move.physical = (char *)(uintptr_t)(r->physical ? "anna@s2.test" : "");
+	s->move.stopped = r->stopped;
+	s->move.may_delete = r->may_delete;
+	s->move.wait_count = r->waits;
+	s->move.request = r->request;
+	s->move.outcome = r->outcome;
+	s->move.error = sim->memory.error;
+}
+
+static void tell_facts(struct sim *sim)
+{
+	const struct world *w = &sim->world;
+	struct move_facts *f = &sim->scene.facts;
+
+	f->mailbox_known = true;
+	f->mailbox_gone = w->gone;
+	f->held = w->held && !w->gone;
+	f->at_target = f->on_assignee = w->at == SECOND && !w->gone;
+	f->at_assignor = f->on_assignor = w->at == FIRST && !w->gone;
+	f->fenced = sim->fenced && sim->fence_csn == w->csn;
+	f->drained = f->fenced && sim->drained;
+	f->drain_over = f->fenced && sim->patience > 4;
+	f->syncs = sim->syncs;
+	f->listed = sim->listed;
+	f->missing = sim->missing ? "b@example.org" : NULL;
+	f->second_asked = sim->second_asked;
+	f->second_empty = sim->second_empty;
+}
+
+/* --- the controller --------------------------------------------------------------------------- */
+
+static void crash(struct sim *sim)
+{
+	sim->memory = sim->durable;
+	sim->fenced = sim->drained = sim->listed = sim->missing = sim->second_asked = false;
+	sim->syncs = SYNC_WAITS;
+}
+
+/* What a request became meanwhile is not overwritten. */
+static void flush(struct sim *sim)
+{
+	enum move_request request = sim->durable.request;
+
+	sim->durable = sim->memory;
+	sim->durable.request = request;
+}
+
+static void fail_step(struct sim *sim, enum step step, const char *why, bool stop)
+{
+	snprintf(sim->memory.error, sizeof sim->memory.error, "%s: %s", step_name(step), why);
+	sim->memory.stopped = stop;
+	if (stop && step == STEP_CREATE)
+		sim->memory.work = STEP_NONE;
+	flush(sim);
+}
+
+static int leaving(const struct sim *sim)
+{
+	return sim->memory.done[STEP_BACK] || sim->memory.done[STEP_END] ? SECOND : FIRST;
+}
+
+/* Steps that wait: true once they are done. */
+static bool keepers(struct sim *sim, enum step step)
+{
+	struct world *w = &sim->world;
+
+	switch (step) {
+	case STEP_FENCE:
+		if (w->seen < w->csn)
+			return false;
+		sim->fenced = true;
+		sim->fence_csn = w->csn;
+		sim->drained = false;
+		sim->patience = 0;
+		return true;
+	case STEP_DRAIN:
+	case STEP_DRAIN_BACK:
+		sim->patience++;
+		sim->drained = sim->drained || w->queued[leaving(sim)] == 0;
+		return false; /* a fact, nothing that is recorded */
+	case STEP_ASK_SYNCS:
+		sim->memory.waits = 2;
+		sim->listed = false;
+		sim->syncs = SYNC_WAITS;
+		return true;
+	case STEP_LIST:
+		sim->listed = true;
+		sim->missing = !sim->calm && chance(sim, 12) == 0;
+		return true;
+	case STEP_EMPTY:
+		sim->second_asked = true;
+		sim->second_empty = w->box[SECOND].mail == 0;
+		return true;
+	default: return true;
+	}
+}
+
+static bool may_swap_back(const struct sim *sim, enum step step)
+{
+	return step == STEP_SWAP_BACK && sim->scene.facts.drained;
+}
+
+static void do_step(struct sim *sim, enum step step)
+{
+	const struct move_facts *f = &sim->scene.facts;
+	unsigned luck = sim->calm ? 99 : chance(sim, 20);
+	bool asks = step == STEP_EMPTY;
+
+	if (step_claimed(step)) {
+		sim->memory.work = step;
+		flush(sim);
+	}
+	if (luck == 0) {
+		crash(sim);
+		return;
+	}
+	if (luck == 1 || luck == 2) {
+		fail_step(sim, step, "not reached", false);
+		return;
+	}
+	if (luck == 3 && step_claimed(step)) {
+		fail_step(sim, step, "refused", true);
+		return;
+	}
+	world_step(&sim->world, step, f->fenced, f->drained);
+	if (luck == 4) {
+		crash(sim);
+		return;
+	}
+	if (luck == 5) {
+		fail_step(sim, step, "unclear", false);
+		return;
+	}
+	if (!keepers(sim, step))
+		return;
+	if (may_swap_back(sim, step))
+		sim->memory.done[STEP_DRAIN_BACK] = true;
+	if (step == STEP_CREATE)
+		sim->memory.physical = true;
+	if (step == STEP_TAKE)
+		sim->memory.state = MOVE_RECORDED;
+	sim->memory.done[step] = true;
+	sim->second_asked = asks;
+	if (!sim->memory.done[STEP_END])
+		sim->memory.error[0] = '\0';
+}
+
+static void answer(struct sim *sim, const struct move_decision *d)
+{
+	struct record *r = &sim->memory;
+
+	r->request = sim->durable.request = MOVE_ASKED_NOTHING;
+	sim->listed = false;
+	switch (d->step) {
+	case STEP_RESUME: break;
+	case STEP_DECLINE:
+		if (r->outcome == MOVE_OPEN_OR_DONE || r->error[0] == '\0')
+			snprintf(r->error, sizeof r->error, "%s", d->text);
+		break;
+	case STEP_END:
+		snprintf(r->error, sizeof r->error, "%s", d->text);
+		r->stopped = false;
+		r->done[STEP_END] = true;
+		break;
+	default:
+		r->stopped = false;
+		r->error[0] = '\0';
+		if (d->step == STEP_LEAVE_MAIL)
+			r->done[STEP_LEAVE_MAIL] = sim->world.left_mail = true;
+		if (d->step != STEP_RETRY)
+			r->done[STEP_BACK] = true;
+		break;
+	}
+	if (d->state != 0)
+		r->state = d->state;
+	flush(sim);
+}
+
+/* True: it goes on by itself. */
+static bool turn(struct sim *sim)
+{
+	struct move_decision *d = &sim->scene.decision;
+	struct record *r = &sim->memory;
+
+	r->request = sim->durable.request;
+	r->may_delete = sim->durable.may_delete;
+	tell_move(sim);
+	tell_facts(sim);
+	scene_decide(&sim->scene);
+	switch (d->verdict) {
+	case MOVE_DO: do_step(sim, d->step); return true;
+	case MOVE_LOOK: fail_msg("it looks again and again"); return false;
+	case MOVE_WAIT: flush(sim); return false;
+	case MOVE_STOP:
+		if (d->text[0] == '\0')
+			fail_msg("it stopped without a reason");
+		snprintf(r->error, sizeof r->error, "%s", d->text);
+		r->stopped = true;
+		flush(sim);
+		return false;
+	case MOVE_ENTER:
+		assert_true(d->state > r->state);
+		r->state = d->state;
+		return true;
+	case MOVE_ANSWER: answer(sim, d); return true;
+	case MOVE_OVER:
+		r->outcome = d->outcome;
+		snprintf(r->error, sizeof r->error, "%s", d->text);
+		r->done[STEP_OUTCOME] = true;
+		flush(sim);
+		return true;
+	case MOVE_IDLE: flush(sim); return false;
+	}
+	return false;
+}
+
+/* --- everybody else --------------------------------------------------------------------------- */
+
+static void by_hand(struct sim *sim)
+{
+	struct world *w = &sim->world;
+
+	w->touched = true;
+	switch (chance(sim, 3)) {
+	case 0: w->held = false; break;
+	case 1: w->held = true; break;
+	default: w->gone = true; break;
+	}
+	w->csn++;
+}
+
+static void ask(struct sim *sim)
+{
+	static const enum move_request requests[] = { MOVE_ASKED_PAUSE, MOVE_ASKED_RESUME,
+		MOVE_ASKED_RETRY, MOVE_ASKED_RETRY, MOVE_ASKED_CANCEL, MOVE_ASKED_ROLLBACK,
+		MOVE_ASKED_ROLLBACK_LEAVE_MAIL, MOVE_ASKED_UNKNOWN };
+
+	sim->durable.request = requests[chance(sim, COUNT(requests))];
+}
+
+static void others(struct sim *sim)
+{
+	struct world *w = &sim->world;
+
+	if (chance(sim, 2) == 0)
+		world_mail(w);
+	if (chance(sim, 3) == 0)
+		world_see(w);
+	for (int to = FIRST; to <= ELSEWHERE; to++)
+		if (w->queued[to] > 0 && chance(sim, 3) == 0) {
+			w->queued[to]--;
+			world_deliver(w, to);
+		}
+	if (sim->syncs == SYNC_WAITS && sim->memory.waits > 0 && chance(sim, 4) == 0)
+		sim->syncs = chance(sim, 6) == 0 ? SYNC_REFUSED : SYNC_ANSWERED;
+	if (chance(sim, 60) == 0)
+		crash(sim);
+	if (chance(sim, 70) == 0)
+		ask(sim);
+	if (chance(sim, 800) == 0)
+		by_hand(sim);
+}
+
+/* --- a run ------------------------------------------------------------------------------------ */
+
+static void begin(struct sim *sim, uint64_t seed)
+{
+	memset(sim, 0, sizeof *sim);
+	sim->random = seed * UINT64_C(2654435761) + 1;
+	world_begin(&sim->world);
+	scene_set(&sim->scene, MOVE_NEW, "");
+	sim->scene.move.instant_us = 0;
+	sim->scene.scenario.create = 0;
+	sim->scene.scenario.redirect = chance(sim, 4) != 0;
+	sim->scene.scenario.close = chance(sim, 2);
+	if (chance(sim, 3) == 0)
+		sim->scene.scenario.delete = 0;
+	sim->scene.facts.assignor_redirects = chance(sim, 4) != 0;
+	sim->scene.facts.assignee_redirects = chance(sim, 4) != 0;
+	sim->scene.facts.action_absent[STEP_EMPTY] = chance(sim, 10) == 0;
+	sim->durable.state = sim->memory.state = MOVE_NEW;
+	sim->durable.may_delete = chance(sim, 2);
+	crash(sim);
+}
+
+static void calm_down(struct sim *sim)
+{
+	int quiet = 0;
+
+	sim->calm = true;
+	for (int i = 0; i < CALM && quiet < 8; i++) {
+		world_see(&sim->world);
+		world_settle(&sim->world);
+		if (sim->durable.request != MOVE_ASKED_NOTHING ||
+			sim->durable.stopped) /* an administrator looks after it */
+			sim->durable.request = quiet < 4 && !sim->world.gone
+						       ? MOVE_ASKED_RETRY
+						       : MOVE_ASKED_ROLLBACK_LEAVE_MAIL;
+		if (sim->syncs == SYNC_WAITS)
+			sim->syncs = SYNC_ANSWERED;
+		quiet = turn(sim) ? 0 : quiet + 1;
+	}
+	if (quiet < 8)
+		fail_msg("it does not come to rest: state %d, %s", sim->memory.state,
+			scene_decide(&sim->scene));
+}
+
+/* --- how it must be at the end ---------------------------------------------------------------- */
+
+static const char *judge_back(const struct sim *sim)
+{
+	const struct world *w = &sim->world;
+	bool stays = strstr(sim->durable.error, "was not deleted") != NULL;
+
+	if (!w->touched && (w->at != FIRST || w->held))
+		return "the mailbox is not where it was";
+	if (w->box[FIRST].redirects || w->box[FIRST].closed || !w->box[FIRST].there)
+		return "the old mailbox is not as it was";
+	if (w->box[SECOND].there != stays)
+		return stays ? "a second mailbox that is gone is reported"
+			     : "a second mailbox is left without a word";
+	if (stays && w->box[SECOND].addresses)
+		return "the second mailbox has addresses still";
+	if (w->box[SECOND].mail > 0 && !stays)
+		return "mail went with the second mailbox";
+	if (w->box[SECOND].mail > 0 && !w->left_mail && !w->touched &&
+		sim->durable.state >= MOVE_SWAPPED && sim->durable.done[STEP_EMPTY] == false)
+		return "mail was left in the second mailbox without a word";
+	return NULL;
+}
+
+static const char *judge_there(const struct sim *sim)
+{
+	const struct world *w = &sim->world;
+
+	if (!w->touched && (w->at != SECOND || w->held))
+		return "the mailbox is not at the second one";
+	if (w->box[SECOND].redirects || !w->box[SECOND].there || !w->box[SECOND].addresses)
+		return "the second mailbox is not ready";
+	if (sim->durable.state == MOVE_DELETED && (w->box[FIRST].there || !w->box[FIRST].contact))
+		return "the old mailbox was not deleted";
+	return NULL;
+}
+
+static const char *judge(const struct sim *sim)
+{
+	const struct world *w = &sim->world;
+	const struct record *r = &sim->durable;
+
+	if (w->fault != NULL)
+		return w->fault;
+	if (!w->gone && w->sent != w->box[FIRST].mail + w->box[SECOND].mail + w->kept)
+		return "mail is lost";
+	if (w->kept > 0 && !w->touched)
+		return "mail is held for ever";
+	if (r->outcome == MOVE_CANCELLED || r->outcome == MOVE_ROLLED_BACK ||
+		(r->outcome == MOVE_ENDED && r->state >= 0 && !w->touched))
+		return judge_back(sim);
+	if (r->outcome == MOVE_ENDED)
+		return r->error[0] != '\0' ? NULL : "it ended without a reason";
+	if (r->state >= MOVE_COMPLETE)
+		return judge_there(sim);
+	if (r->stopped && r->error[0] != '\0' && w->touched)
+		return NULL;
+	return "it neither ended nor stopped";
+}
+
+static void test_random(void **state)
+{
+	static struct sim sim;
+	unsigned outcomes[8] = { 0 }, deleted = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(&sim, seed);
+		for (int i = 0; i < BUSY && sim.world.fault == NULL; i++) {
+			others(&sim);
+			turn(&sim);
+		}
+		if (sim.world.fault == NULL)
+			calm_down(&sim);
+		const char *fault = judge(&sim);
+		if (fault != NULL)
+			fail_msg("seed %d: %s (state %d, outcome %s, error %s)", (int)seed, fault,
+				sim.durable.state, move_outcome_name(sim.durable.outcome),
+				sim.durable.error);
+		outcomes[sim.durable.outcome]++;
+		deleted += sim.durable.state == MOVE_DELETED;
+	}
+	/* all ends are met */
+	assert_true(outcomes[MOVE_OPEN_OR_DONE] > SEEDS / 20);
+	assert_true(outcomes[MOVE_CANCELLED] > SEEDS / 50);
+	assert_true(outcomes[MOVE_ROLLED_BACK] > SEEDS / 50);
+	assert_true(outcomes[MOVE_ENDED] > 0);
+	assert_true(deleted > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,255 @@
+/* The controller's records in memory: when each is due, who goes first, who has room. */
+#include "tests/unit/unit.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "control/store.h"
+#include "lib/clock.h"
+#include "lib/mem.h"
+
+static atomic_bool stop;
+
+static void uuid_of(unsigned number, uint8_t uuid[16])
+{
+	memset(uuid, 0, 16);
+	memcpy(uuid, &number, sizeof number);
+}
+
+/* Parsed from an entry, as the directory would have it. */
+static struct move *move_of(const char *name, const char *csn, const char *mailbox, int state)
+{
+	char dn[64], number[8];
+	const char *texts[][2] = { { "entryCSN", csn }, { "restanteMoveAddress", "a@example.org" },
+		{ "restanteMoveTarget", "S2" }, { "restanteMoveState", number },
+		{ "restanteMoveMailbox", mailbox } };
+	struct ldap_attribute attributes[COUNT(texts)];
+	char *values[COUNT(texts)][2];
+	struct ldap_entry entry = { dn, attributes, COUNT(texts) };
+
+	snprintf(dn, sizeof dn, "cn=%s,ou=moves", name);
+	snprintf(number, sizeof number, "%d", state);
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		values[i][0] = (char *)(uintptr_t)texts[i][1];
+		values[i][1] = NULL;
+		attributes[i] =
+			(struct ldap_attribute){ (char *)(uintptr_t)texts[i][0], values[i], 1 };
+	}
+	return move_parse(&entry);
+}
+
+static void put(struct store *store, unsigned number, const char *name, const char *csn)
+{
+	uint8_t uuid[16];
+
+	uuid_of(number, uuid);
+	store_put(store, uuid, move_of(name, csn, "m", 0));
+}
+
+static struct task *take(struct store *store)
+{
+	return store_take(store, &stop, 0);
+}
+
+static void test_due(void **state)
+{
+	struct store *store = store_new();
+	int64_t now = clock_mono_us();
+	struct task *tasks[100];
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(tasks); i++) {
+		snprintf(name, sizeof name, "m%u", i);
+		put(store, i, name, "1");
+	}
+	for (unsigned i = 0; i < COUNT(tasks); i++)
+		assert_non_null(tasks[i] = take(store));
+	assert_null(take(store));
+	/* given back in any order, taken in that of their instants */
+	for (unsigned i = 0; i < COUNT(tasks); i++)
+		store_give(store, tasks[i], now - (int64_t)(i * 37 % 100), false);
+	for (unsigned i = 0, before = 100; i < COUNT(tasks); i++) {
+		struct task *task = take(store);
+		unsigned late = (unsigned)(now - task->due_us);
+		assert_true(late < before);
+		before = late;
+		store_give(store, task, STORE_NEVER, false);
+	}
+	assert_null(take(store));
+	assert_true(store_settled(store));
+	store_wake_all(store);
+	assert_non_null(take(store));
+	store_free(&store);
+}
+
+static void test_versions(void **state)
+{
+	struct store *store = store_new();
+	uint8_t uuid[16];
+	struct task *task;
+
+	(void)state;
+	put(store, 1, "m", "5");
+	task = take(store);
+	store_give(store, task, STORE_NEVER, false);
+	put(store, 1, "m", "4"); /* older */
+	assert_null(take(store));
+	put(store, 1, "m", "5"); /* our own write comes back */
+	assert_null(take(store));
+	put(store, 1, "m", "6");
+	task = take(store);
+	assert_string_equal(task->move->csn, "6");
+	/* what comes while it is worked on waits */
+	put(store, 1, "m", "7");
+	assert_string_equal(task->move->csn, "6");
+	store_give(store, task, STORE_NEVER, false);
+	task = take(store);
+	assert_string_equal(task->move->csn, "7");
+	/* deleted while it is worked on */
+	uuid_of(1, uuid);
+	store_gone(store, uuid);
+	store_give(store, task, 0, false);
+	assert_null(take(store));
+	store_free(&store);
+}
+
+static void test_refresh(void **state)
+{
+	struct store *store = store_new();
+	struct store_counts counts;
+	uint8_t uuid[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		put(store, i, "m", "1");
+	store_begin(store);
+	for (unsigned i = 0; i < 7; i++) {
+		uuid_of(i, uuid);
+		store_present(store, uuid);
+	}
+	put(store, 7, "m", "2");
+	store_end(store, false);
+	store_count(store, &counts);
+	assert_int_equal(counts.records, 10);
+	store_begin(store);
+	for (unsigned i = 0; i < 7; i++) {
+		uuid_of(i, uuid);
+		store_present(store, uuid);
+	}
+	put(store, 7, "m", "3");
+	store_end(store, true);
+	store_count(store, &counts);
+	assert_int_equal(counts.records, 8);
+	store_free(&store);
+}
+
+static void test_who_goes_first(void **state)
+{
+	struct store *store = store_new();
+	uint8_t uuid[16];
+	struct task *a, *b;
+	char dn[100];
+
+	(void)state;
+	uuid_of(1, uuid);
+	store_put(store, uuid, move_of("a", "1", "same", 0));
+	uuid_of(2, uuid);
+	store_put(store, uuid, move_of("b", "1", "same", 0));
+	uuid_of(3, uuid);
+	store_put(store, uuid, move_of("c", "1", "another", 0));
+	a = take(store);
+	b = take(store);
+	if (strcmp(a->move->dn, "cn=a,ou=moves") != 0 && strcmp(b->move->dn, "cn=a,ou=moves") != 0)
+		a = take(store);
+	if (strcmp(b->move->dn, "cn=a,ou=moves") == 0) {
+		struct task *other = a;
+		a = b;
+		b = other;
+	}
+	if (strcmp(b->move->dn, "cn=b,ou=moves") != 0)
+		b = take(store);
+	assert_false(store_other(store, a, dn, sizeof dn));
+	assert_true(store_other(store, b, dn, sizeof dn));
+	assert_string_equal(dn, "cn=a,ou=moves");
+	/* what has begun goes before what is older */
+	b->move->state = MOVE_CREATED;
+	store_index(store, b);
+	assert_true(store_other(store, a, dn, sizeof dn));
+	assert_false(store_other(store, b, dn, sizeof dn));
+	assert_true(store_moves_to(store, a, "s2"));
+	b->move->outcome = MOVE_CANCELLED;
+	store_index(store, b);
+	assert_false(store_other(store, a, dn, sizeof dn));
+	assert_false(store_moves_to(store, a, "S2"));
+	store_free(&store);
+}
+
+static void test_room(void **state)
+{
+	struct store *store = store_new();
+	struct task *in, *waits;
+
+	(void)state;
+	put(store, 1, "m1", "1");
+	put(store, 2, "m2", "1");
+	in = take(store);
+	waits = take(store);
+	assert_true(store_enter(store, in, 1));
+	assert_true(store_enter(store, in, 1)); /* it is in */
+	assert_false(store_enter(store, waits, 1));
+	assert_true(store_has_room(store, in, 1));
+	assert_false(store_has_room(store, waits, 1));
+	store_queue(store, waits);
+	store_give(store, waits, STORE_NEVER, false);
+	assert_null(take(store));
+	assert_false(store_settled(store));
+	in->move->state = MOVE_SWAPPED;
+	store_give(store, in, STORE_NEVER, false); /* it has left, the next is woken */
+	assert_ptr_equal(take(store), waits);
+	assert_true(store_enter(store, waits, 1));
+	store_free(&store);
+}
+
+static void note(void *context, struct kept *kept)
+{
+	kept->fenced_us = *(int64_t *)context;
+}
+
+static void test_kept(void **state)
+{
+	struct store *store = store_new();
+	int64_t mark = 42;
+	struct kept kept;
+	struct task *task;
+	uint8_t uuid[16];
+
+	(void)state;
+	put(store, 1, "m", "1");
+	task = take(store);
+	store_kept(store, task, &kept);
+	assert_int_equal(kept.fenced_us, 0);
+	uuid_of(1, uuid);
+	store_keep(store, uuid, note, &mark, true);
+	store_kept(store, task, &kept);
+	assert_int_equal(kept.fenced_us, 42);
+	store_give(store, task, STORE_NEVER, false);
+	assert_ptr_equal(take(store), task); /* it was woken while it was busy */
+	uuid_of(9, uuid);
+	store_keep(store, uuid, note, &mark, true); /* gone meanwhile */
+	store_free(&store);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_due),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_who_goes_first),
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
