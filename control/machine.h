@@ -33,7 +33,7 @@ enum step {
 	STEP_FENCE,           /* epoch, acknowledgements: facts.fenced */
 	STEP_UNREDIRECT_SECOND, /* E9: assignee, verified gone */
 	STEP_REDIRECT_FIRST,    /* assignor, to the new physical address, verified */
-	STEP_DRAIN,             /* facts.drained */
+	STEP_DRAIN,             /* facts.drained; done where it was complete */
 	STEP_SWAP,              /* one asserted modify; swap_csn and identifier into the record */
 	STEP_ASK_DOWN,          /* down syncs of the other systems */
 	STEP_CLOSE,             /* assignor: `close` */

@@ -55,6 +55,12 @@ static bool turn_redirections(struct asked *q)
 	return second && f->assignee_redirects && need(q, STEP_REDIRECT_BACK);
 }
 
+/* Whatever the records of swap and swap back say: their writers may have ended in between. */
+static bool was_swapped(const struct asked *q)
+{
+	return q->move->state >= MOVE_SWAPPED || has(q, STEP_SWAP) || has(q, STEP_HOLD_BACK);
+}
+
 static bool is_closed(const struct asked *q)
 {
 	return has(q, STEP_ASK_DOWN) && (q->scenario == NULL || q->scenario->close);
@@ -87,7 +93,7 @@ static bool restore(struct asked *q)
 		return true;
 	if (q->facts->held && held_by_us)
 		return decide_do(q, STEP_UNHOLD);
-	return has(q, STEP_SWAP_BACK) && need(q, STEP_ASK_DOWN_BACK);
+	return was_swapped(q) && need(q, STEP_ASK_DOWN_BACK);
 }
 
 /* --- the second mailbox ---------------------------------------------------------------------- */
@@ -97,7 +103,7 @@ static const char *stays_because(const struct asked *q)
 {
 	if (q->facts->action_absent[STEP_DELETE_SECOND])
 		return "its system has no action `delete`";
-	if (has(q, STEP_SWAP_BACK) && !has(q, STEP_DRAIN_BACK))
+	if (was_swapped(q) && !has(q, STEP_DRAIN_BACK))
 		return "mail for it may still be under way";
 	if (q->facts->action_absent[STEP_EMPTY])
 		return "its system has no action `empty`";

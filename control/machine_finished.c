@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define QUEUE_LIFETIME (INT64_C(5) * 24 * 3600 * 1000000)
+
 static bool is_moved_back(struct asked *q)
 {
 	const struct move_facts *f = q->facts;
@@ -31,9 +33,19 @@ static bool is_unconfirmed(struct asked *q)
 		q->move->old_physical, q->move->assignor);
 }
 
+/* Where draining was cut short mail for the old mailbox may be in a queue for as long as MTAs keep
+ * it, and needs its redirection. */
+static int64_t delete_time(const struct asked *q)
+{
+	int64_t due = scenario_time_us(q->scenario, q->move, MOVE_DELETED),
+		left = q->move->reached_us[MOVE_SWAPPED] + QUEUE_LIFETIME;
+
+	return has(q, STEP_DRAIN) || left < due ? due : left;
+}
+
 static void delete_old(struct asked *q)
 {
-	int64_t due = scenario_time_us(q->scenario, q->move, MOVE_DELETED);
+	int64_t due = delete_time(q);
 
 	if (!begun(q, STEP_DELETE_OLD)) {
 		if (q->now_us < due) {

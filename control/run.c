@@ -258,6 +258,10 @@ static bool do_step(struct run *r, enum step step, const char *trouble)
 		store_queue(r->control->store, r->task);
 		return false;
 	}
+	/* with the claim: who ends right after the swap leaves it behind */
+	if ((step == STEP_SWAP || step == STEP_SWAP_BACK) && r->kept.drained)
+		record_done(r->move, &r->change, step == STEP_SWAP ? STEP_DRAIN : STEP_DRAIN_BACK,
+			control_now_us(r->control));
 	if (step_claimed(step))
 		progress = claim(r, step, &why);
 	if (progress == STEP_DONE && step == STEP_CREATE)

@@ -120,8 +120,6 @@ enum progress step_swap(struct run *r, bool back, struct str *why)
 		return note_swap(r);
 	if (!run_may_act(r, step, why))
 		return STEP_FAILED;
-	if (back && r->kept.drained)
-		record_done(r->move, &r->change, STEP_DRAIN_BACK, control_now_us(r->control));
 	result = mailbox_swap(session, r->mailbox, back ? m->assignor : m->target,
 		back ? m->old_physical : m->physical, *id != '\0' ? id : NULL, &error);
 	if (result != LDAP_DONE)

@@ -23,7 +23,7 @@ static void rest_in(struct world *w, int to)
 	w->box[to].mail++;
 	if (w->touched)
 		return;
-	if (to == FIRST && w->at == SECOND)
+	if (to == FIRST && w->at == SECOND && !w->held)
 		blame(w, "mail rests in the old mailbox after the swap");
 	if (to == SECOND && w->at == FIRST && !w->held)
 		blame(w, "mail rests in the second mailbox, where nobody reads");
@@ -123,7 +123,7 @@ static void delete (struct world *w, int which)
 		blame(w, "the mailbox that is in use is deleted");
 	if (which == SECOND && w->box[SECOND].mail > 0)
 		blame(w, "a second mailbox with mail in it is deleted");
-	if (w->queued[which] > 0)
+	if (w->queued[which] > 0 && !w->touched)
 		blame(w, "a mailbox is deleted that mail is under way to");
 	w->box[which].there = w->box[which].redirects = false;
 }

@@ -443,6 +443,15 @@ static void test_rollback_before_the_swap(void **state)
 	struct scene scene;
 
 	(void)state;
+	/* swapped back, and ended before that was in the record */
+	scene_set(&scene, 6,
+		TO_10 "back leave-mail hold-back unredirect-first redirect-back unaddress");
+	scene.facts.on_assignee = scene.facts.at_target = false;
+	scene.facts.on_assignor = scene.facts.at_assignor = true;
+	expect(&scene, "do ask-down-back");
+	scene_done(&scene, "ask-down-back");
+	expect(&scene, "over rolled back");
+	assert_non_null(strstr(scene.decision.text, "under way"));
 	scene_set(&scene, 5, TURNED "back");
 	scene.facts.second_asked = scene.facts.second_empty = true;
 	expect(&scene, "do unredirect-first");
@@ -473,6 +482,13 @@ static void test_deletion(void **state)
 
 	(void)state;
 	scene_set(&scene, 10, TO_10 "ask-down");
+	scene.scenario.delete = SCENE_DAY;
+	scene.move.reached_us[MOVE_SWAPPED] = SCENE_NOW;
+	expect(&scene, "wait"); /* mail may be in a queue still */
+	assert_int_equal(scene.decision.until_us, SCENE_NOW + 5 * SCENE_DAY);
+	scene_done(&scene, "drain");
+	expect(&scene, "wait");
+	assert_int_equal(scene.decision.until_us, SCENE_NOW + SCENE_DAY);
 	scene.scenario.delete = 7 * SCENE_DAY;
 	expect(&scene, "wait");
 	assert_int_equal(scene.decision.until_us, SCENE_NOW + 7 * SCENE_DAY);

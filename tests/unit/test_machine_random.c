@@ -155,17 +155,16 @@ static bool keepers(struct sim *sim, enum step step)
 	}
 }
 
-static bool may_swap_back(const struct sim *sim, enum step step)
-{
-	return step == STEP_SWAP_BACK && sim->scene.facts.drained;
-}
-
 static void do_step(struct sim *sim, enum step step)
 {
 	const struct move_facts *f = &sim->scene.facts;
 	unsigned luck = sim->calm ? 99 : chance(sim, 20);
 	bool asks = step == STEP_EMPTY;
 
+	if (step == STEP_SWAP && f->drained)
+		sim->memory.done[STEP_DRAIN] = true;
+	if (step == STEP_SWAP_BACK && f->drained)
+		sim->memory.done[STEP_DRAIN_BACK] = true;
 	if (step_claimed(step)) {
 		sim->memory.work = step;
 		flush(sim);
@@ -178,7 +177,9 @@ static void do_step(struct sim *sim, enum step step)
 		fail_step(sim, step, "not reached", false);
 		return;
 	}
-	if (luck == 3 && step_claimed(step)) {
+	/* a check finds what was made before, so that is not refused */
+	if (luck == 3 && step_claimed(step) &&
+		!(step == STEP_CREATE && sim->world.box[SECOND].there)) {
 		fail_step(sim, step, "refused", true);
 		return;
 	}
@@ -193,8 +194,6 @@ static void do_step(struct sim *sim, enum step step)
 	}
 	if (!keepers(sim, step))
 		return;
-	if (may_swap_back(sim, step))
-		sim->memory.done[STEP_DRAIN_BACK] = true;
 	if (step == STEP_CREATE)
 		sim->memory.physical = true;
 	if (step == STEP_TAKE)
@@ -224,7 +223,8 @@ static void answer(struct sim *sim, const struct move_decision *d)
 		break;
 	default:
 		r->stopped = false;
-		r->error[0] = '\0';
+		if (!r->done[STEP_END]) /* its reason stays */
+			r->error[0] = '\0';
 		if (d->step == STEP_LEAVE_MAIL)
 			r->done[STEP_LEAVE_MAIL] = sim->world.left_mail = true;
 		if (d->step != STEP_RETRY)
@@ -329,6 +329,7 @@ static void begin(struct sim *sim, uint64_t seed)
 	sim->random = seed * UINT64_C(2654435761) + 1;
 	world_begin(&sim->world);
 	scene_set(&sim->scene, MOVE_NEW, "");
+	sim->scene.move.reached_us[MOVE_SWAPPED] = SCENE_NOW;
 	sim->scene.move.instant_us = 0;
 	sim->scene.scenario.create = 0;
 	sim->scene.scenario.redirect = chance(sim, 4) != 0;
@@ -345,15 +346,16 @@ static void begin(struct sim *sim, uint64_t seed)
 
 static void calm_down(struct sim *sim)
 {
-	int quiet = 0;
+	int quiet = 0, asked = 0;
 
 	sim->calm = true;
 	for (int i = 0; i < CALM && quiet < 8; i++) {
 		world_see(&sim->world);
 		world_settle(&sim->world);
-		if (sim->durable.request != MOVE_ASKED_NOTHING ||
-			sim->durable.stopped) /* an administrator looks after it */
-			sim->durable.request = quiet < 4 && !sim->world.gone
+		/* an administrator looks after it */
+		if ((sim->durable.request == MOVE_ASKED_PAUSE || sim->durable.stopped) &&
+			asked++ < 6)
+			sim->durable.request = asked < 4 && !sim->world.gone
 						       ? MOVE_ASKED_RETRY
 						       : MOVE_ASKED_ROLLBACK_LEAVE_MAIL;
 		if (sim->syncs == SYNC_WAITS)
