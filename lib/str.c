@@ -28,6 +28,7 @@ void str_reserve(struct str *s, size_t more)
 		cap = s->len + more + 1;
 	s->data = mem_realloc(s->data, cap);
 	s->cap = cap;
+	s->data[s->len] = '\0';
 }
 
 void str_append(struct str *s, const void *data, size_t len)

@@ -66,6 +66,7 @@ static void test_str_growth(void **state)
 		for (size_t i = 0; i < piece; i++)
 			assert_int_equal(s.data[at++], 'a' + piece % 26);
 	str_reserve(&s, 100000);
+	assert_int_equal(s.data[s.len], '\0');
 	char *data = s.data;
 	for (int i = 0; i < 100000; i++)
 		str_append_c(&s, 'x');
