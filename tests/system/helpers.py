@@ -1,12 +1,11 @@
 """What several system tests need."""
 
 import itertools
-import time
 
+from lab.frontdoor import settled  # noqa: F401
 from lab.mail import Refused, Smtp, compose
 from lab.process import LabError, wait_for
 
-FLUSH_AFTER = 10.0  # seconds
 _names = itertools.count(1)
 
 
@@ -59,22 +58,6 @@ def contents(lab, system, user):
     found = [content for _, content in imap.contents()]
     imap.close()
     return found
-
-
-def settled(lab, timeout=30):
-    """Nothing is held or queued any more."""
-    wait_for(lambda: lab.milter.held() == 0, timeout, "the hold queue to be empty")
-    flushed = time.monotonic()
-
-    def empty():
-        """What a process of an MTA that was stopped still delivers, the next one leaves alone for
-        minutes unless it is asked."""
-        nonlocal flushed
-        if not lab.mta.empty() and time.monotonic() > flushed + FLUSH_AFTER:
-            lab.mta.flush()
-            flushed = time.monotonic()
-        return lab.mta.empty()
-    wait_for(empty, timeout, "the queue of the MTA to be empty")
 
 
 def rests(lab):
