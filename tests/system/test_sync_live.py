@@ -93,8 +93,20 @@ def vanished(lab, name):
     return found and found[0][1].get("restantevanishedsince")
 
 
+def rest(dirsync):
+    """Whatever changed so far is read, and nothing more is due for hours. What a run wrote is seen
+    before it has said so, and ended."""
+    dirsync.ask("run", systems=["L1"], wait=True)
+
+    def rests():
+        up = dirsync.ask("status")["systems"][0]["up"]
+        return not up["running"] and up["next_us"] > (time.time() + 3600) * 1e6
+    wait_for(rests, 20, "dirsync to be at rest")
+
+
 def test_what_it_writes_does_not_wake_it(lab, people, dirsync):
     """Changes that are none for us, and a server at rest: no run."""
+    rest(dirsync)
     runs = dirsync.log_text().count("run=")
     people.modify("dn: %s\nchangetype: modify\nreplace: description\ndescription: x\n"
                   % PEOPLE)
