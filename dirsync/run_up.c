@@ -140,7 +140,7 @@ static int take_lease(struct up *up)
 	result = backend_lease(
 		up->session, &up->backend, SYNC_UP, d->holder, d->lease, up->watch, &error);
 	if (result == LDAP_ASSERTION) {
-		up_fail(up, "%s has the lease of this system", str_cstr(&up->backend.holder));
+		up_fail(up, "%s", error);
 		return 1;
 	}
 	if (result != LDAP_DONE)
