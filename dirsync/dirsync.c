@@ -127,6 +127,13 @@ struct unit *dirsync_unit(struct dirsync *d, const char *system, enum sync_direc
 	return unit;
 }
 
+/* By whoever reloads, or starts: nobody else changes the list. */
+static void wake_units(struct dirsync *d)
+{
+	for (size_t i = 0; i < d->unit_count; i++)
+		unit_wake(d->units[i]);
+}
+
 static int reload_now(struct dirsync *d, struct str *unchanged_r, struct str *error_r)
 {
 	struct config *fresh = start_config(d->options.config_path, error_r);
@@ -155,8 +162,7 @@ static int reload_now(struct dirsync *d, struct str *unchanged_r, struct str *er
 	stop_units(gone, gone_count);
 	mem_free(&gone);
 	settings_drop(&old);
-	for (size_t i = 0; i < d->unit_count; i++)
-		unit_wake(d->units[i]);
+	wake_units(d);
 	return done;
 }
 
@@ -171,18 +177,27 @@ int dirsync_reload(struct dirsync *d, struct str *unchanged_r, struct str *error
 /* --- start -------------------------------------------------------------------------------------
  */
 
-static int start_units(struct dirsync *d, struct str *error_r)
+static int make_units(struct dirsync *d, struct str *error_r)
 {
 	pthread_mutex_lock(&d->lock);
 	int done = add_units(d, &d->settings->config->ups, SYNC_UP);
 	if (done == 0)
 		done = add_units(d, &d->settings->config->downs, SYNC_DOWN);
 	pthread_mutex_unlock(&d->lock);
-	if (done == 0)
-		done = watch_start(d);
 	if (done < 0)
 		str_append_z(error_r, "no thread can be made");
 	return done;
+}
+
+static int begin_runs(struct dirsync *d, struct str *error_r)
+{
+	pthread_mutex_lock(&d->reloading);
+	wake_units(d);
+	pthread_mutex_unlock(&d->reloading);
+	if (watch_start(d) == 0)
+		return 0;
+	str_append_z(error_r, "no thread can be made");
+	return -1;
 }
 
 static int start_control(struct dirsync *d, struct str *error_r)
@@ -232,6 +247,8 @@ static int start_metrics(struct dirsync *d, struct str *error_r)
 	return 0;
 }
 
+/* In this order: whoever asks by the control socket finds all systems, and no run has begun where
+ * the daemon cannot be asked. */
 static const struct {
 	const char *what;
 	int (*start)(struct dirsync *dirsync, struct str *error_r);
@@ -241,9 +258,10 @@ static const struct {
 	{ "log", open_log, DIRSYNC_EXIT_CONFIG },
 	{ "state_dir", take_lock, DIRSYNC_EXIT_UNAVAILABLE },
 	{ "pid file", start_pid_file, DIRSYNC_EXIT_UNAVAILABLE },
+	{ "systems", make_units, DIRSYNC_EXIT_SOFTWARE },
 	{ "control socket", start_control, DIRSYNC_EXIT_UNAVAILABLE },
 	{ "metrics", start_metrics, DIRSYNC_EXIT_UNAVAILABLE },
-	{ "systems", start_units, DIRSYNC_EXIT_SOFTWARE },
+	{ "runs", begin_runs, DIRSYNC_EXIT_SOFTWARE },
 };
 
 /* Whoever typed the command looks at the terminal, not at the log. */

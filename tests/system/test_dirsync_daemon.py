@@ -19,6 +19,20 @@ def lab():
         yield one
 
 
+def test_whoever_asks_at_once_is_told_of_all_systems(lab):
+    """From the first moment on that it listens: a run of nothing would count as done."""
+    system = System(lab, count=1)
+    daemon = system.dirsync
+    daemon.configure(metrics=True, metrics_listen="127.0.0.1:%d" % free_port())
+    for _ in range(20):
+        daemon.start(wait=False)
+        try:
+            wait_for(daemon.ready, what="the control socket", interval=0)
+            assert [s["system"] for s in daemon.ask("status")["systems"]] == [system.name]
+        finally:
+            daemon.stop()
+
+
 def test_two_at_once(lab):
     system = System(lab, count=5)
     system.export()
