@@ -160,6 +160,14 @@ bool reconcile_recreated(
  * for it. What it does not take is not `passing` elsewhere.
  */
 bool reconcile_takes(const struct reconcile_run *run, const struct reconcile_facts *facts);
+/*
+ * Whether an entry could be made for `fresh`, whoever has its addresses: not for the second or old
+ * mailbox of facts.move, nor without a usable physical address.
+ */
+bool reconcile_addable(const struct reconcile_run *run, const struct reconcile_facts *facts);
+/* How much of the entry is pending, as guard_counts count it: 1 for a vanished mailbox, else its
+ * marked addresses. */
+uint64_t reconcile_pending(const struct entry *entry);
 
 /*
  * The DN of a new entry. Its RDN is the federation's own, never a name: a digest of system, id,

@@ -66,24 +66,33 @@ static void count_level(struct up *up, const struct entry *entry)
 /* --- what is not ------------------------------------------------------------------------------ */
 
 /* How a gain counts for up_owners. */
-static char gain_kind(const struct met *met, const char *key, const char *primary)
+static char gain_kind(
+	const struct up *up, const struct met *met, const char *key, const char *primary)
 {
+	const struct reconcile_facts facts = {
+		.id = met->id,
+		.fresh = met->fresh,
+		.move = up_move_of_id(up, met->id, met->fresh),
+	};
+
 	if (met->entry != NULL)
 		return UP_GAINS;
+	if (!reconcile_addable(&up->rules, &facts))
+		return UP_GAINS_NOTHING;
 	return strcmp(key, primary) == 0 ? UP_GAINS_FIRST : UP_GAINS_NEW;
 }
 
-static int put_address(struct meeting *m, const char *key, char kind, const char *id)
+int meeting_traffic(struct up *up, const char *key, char kind, const char *id)
 {
-	struct str *out = &m->encoded;
+	struct str *out = &up->encoded;
 	const char *error;
 
 	str_reset(out);
 	str_append_c(out, kind);
 	str_append(out, id, strlen(id) + 1);
-	if (bulk_add(m->up->addresses, key, strlen(key), out->data, out->len, &error) == 0)
+	if (bulk_add(up->addresses, key, strlen(key), out->data, out->len, &error) == 0)
 		return 0;
-	return up_fail(m->up, "%s", error);
+	return up_fail(up, "%s", error);
 }
 
 static int put_gains(struct meeting *m, const struct met *met)
@@ -95,7 +104,7 @@ static int put_gains(struct meeting *m, const struct met *met)
 		address_parse(met->fresh->primary.data, &primary, &error) < 0)
 		primary.key[0] = '\0';
 	for (const char *k = strings_first(&m->gains); k != NULL; k = strings_next(&m->gains, k))
-		if (put_address(m, k, gain_kind(met, k, primary.key), met->id) < 0)
+		if (meeting_traffic(m->up, k, gain_kind(m->up, met, k, primary.key), met->id) < 0)
 			return -1;
 	return 0;
 }
@@ -103,7 +112,18 @@ static int put_gains(struct meeting *m, const struct met *met)
 static int put_loses(struct meeting *m, const struct met *met)
 {
 	for (const char *k = strings_first(&m->loses); k != NULL; k = strings_next(&m->loses, k))
-		if (put_address(m, k, UP_LOSES, met->id) < 0)
+		if (meeting_traffic(m->up, k, UP_LOSES, met->id) < 0)
+			return -1;
+	return 0;
+}
+
+/* Of a delta: what was marked, and is not lost now. */
+static int put_keeps(struct meeting *m, const struct met *met)
+{
+	const struct strings *has = &met->entry->person.addresses;
+
+	for (const char *k = strings_first(has); k != NULL; k = strings_next(has, k))
+		if (!strings_has(&m->loses, k) && meeting_traffic(m->up, k, UP_KEEPS, met->id) < 0)
 			return -1;
 	return 0;
 }
@@ -123,7 +143,12 @@ static int put_traffic(struct meeting *m, const struct met *met)
 	strings_reset(&m->loses);
 	reconcile_gains(&m->up->rules, &facts, &m->gains);
 	reconcile_loses(&m->up->rules, &facts, &m->loses);
-	return put_gains(m, met) < 0 ? -1 : put_loses(m, met);
+	if (put_gains(m, met) < 0 || put_loses(m, met) < 0)
+		return -1;
+	if (m->up->rules.complete || met->entry == NULL ||
+		(met->entry->going.count == 0 && met->entry->vanished_us == 0))
+		return 0;
+	return put_keeps(m, met);
 }
 
 static int put_join(struct up *up, char kind, const struct str *address, const struct str *value)
@@ -213,6 +238,8 @@ int meeting_meet(struct meeting *m, const struct met *met)
 		return 0;
 	}
 	up->pending_count++;
+	if (met->entry != NULL && !up->rules.complete)
+		up_recount(up, met->entry);
 	if (put_parts(m, met) < 0 || put_traffic(m, met) < 0)
 		return -1;
 	if (met->fresh != NULL && met->entry == NULL)

@@ -39,6 +39,9 @@ int meeting_meet(struct meeting *m, const struct met *met);
 int meeting_orphan(
 	struct up *up, enum up_part kind, const struct entry *entry, const struct trace *before);
 
+/* An enum up_traffic of that address. */
+int meeting_traffic(struct up *up, const char *key, char kind, const char *id);
+
 /* up_shown.c: all that the pull has of the next id: 1, 0 at its end, -1. */
 int shown_next(struct meeting *m);
 struct met shown_met(const struct shown *shown);

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import time
 
@@ -81,6 +82,40 @@ def test_an_alias_passes_to_somebody_else_at_once(lab):
     assert alias not in system.addresses(first)
     assert alias in system.addresses(second)
     assert counts(system.sync())["changed"] == 0
+
+
+def test_an_alias_stays_where_whoever_lists_it_gets_no_entry(lab):
+    """A new mailbox without a physical address of its own cannot have it; so it is marked, as ever."""
+    system = System(lab, count=4, physical="%{phone}", attributes="cn=name sn=name")
+    for uid in system.people:
+        system.people[uid]["phone"] = uid + "@s4.lab"
+    system.sync()
+    first = sorted(system.people)[0]
+    alias = system.people[first]["aliases"][0]
+    system.people[first]["aliases"] = [system.people[first]["mail"]]
+    late = system.add(9, alias, phone="late@example.org")
+    system.sync()
+    assert alias in system.addresses(first) and late not in system.entries()
+    assert "restantevanishingaddress" in system.entries()[first]
+    system.people[late]["phone"] = "late@s4.lab"
+    system.sync()
+    assert alias in system.addresses(late) and alias not in system.addresses(first)
+
+
+def test_made_anew_it_keeps_what_nobody_knows_of(lab):
+    """Without a snapshot an address may be by hand; so it does not pass to who lists it as well."""
+    system = System(lab, count=3)
+    system.sync()
+    first = sorted(system.people)[0]
+    person = system.people.pop(first)
+    alias = person["aliases"][0]
+    shutil.rmtree(os.path.join(system.dirsync.state, system.name.lower()))
+    again = system.prefix + "again"
+    system.people[again] = {**person, "aliases": [person["mail"]]}
+    other = system.add(8, alias)
+    found = counts(system.sync())
+    assert (found["refused"], found["conflicts"]) == (0, 1)
+    assert alias in system.addresses(again) and alias not in system.addresses(other)
 
 
 def test_two_swap_their_aliases(lab):

@@ -104,6 +104,50 @@ def test_changes_alone_by_cookie(lab):
     assert backend.entries()["anna"]["maillocaladdress"] == ["anna3.l1@example.org"]
 
 
+def test_what_an_earlier_delta_has_marked_passes(lab):
+    """To somebody else, by a delta that does not show who had it: an alias, and all of one who left."""
+    backend = Backend(lab, "L10", delta="syncrepl")
+    backend.people.replace("anna", mail=["anna.l10@example.org", "vip@example.org"])
+    backend.sync()
+    backend.people.replace("anna", mail="anna.l10@example.org")
+    backend.people.delete("bert")
+    backend.sync()
+    assert backend.entries()["anna"]["restantevanishingaddress"][0].startswith("vip@")
+    backend.people.replace("carl", mail=["carl.l10@example.org", "vip@example.org"])
+    backend.people.replace("dora", mail=["dora.l10@example.org", "bert.l10@example.org"])
+    found = counts(backend.sync())
+    assert not backend.was_full() and (found["conflicts"], found["refused"]) == (0, 0)
+    entries = backend.entries()
+    assert "vip@example.org" in entries["carl"]["maillocaladdress"]
+    assert "bert.l10@example.org" in entries["dora"]["maillocaladdress"]
+    assert entries["anna"]["maillocaladdress"] == ["anna.l10@example.org"]
+    assert "restantevanishingaddress" not in entries["anna"]
+    assert "maillocaladdress" not in entries["bert"] and "restantevanishedsince" in entries["bert"]
+    # what is not marked stays with whoever has it
+    backend.people.replace("carl", mail=["carl.l10@example.org", "emil.l10@example.org"])
+    assert counts(backend.sync())["conflicts"] == 1 and not backend.was_full()
+    assert "emil.l10@example.org" in backend.entries()["emil"]["maillocaladdress"]
+
+
+def test_what_is_pending_counts_once(lab):
+    """However often deltas show the mailbox in which it is."""
+    backend = Backend(lab, "L11", delta="syncrepl", max_delete=3)
+    backend.people.replace("anna", mail=["anna.l11@example.org", "vip11@example.org"])
+    backend.sync()
+    backend.people.replace("anna", mail="anna.l11@example.org")
+    backend.people.delete("bert")
+    backend.sync()
+    for number in range(4):
+        backend.people.replace("anna", sn="Number %d" % number)
+        assert counts(backend.sync())["changed"] == 1 and not backend.was_full()
+    # and what is pending elsewhere counts on
+    for name in ("carl", "dora"):
+        backend.people.delete(name)
+    code, out = backend.sync(check=False)
+    assert code == 4 and "4 deletions are pending" in out and not backend.was_full()
+    assert "restantevanishedsince" not in backend.entries()["carl"]
+
+
 def test_changes_alone_by_time_delete_nothing(lab):
     backend = Backend(lab, "L2", delta="modifyTimestamp", delta_margin="1s")
     backend.sync()
