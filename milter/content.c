@@ -74,11 +74,14 @@ static void add(struct content *c, const void *data, size_t len, bool whole,
 /* The milter protocol has a bare LF between the lines of a folded header. */
 static void append_value(struct str *line, const char *value)
 {
-	for (const char *p = value; *p != '\0'; p++) {
-		if (*p == '\n' && (p == value || p[-1] != '\r'))
-			str_append_c(line, '\r');
-		str_append_c(line, *p);
+	const char *end;
+
+	for (; (end = strchr(value, '\n')) != NULL; value = end + 1) {
+		bool bare = end == value || end[-1] != '\r';
+		str_append(line, value, (size_t)(end - value));
+		str_append_z(line, bare ? "\r\n" : "\n");
 	}
+	str_append_z(line, value);
 }
 
 static void remember(struct str *field, const char *value)
