@@ -15,6 +15,7 @@
 
 #include "lib/journal.h"
 
+#define HEAD_MAX_BYTES 128 /* the ident has at most 31 */
 #define LINE_MAX_BYTES 2048
 
 static struct {
@@ -124,19 +125,34 @@ bool log_wants(enum log_level level)
 	return (int)level <= atomic_load_explicit(&out.level, memory_order_relaxed);
 }
 
-static void write_line(enum log_level level, const char *line)
+/* "2026-11-22T18:30:00": made once for all the lines of a second. With the lock held. */
+static const char *second_text(time_t second)
 {
-	char stamped[LINE_MAX_BYTES + 128];
-	struct timespec now;
+	static char text[32];
+	static time_t of = -1;
 	struct tm tm;
 
+	if (second != of) {
+		gmtime_r(&second, &tm);
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+		of = second;
+	}
+	return text;
+}
+
+/* With the lock held. Before the line there is room for its head, after it for its end. */
+static void write_line(enum log_level level, char *line, size_t len)
+{
+	char head[HEAD_MAX_BYTES];
+	struct timespec now;
+
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	size_t n = strftime(stamped, sizeof stamped, "%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(stamped + n, sizeof stamped - n, ".%03ldZ %s[%d] %s: %s\n",
-		now.tv_nsec / 1000000, out.ident, (int)getpid(), level_names[level], line);
+	int n = snprintf(head, sizeof head, "%s.%03ldZ %s[%d] %s: ", second_text(now.tv_sec),
+		now.tv_nsec / 1000000, out.ident, (int)getpid(), level_names[level]);
+	memcpy(line - n, head, (size_t)n);
+	line[len] = '\n';
 	/* A log that cannot be written must not stop the mail; there is nobody left to tell. */
-	if (write(out.fd, stamped, n) < 0)
+	if (write(out.fd, line - n, (size_t)n + len + 1) < 0)
 		return;
 }
 
@@ -169,15 +185,27 @@ static void blank_controls(char *line)
 	}
 }
 
+/* The new length; what is too long is cut. */
+static size_t append_text(char *line, size_t len, const char *format, va_list args)
+{
+	int more = vsnprintf(line + len, LINE_MAX_BYTES - len, format, args);
+
+	if (more < 0)
+		line[len] = '\0', more = 0;
+	return len + (size_t)more < LINE_MAX_BYTES ? len + (size_t)more : LINE_MAX_BYTES - 1;
+}
+
 static void emit(enum log_level level, const char *subsystem, const char *format, va_list args)
 {
-	char line[LINE_MAX_BYTES];
+	char room[HEAD_MAX_BYTES + LINE_MAX_BYTES], *line = room + HEAD_MAX_BYTES;
 
 	if (!log_wants(level))
 		return;
 	int saved = errno;
-	int n = snprintf(line, sizeof line, "%s: ", subsystem);
-	vsnprintf(line + n, sizeof line - (size_t)n, format, args);
+	size_t len = strlen(subsystem);
+	memcpy(line, subsystem, len);
+	memcpy(line + len, ": ", 2);
+	len = append_text(line, len + 2, format, args);
 	blank_controls(line);
 	pthread_mutex_lock(&out.lock);
 	if (out.target == LOG_TARGET_SYSLOG)
@@ -185,7 +213,7 @@ static void emit(enum log_level level, const char *subsystem, const char *format
 	else if (out.target == LOG_TARGET_JOURNAL)
 		write_journal(level, line);
 	else
-		write_line(level, line);
+		write_line(level, line, len);
 	pthread_mutex_unlock(&out.lock);
 	errno = saved;
 }
