@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "lib/str.h"
 
 #include <stdarg.h>
@@ -68,6 +69,14 @@ void str_printf(struct str *s, const char *format, ...)
 const char *str_cstr(const struct str *s)
 {
 	return s->data ? s->data : "";
+}
+
+void str_copy(char *buffer, size_t size, const char *text)
+{
+	size_t len = text ? strnlen(text, size - 1) : 0;
+
+	memcpy(buffer, text ? text : "", len);
+	buffer[len] = '\0';
 }
 
 char *str_steal(struct str *s)

@@ -24,6 +24,8 @@ void str_append_z(struct str *s, const char *text);
 void str_append_c(struct str *s, char c);
 void str_printf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *str_cstr(const struct str *s);
+/* As much of the text as fits, the NUL included; NULL is "". */
+void str_copy(char *buffer, size_t size, const char *text);
 /* Hands the memory over to the caller (mem_free); s is empty afterwards. Never NULL. */
 char *str_steal(struct str *s);
 

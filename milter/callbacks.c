@@ -31,11 +31,11 @@ static struct connection *connection_of(SMFICTX *ctx)
 	return c;
 }
 
-static void copy_symbol(char *buffer, size_t size, SMFICTX *ctx, const char *name)
+static const char *symbol(SMFICTX *ctx, const char *name)
 {
 	const char *value = smfi_getsymval(ctx, (char *)name);
 
-	snprintf(buffer, size, "%s", value ? value : "");
+	return value ? value : "";
 }
 
 /* "i" where nothing is of use: an empty list cannot be asked for, and the MTA has no queue id
@@ -122,16 +122,14 @@ static void format_address(char *buffer, size_t size, const struct sockaddr *add
 static sfsistat on_connect(SMFICTX *ctx, char *name, struct sockaddr *address)
 {
 	struct connection *c = connection_of(ctx);
-	char daemon[256], version[64];
 
 	if (c == NULL)
 		return SMFIS_TEMPFAIL;
-	snprintf(c->client_name, sizeof c->client_name, "%s", name ? name : "");
+	str_copy(c->client_name, sizeof c->client_name, name);
 	format_address(c->client_address, sizeof c->client_address, address);
-	copy_symbol(daemon, sizeof daemon, ctx, "{daemon_name}");
-	copy_symbol(version, sizeof version, ctx, "v");
-	c->reentry = front_is_reentry(front, daemon);
-	c->sendmail = isdigit((unsigned char)version[0]); /* "8.17.1", or "Postfix 3.7.11" */
+	c->reentry = front_is_reentry(front, symbol(ctx, "{daemon_name}"));
+	/* "8.17.1", or "Postfix 3.7.11" */
+	c->sendmail = isdigit((unsigned char)*symbol(ctx, "v"));
 	return c->no_reply_connect ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
@@ -141,7 +139,7 @@ static sfsistat on_helo(SMFICTX *ctx, char *name)
 
 	if (c == NULL)
 		return SMFIS_TEMPFAIL;
-	snprintf(c->helo, sizeof c->helo, "%s", name ? name : "");
+	str_copy(c->helo, sizeof c->helo, name);
 	return c->no_reply_helo ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
