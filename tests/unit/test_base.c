@@ -48,6 +48,21 @@ static void test_str(void **state)
 }
 
 /* Growth keeps what was there and the NUL behind it, whatever the pieces. */
+static void test_str_copy(void **state)
+{
+	char buffer[4];
+
+	(void)state;
+	str_copy(buffer, sizeof buffer, "ab");
+	assert_string_equal(buffer, "ab");
+	str_copy(buffer, sizeof buffer, "abcd");
+	assert_string_equal(buffer, "abc");
+	str_copy(buffer, sizeof buffer, NULL);
+	assert_string_equal(buffer, "");
+	str_copy(buffer, 1, "a");
+	assert_string_equal(buffer, "");
+}
+
 static void test_str_growth(void **state)
 {
 	struct str s = STR_INIT;
@@ -247,6 +262,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_str),
+		cmocka_unit_test(test_str_copy),
 		cmocka_unit_test(test_str_growth),
 		cmocka_unit_test(test_mem),
 		cmocka_unit_test(test_out_of_memory),
