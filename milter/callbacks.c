@@ -38,8 +38,8 @@ static const char *symbol(SMFICTX *ctx, const char *name)
 	return value ? value : "";
 }
 
-/* "i" where nothing is of use: an empty list cannot be asked for, and the MTA has no queue id
- * to send so early. */
+/* Nothing where nothing is of use: Sendmail writes a packet for each list that is not empty, set or
+ * not. The last is there to be lost: Sendmail 8.17.1 takes none for that, but its default. */
 static void ask_for_symbols(SMFICTX *ctx)
 {
 	static const struct {
@@ -47,10 +47,11 @@ static void ask_for_symbols(SMFICTX *ctx)
 		const char *names;
 	} wanted[] = {
 		{ SMFIM_CONNECT, "{daemon_name} v" },
-		{ SMFIM_HELO, "i" },
+		{ SMFIM_HELO, "" },
 		{ SMFIM_ENVFROM, "{auth_authen}" },
-		{ SMFIM_ENVRCPT, "i" },
+		{ SMFIM_ENVRCPT, "" },
 		{ SMFIM_EOM, "i" },
+		{ SMFIM_EOH, "" },
 	};
 
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
