@@ -55,6 +55,7 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/listener.c dirsync/listener.h \
 	dirsync/once.c dirsync/once.h \
 	dirsync/start.c dirsync/start.h \
+	dirsync/stopper.c dirsync/stopper.h \
 	dirsync/unit.c dirsync/unit.h \
 	dirsync/watch.c
 

@@ -307,15 +307,18 @@ void unit_ask_to_stop(struct unit *unit)
 	pthread_mutex_unlock(&unit->lock);
 }
 
-void unit_stop(struct unit **unit)
+void unit_join(struct unit *unit)
+{
+	pthread_join(unit->thread, NULL);
+	while (atomic_load(&unit->pins) > 0)
+		clock_sleep_us(CLOCK_MS);
+	close_source(unit);
+}
+
+void unit_free(struct unit **unit)
 {
 	struct unit *u = *unit;
 
-	unit_ask_to_stop(u);
-	pthread_join(u->thread, NULL);
-	while (atomic_load(&u->pins) > 0)
-		clock_sleep_us(CLOCK_MS);
-	close_source(u);
 	run_record_free(&u->last);
 	lease_watch_free(&u->watch);
 	pthread_cond_destroy(&u->wake);
@@ -364,6 +367,14 @@ void unit_wanted(struct unit *unit, uint64_t number)
 		pthread_cond_signal(&unit->wake);
 	}
 	pthread_mutex_unlock(&unit->lock);
+}
+
+bool unit_is_running(struct unit *unit)
+{
+	pthread_mutex_lock(&unit->lock);
+	bool running = unit->view.running;
+	pthread_mutex_unlock(&unit->lock);
+	return running;
 }
 
 void unit_view(struct unit *unit, struct unit_view *view_r, struct run_record *last_r)

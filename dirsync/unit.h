@@ -18,9 +18,10 @@ struct unit;
 /* It can be asked for runs; those by schedule begin with unit_wake. NULL: no thread can be made. */
 struct unit *unit_start(struct dirsync *dirsync, const char *system, enum sync_direction direction);
 void unit_ask_to_stop(struct unit *unit); /* what runs is ended; does not wait */
-void unit_stop(struct unit **unit);
+void unit_join(struct unit *unit);        /* asked to stop: waits for its end */
+void unit_free(struct unit **unit);       /* joined */
 
-/* By whoever holds the lock of the list that it is in; unit_stop waits for unit_unpin. */
+/* By whoever holds the lock of the list that it is in; unit_join waits for unit_unpin. */
 void unit_pin(struct unit *unit);
 void unit_unpin(struct unit *unit);
 
@@ -34,6 +35,8 @@ uint64_t unit_ask(struct unit *unit, bool full);
 void unit_wake(struct unit *unit);
 /* What the system's entry says: asked and not answered, 0 = nothing is. */
 void unit_wanted(struct unit *unit, uint64_t number);
+
+bool unit_is_running(struct unit *unit);
 
 struct unit_view {
 	bool running, has_last;

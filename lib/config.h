@@ -108,7 +108,7 @@ struct config_dirsync {
 	int64_t cache;                 /* bytes, per system */
 	bool metrics;
 	char *metrics_listen;
-	int64_t stop_timeout;
+	int64_t stop_timeout; /* a stop that takes longer is ended (dirsync/stopper.h) */
 };
 
 /* up NAME {}: where the mailboxes of a system are read (dirsync/source.h). */

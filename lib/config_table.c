@@ -226,8 +226,8 @@ static const struct config_key dirsync_keys[] = {
 	{ KEY(dirsync, metrics_listen, STRING, "127.0.0.1:9812"), .check = config_check_metrics,
 	  .reloadable = true,
 	  .help = "where they are served: http://ADDRESS:PORT/metrics" },
-	{ KEY(dirsync, stop_timeout, DURATION, "30s"), .max = HOURS(1), .reloadable = true,
-	  .help = "writes in flight get that long at a stop" },
+	{ KEY(dirsync, stop_timeout, DURATION, "30s"), .min = SECONDS(1), .max = HOURS(1),
+	  .reloadable = true, .help = "what is under way gets that long at a stop" },
 };
 
 static const struct config_key up_keys[] = {
