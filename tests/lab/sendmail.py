@@ -261,6 +261,10 @@ class Sendmail(Server):
                     lines = queued.read().splitlines()
             except FileNotFoundError:
                 continue
+            if not lines:
+                # Not acknowledged, or never: what lists the queue locks each file for a moment, and
+                # whoever finds the file that it has just made locked gives up. It stays for 10 minutes.
+                continue
             reason = "".join(line[1:] for line in lines if line.startswith("M"))
             addresses = [line.partition(":")[2].strip("<>") for line in lines
                          if re.match(r"R[A-Z]*:", line)]
@@ -304,7 +308,8 @@ class Sendmail(Server):
 
     def queue_list_command(self):
         """For queue_list of restante.conf."""
-        listing = "env LD_PRELOAD=%s %s -C %s -bp -v" % (self.library(), self.binary, self.conf)
+        listing = "env LD_PRELOAD=%s %s -C %s -bp -v -OQueueSortOrder=filename" % (
+            self.library(), self.binary, self.conf)
         return "%s && %s -qQ" % (listing, listing)
 
     def wait_logged(self, pattern, timeout=20):
