@@ -262,8 +262,8 @@ class Sendmail(Server):
             except FileNotFoundError:
                 continue
             if not lines:
-                # Not acknowledged, or never: what lists the queue locks each file for a moment, and
-                # whoever finds the file that it has just made locked gives up. It stays for 10 minutes.
+                # not acknowledged yet, or never: whoever finds the file that it has just made locked
+                # gives it up, and it stays for ten minutes
                 continue
             reason = "".join(line[1:] for line in lines if line.startswith("M"))
             addresses = [line.partition(":")[2].strip("<>") for line in lines
