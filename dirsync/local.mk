@@ -38,7 +38,7 @@ tests_system_down_driver_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 # up
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/folder.c dirsync/folder.h \
-	dirsync/keeper.c dirsync/keeper.h \
+	dirsync/instance.c dirsync/instance.h dirsync/keeper.c dirsync/keeper.h \
 	dirsync/reports.c dirsync/reports.h \
 	dirsync/run_up.c dirsync/runid.c dirsync/runid.h \
 	dirsync/snapshot.c \

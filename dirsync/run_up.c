@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dirsync/folder.h"
+#include "dirsync/instance.h"
 #include "dirsync/runid.h"
 #include "dirsync/up.h"
 #include "lib/clock.h"
@@ -93,6 +94,9 @@ static int open_settings(struct up *up)
 	else
 		str_printf(&up->container, "ou=people,%s", o->config->ldap.base);
 	reconcile_tally_init(up->policy, &up->tally);
+	if (!o->dry_run && instance_holder(o->config->dirsync.state_dir, o->config->dirsync.holder,
+				   &up->holder, &error) < 0)
+		return up_fail(up, "%s", error);
 	return 0;
 }
 
@@ -127,7 +131,7 @@ static int take_lease(struct up *up)
 		.direction = SYNC_UP,
 		.backend = &up->backend,
 		.watch = up->watch,
-		.holder = d->holder,
+		.holder = str_cstr(&up->holder),
 		.length_us = d->lease,
 		.from = up->options->stop,
 		.stop = &up->stop,
@@ -137,8 +141,8 @@ static int take_lease(struct up *up)
 
 	if (up->options->dry_run)
 		return 0;
-	result = backend_lease(
-		up->session, &up->backend, SYNC_UP, d->holder, d->lease, up->watch, &error);
+	result = backend_lease(up->session, &up->backend, SYNC_UP, str_cstr(&up->holder), d->lease,
+		up->watch, &error);
 	if (result == LDAP_ASSERTION) {
 		up_fail(up, "%s", error);
 		return 1;
@@ -391,6 +395,7 @@ static void close_all(struct up *up)
 	ldap_session_close(&up->session);
 	mem_free(&up->work);
 	str_free(&up->container);
+	str_free(&up->holder);
 	str_free(&up->encoded);
 }
 

@@ -84,6 +84,7 @@ struct up {
 
 	char *work; /* folder for what does not fit into memory */
 	struct str container;
+	struct str holder; /* of the lease */
 	struct run_record *record;
 	int64_t asked_us; /* when the request was seen first, 0 = there is none */
 
