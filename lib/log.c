@@ -26,8 +26,9 @@ static struct {
 	mode_t mode;
 	int fd;
 	atomic_int level;
+	bool renamed; /* the ident is another than in the lines so far */
 } out = { PTHREAD_MUTEX_INITIALIZER, "restante", "", LOG_TARGET_STDERR, 0600, STDERR_FILENO,
-	LOG_LEVEL_INFO };
+	LOG_LEVEL_INFO, true };
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -79,6 +80,7 @@ int log_open(const char *ident, enum log_target target, const char *path, const 
 	int fd = open_target(target, path_of(target, path), error_r);
 	if (fd >= 0) {
 		snprintf(out.ident, sizeof out.ident, "%s", ident);
+		out.renamed = true;
 		snprintf(out.path, sizeof out.path, "%s", path_of(target, path));
 		take_target(fd);
 		out.target = target;
@@ -140,19 +142,38 @@ static const char *second_text(time_t second)
 	return text;
 }
 
+/* "Z restante-milter[4711] info: "; the ident changes with log_open only. With the lock held. */
+static const char *who_text(void)
+{
+	static char text[64];
+	static pid_t of = -1;
+	pid_t pid = getpid();
+
+	if (pid != of || out.renamed)
+		snprintf(text, sizeof text, "Z %s[%d] ", out.ident, (int)pid);
+	of = pid;
+	out.renamed = false;
+	return text;
+}
+
 /* With the lock held. Before the line there is room for its head, after it for its end. */
 static void write_line(enum log_level level, char *line, size_t len)
 {
-	char head[HEAD_MAX_BYTES];
+	char head[HEAD_MAX_BYTES], *end;
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	int n = snprintf(head, sizeof head, "%s.%03ldZ %s[%d] %s: ", second_text(now.tv_sec),
-		now.tv_nsec / 1000000, out.ident, (int)getpid(), level_names[level]);
-	memcpy(line - n, head, (size_t)n);
+	unsigned ms = (unsigned)(now.tv_nsec / 1000000);
+	const char fraction[] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+		(char)('0' + ms % 10), '\0' };
+	end = stpcpy(head, second_text(now.tv_sec));
+	end = stpcpy(stpcpy(stpcpy(end, fraction), who_text()), level_names[level]);
+	end = stpcpy(end, ": ");
+	size_t n = (size_t)(end - head);
+	memcpy(line - n, head, n);
 	line[len] = '\n';
 	/* A log that cannot be written must not stop the mail; there is nobody left to tell. */
-	if (write(out.fd, line - n, (size_t)n + len + 1) < 0)
+	if (write(out.fd, line - n, n + len + 1) < 0)
 		return;
 }
 
@@ -195,17 +216,16 @@ static size_t append_text(char *line, size_t len, const char *format, va_list ar
 	return len + (size_t)more < LINE_MAX_BYTES ? len + (size_t)more : LINE_MAX_BYTES - 1;
 }
 
-static void emit(enum log_level level, const char *subsystem, const char *format, va_list args)
+static size_t append_subsystem(char *line, const char *subsystem)
 {
-	char room[HEAD_MAX_BYTES + LINE_MAX_BYTES], *line = room + HEAD_MAX_BYTES;
+	char *end = stpcpy(stpcpy(line, subsystem), ": ");
 
-	if (!log_wants(level))
-		return;
-	int saved = errno;
-	size_t len = strlen(subsystem);
-	memcpy(line, subsystem, len);
-	memcpy(line + len, ": ", 2);
-	len = append_text(line, len + 2, format, args);
+	return (size_t)(end - line);
+}
+
+/* There is room before the line, and at its end. */
+static void put(enum log_level level, char *line, size_t len)
+{
 	blank_controls(line);
 	pthread_mutex_lock(&out.lock);
 	if (out.target == LOG_TARGET_SYSLOG)
@@ -215,6 +235,31 @@ static void emit(enum log_level level, const char *subsystem, const char *format
 	else
 		write_line(level, line, len);
 	pthread_mutex_unlock(&out.lock);
+}
+
+static void emit(enum log_level level, const char *subsystem, const char *format, va_list args)
+{
+	char room[HEAD_MAX_BYTES + LINE_MAX_BYTES], *line = room + HEAD_MAX_BYTES;
+
+	if (!log_wants(level))
+		return;
+	int saved = errno;
+	put(level, line, append_text(line, append_subsystem(line, subsystem), format, args));
+	errno = saved;
+}
+
+void log_put(enum log_level level, const char *subsystem, const char *text)
+{
+	char room[HEAD_MAX_BYTES + LINE_MAX_BYTES], *line = room + HEAD_MAX_BYTES;
+
+	if (!log_wants(level))
+		return;
+	int saved = errno;
+	size_t len = append_subsystem(line, subsystem);
+	size_t more = strnlen(text, LINE_MAX_BYTES - 1 - len);
+	memcpy(line + len, text, more);
+	line[len + more] = '\0';
+	put(level, line, len + more);
 	errno = saved;
 }
 

@@ -50,6 +50,16 @@ void str_append_c(struct str *s, char c)
 	str_append(s, &c, 1);
 }
 
+void str_append_u(struct str *s, uint64_t number)
+{
+	char digits[20], *first = digits + sizeof digits;
+
+	do
+		*--first = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	str_append(s, first, (size_t)(digits + sizeof digits - first));
+}
+
 void str_printf(struct str *s, const char *format, ...)
 {
 	va_list args;
