@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "milter/callbacks.h"
 
 #include <arpa/inet.h>
@@ -199,7 +200,11 @@ static int add_recipient(void *context, const char *address, const char *params)
 {
 	char path[ADDRESS_MAX + 3];
 
-	snprintf(path, sizeof path, "<%s>", address);
+	size_t len = strnlen(address, ADDRESS_MAX);
+
+	path[0] = '<';
+	memcpy(path + 1, address, len);
+	memcpy(path + 1 + len, ">", 2);
 	return smfi_addrcpt_par(context, path, (char *)params) == MI_SUCCESS ? 0 : -1;
 }
 

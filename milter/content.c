@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #define KEPT_BETWEEN 131072 /* bytes that stay allocated between messages */
+#define KEPT_FIRST   4000   /* bytes at once: most messages have more, in small pieces */
 #define FIELD_MAX    4096   /* bytes of Message-ID and Date that tell messages apart */
 
 static void lose(struct content *c, enum holdq_result fault)
@@ -118,6 +119,8 @@ void content_header(struct content *c, const char *name, const char *value, bool
 		return;
 	remember_field(c, name, value);
 	struct str *out = content_in_memory(c, 0) ? &c->kept : &line;
+	if (out->cap == 0)
+		str_reserve(out, KEPT_FIRST);
 	str_append_z(out, name);
 	str_append_z(out, leading_space ? ":" : ": ");
 	append_value(out, value);
