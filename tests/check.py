@@ -240,6 +240,8 @@ def distcheck(tally):
 
 def main():
     long_ones = "--long" in sys.argv[1:]
+    # where a shell has begun this in the background it is ignored, and whatever is run inherits that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tally = Tally()
     tree_rules(tally)
     manual_pages(tally)

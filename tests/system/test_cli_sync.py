@@ -171,7 +171,7 @@ def test_waiting_in_the_directory(sync, slapd):
 def test_nobody_answers(sync, slapd):
     began = time.monotonic()
     line = sync.error("sync", "run", "S1", "--up", "--wait", "--timeout", "1s", code=REFUSED)
-    assert "the request stands" in line and 1 <= time.monotonic() - began < 10
+    assert "the request stands" in line and 1 <= time.monotonic() - began < 30
     assert value(slapd, "S1", "restanteSyncAsked") == "1"
 
 
