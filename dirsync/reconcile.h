@@ -48,8 +48,9 @@ int trace_decode(const void *data, size_t len, struct trace *trace_r);
 struct reconcile_policy *reconcile_policy_new(
 	const struct config_up *settings, const char **error_r);
 void reconcile_policy_free(struct reconcile_policy **policy);
-/* Names and zeros for guard.h: one for each of `attributes`. Points into the policy. Mailboxes and
- * addresses that the directory has are for the caller to set. */
+/* Names and zeros for guard.h: one for each of `attributes`, and the last for foreign addresses.
+ * Points into the policy. Mailboxes and addresses that the directory has are for the caller to set.
+ */
 void reconcile_tally_init(const struct reconcile_policy *policy, struct guard_tally *tally_r);
 
 /* What holds for all mailboxes of a run. */

@@ -346,7 +346,7 @@ static enum sync_word pull_and_compare(struct up *up)
 		return SYNC_FAILED;
 	if (done == 0)
 		take_reason(up, str_cstr(&up->result.reason));
-	if (done == 0 && up->options->mark != NULL && up->edited == 0)
+	if (done == 0 && up->options->mark != NULL && up_is_settled(up))
 		str_append_z(up->options->mark, str_cstr(&up->result.mark));
 	return done == 1 ? SYNC_STOPPED : SYNC_COMPLETE;
 }

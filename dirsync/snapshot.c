@@ -62,7 +62,6 @@ static void copy_head(const struct snapshot_head *from, struct snapshot_head *to
 	str_append_z(&to->run, str_cstr(&from->run));
 	str_append_z(&to->parent, str_cstr(&from->parent));
 	str_append_z(&to->mark, str_cstr(&from->mark));
-	to->approved = from->approved;
 	to->pending = from->pending;
 	to->full_us = from->full_us;
 	to->full_runs = from->full_runs;
@@ -83,7 +82,6 @@ static void encode_head(const struct snapshot_head *head, struct str *out)
 	str_append(out, &head->full_us, sizeof head->full_us);
 	str_append(out, &head->full_runs, sizeof head->full_runs);
 	str_append(out, &head->persons, sizeof head->persons);
-	str_append(out, &head->approved, sizeof head->approved);
 	str_append(out, &head->pending, sizeof head->pending);
 }
 
@@ -119,7 +117,7 @@ static int decode_head(const struct str *value, struct snapshot_head *head_r)
 
 	if (mark == NULL || strcmp(format, FORMAT) != 0 || !take_number(&r, &head_r->full_us) ||
 		!take_number(&r, &head_r->full_runs) || !take_number(&r, &head_r->persons) ||
-		!take_number(&r, &head_r->approved) || !take_number(&r, &head_r->pending))
+		!take_number(&r, &head_r->pending))
 		return -1;
 	str_append_z(&head_r->run, run);
 	str_append_z(&head_r->parent, parent);

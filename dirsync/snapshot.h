@@ -18,9 +18,6 @@ struct snapshot_head {
 	int64_t full_us;   /* wall clock of the last complete pull, 0 = never */
 	uint64_t full_runs; /* complete pulls so far */
 	uint64_t persons;
-	/* Size of the list that was approved last and still is pending: what is marked goes on to
-	 * count until it expires, and is not to be approved twice. */
-	uint64_t approved;
 	uint64_t pending; /* deletions that are marked and not done: a delta does not see them */
 };
 

@@ -112,6 +112,7 @@ struct up {
 	struct reports *reports;
 	struct apply_counts applied;
 	uint64_t edited; /* changes that were overtaken by somebody's edit */
+	bool unsettled;  /* delta: an address goes that others of this system are known to list */
 
 	char error[1024];   /* of the step that failed */
 	struct str encoded; /* scratch */
@@ -125,6 +126,8 @@ int up_owners(struct up *up);
 int up_judge(struct up *up);
 /* 1: a guard stopped it, up->record says why. */
 int up_apply(struct up *up);
+
+bool up_is_settled(const struct up *up);
 
 /* up_record.c: whatever came of it. */
 void up_record(struct up *up, enum sync_word word);

@@ -43,6 +43,9 @@ struct asking {
 	size_t late_count, late_cap;
 	char **without; /* ids for which no entry is made */
 	size_t without_count, without_cap;
+	/* Delta: addresses of which the reports say that further mailboxes of this system list
+	 * them. */
+	struct strings claimed;
 	struct str text;
 	int failed;
 };

@@ -54,7 +54,8 @@ static void count_level(struct up *up, const struct entry *entry)
 {
 	const struct strings *attributes = &entry->person.attributes;
 
-	for (size_t i = 0; i < up->tally.lost_count; i++)
+	up->tally.lost[up->tally.lost_count - 1].had += entry->person.foreign.count > 0;
+	for (size_t i = 0; i + 1 < up->tally.lost_count; i++)
 		for (const char *a = strings_first(attributes); a != NULL;
 			a = strings_next(attributes, a))
 			if (is_named(a, up->tally.lost[i].name)) {

@@ -302,6 +302,28 @@ static bool is_of(const struct wanted *wanted, const struct bulk_pair *pair)
 	       memcmp(wanted->key.data, pair->key, pair->key_len) == 0;
 }
 
+/* A delta shows who loses it, and not who has waited for it. */
+static void drop_unwanted(struct asking *a, const struct wanted *wanted)
+{
+	if (wanted == NULL || wanted->gains.count > 0)
+		return;
+	if (wanted->loses.count > 0 && strings_has(&a->claimed, wanted->key.data))
+		a->up->unsettled = true;
+	a->count--;
+}
+
+static int take_claim(void *context, struct json *report)
+{
+	struct asking *a = context;
+	const char *kind = json_get_string(report, "kind"),
+		   *address = json_get_string(report, "address");
+
+	if (kind != NULL && strcmp(kind, "duplicate") == 0 && address != NULL && *address != '\0')
+		strings_add(&a->claimed, address);
+	json_free(&report);
+	return 0;
+}
+
 static int ask_all(struct asking *a)
 {
 	struct wanted *wanted = NULL;
@@ -311,9 +333,7 @@ static int ask_all(struct asking *a)
 
 	while ((got = bulk_next(a->up->addresses, &pair, &error)) == 1) {
 		if (!is_of(wanted, &pair)) {
-			/* what nobody gains is of no interest */
-			if (wanted != NULL && wanted->gains.count == 0)
-				a->count--;
+			drop_unwanted(a, wanted);
 			if (a->count == UP_BATCH && ask(a) < 0)
 				return -1;
 			wanted = begin_wanted(a, &pair);
@@ -327,8 +347,7 @@ static int ask_all(struct asking *a)
 	}
 	if (got < 0)
 		return up_fail(a->up, "%s", error);
-	if (wanted != NULL && wanted->gains.count == 0)
-		a->count--;
+	drop_unwanted(a, wanted);
 	return ask(a);
 }
 
@@ -357,6 +376,9 @@ int up_owners(struct up *up)
 	int done = bulk_sort(up->addresses, &error);
 
 	a->up = up;
+	if (!up->rules.complete)
+		reports_read(
+			up->config->dirsync.state_dir, up->options->system, SYNC_UP, take_claim, a);
 	done = done < 0 ? up_fail(up, "%s", error) : look_for_any(a);
 	if (done == 0)
 		done = ask_all(a);
@@ -372,6 +394,7 @@ int up_owners(struct up *up)
 		strings_free(&a->wanted[i].loses);
 		strings_free(&a->wanted[i].keeps);
 	}
+	strings_free(&a->claimed);
 	str_free(&a->text);
 	mem_free(&a);
 	bulk_free(&up->addresses);

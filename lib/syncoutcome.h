@@ -28,6 +28,9 @@ struct sync_outcome {
 	enum sync_word word;
 	uint64_t persons, added, changed, deleted, conflicts, refused;
 	uint64_t pending; /* of SYNC_STOPPED: what restante sync approve approves; 0 = not said */
+	/* Size of the list that was approved and is not done yet: what is marked counts on until it
+	 * expires, and is not to be approved twice. 0 = none */
+	uint64_t approved;
 	const char *text; /* the reason, "" = none; of parse: points into what was parsed */
 };
 

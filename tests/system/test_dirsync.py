@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from lab.dirsync import Dirsync
 from lab.lab import Lab
 from synced import HEADER, System, approve, counts, level
 
@@ -234,6 +235,32 @@ def test_many_that_vanish_stop_the_run_until_it_is_approved(lab):
     code, _ = system.sync(check=False)
     assert code == 4
     system.people.update(kept)
+
+
+def test_an_approval_holds_on_another_host(lab):
+    """What was let pass and is not deleted yet goes on to count; nobody is asked twice for it."""
+    system = System(lab, count=30)
+    system.sync()
+    for uid in sorted(system.people)[:10]:
+        del system.people[uid]
+    assert system.sync(check=False)[0] == 4
+    approve(system)
+    assert " complete " in system.sync()
+    assert "approved=10" in system.outcome() and "restantesyncapproved" not in system.record()
+    own, system.dirsync = system.dirsync, Dirsync(lab, system.dirsync.ups, name="elsewhere")
+    system.people[sorted(system.people)[0]]["name"] = "Changed elsewhere"
+    assert counts(system.sync())["changed"] == 1
+    # not for more; nor is it lost where a run fails
+    for uid in sorted(system.people)[:3]:
+        del system.people[uid]
+    code, out = system.sync(check=False)
+    assert code == 4 and "pending=13" in out and "approved=10" in system.outcome()
+    system.dirsync = own
+    code, out = system.sync(check=False)
+    assert code == 4 and "pending=13" in out
+    approve(system)
+    assert " complete " in system.sync()
+    assert "approved=13" in system.outcome()
 
 
 def test_an_empty_export_is_an_outage(lab):

@@ -148,6 +148,56 @@ def test_what_is_pending_counts_once(lab):
     assert "restantevanishedsince" not in backend.entries()["carl"]
 
 
+def test_what_a_delta_cannot_settle_is_settled_by_the_next_run(lab):
+    backend = Backend(lab, "L12", delta="syncrepl", attributes="cn=cn sn=sn seeAlso=title")
+    backend.people.replace("anna", mail=["anna.l12@example.org", "vip12@example.org"])
+    backend.sync()
+
+    def run(full):
+        found = counts(backend.sync())
+        assert backend.was_full() == full, backend.dirsync.log_tail(3)
+        return found
+    # listed by somebody else first, and dropped by its owner then
+    backend.people.replace("carl", mail=["carl.l12@example.org", "vip12@example.org"])
+    assert run(False)["conflicts"] == 1
+    backend.people.replace("anna", mail="anna.l12@example.org")
+    run(False)
+    assert "vip12@example.org" in backend.entries()["anna"]["maillocaladdress"]
+    run(True)
+    assert "vip12@example.org" in backend.entries()["carl"]["maillocaladdress"]
+    run(False)
+    # refused: the next run tries it once more, and those after it need not
+    backend.people.replace("emil", title="no DN")
+    assert run(False)["refused"] == 1
+    assert run(True)["refused"] == 1
+    backend.people.replace("frida", title="cn=boss,dc=example,dc=org")
+    assert run(False)["refused"] == 0
+    # waits for the end of a hold: until then each run looks
+    dn = backend.entries()["dora"]["dn"]
+    backend.slapd.replace(dn, restanteState="holding")
+    backend.people.move("dora", to=PEOPLE, new="doris")
+    run(False)
+    run(True)
+    assert "doris" not in backend.entries()
+    backend.slapd.replace(dn, restanteState="active")
+    run(True)
+    assert "doris" in backend.entries()
+    run(False)
+
+
+def test_foreign_addresses_that_nobody_may_read_any_more(lab):
+    """They would go without a grace: replies to old mail need them."""
+    backend = Backend(lab, "L13", foreign="title")
+    for name in NAMES:
+        backend.people.replace(name, title="/o=Old/cn=" + name)
+    backend.sync()
+    for name in NAMES[:4]:
+        backend.people.replace(name, title=None)
+    code, out = backend.sync(check=False)
+    assert code == 4 and "4 of 8 entries" in out and "restanteForeignAddress" in out
+    assert len(backend.slapd.search("(&(restanteSystem=L13)(restanteForeignAddress=*))")) == 8
+
+
 def test_changes_alone_by_time_delete_nothing(lab):
     backend = Backend(lab, "L2", delta="modifyTimestamp", delta_margin="1s")
     backend.sync()

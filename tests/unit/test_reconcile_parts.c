@@ -74,7 +74,7 @@ static void test_lost_attributes(void **state)
 
 	(void)state;
 	scene_play(&s, &row);
-	assert_int_equal(s.tally.lost_count, 3);
+	assert_int_equal(s.tally.lost_count, 4);
 	assert_string_equal(s.tally.lost[0].name, "cn");
 	assert_int_equal(s.tally.lost[0].lacks, 1);
 	assert_int_equal(s.tally.lost[1].lacks, 0);
