@@ -277,12 +277,14 @@ LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
 LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
 LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
 
-const char *log_value(char *buffer, size_t size, const char *value)
+/* Control characters and backslashes become \xHH; so do spaces and quotes unless it is a text. */
+static const char *escape(char *buffer, size_t size, const char *value, bool text)
 {
 	size_t n = 0;
 
 	for (const unsigned char *p = (const unsigned char *)(value ? value : ""); *p; p++) {
 		bool plain = *p > ' ' && *p != '"' && *p != '\\' && *p != 0x7f;
+		plain = plain || (text && (*p == ' ' || *p == '"'));
 		size_t need = plain ? 1 : 4;
 		if (n + need + 4 > size) {
 			n += (size_t)snprintf(buffer + n, size - n, "...");
@@ -294,5 +296,19 @@ const char *log_value(char *buffer, size_t size, const char *value)
 			n += (size_t)snprintf(buffer + n, size - n, "\\x%02x", *p);
 	}
 	buffer[n] = '\0';
+	return buffer;
+}
+
+const char *log_value(char *buffer, size_t size, const char *value)
+{
+	return escape(buffer, size, value, false);
+}
+
+const char *log_text(char *buffer, size_t size, const char *text)
+{
+	escape(buffer, size, text, true);
+	for (char *p = buffer; *p != '\0'; p++)
+		if (*p == '"')
+			*p = '\'';
 	return buffer;
 }

@@ -42,5 +42,8 @@ void log_put(enum log_level level, const char *subsystem, const char *line);
  * become \xHH; cut with "..." where it does not fit. Returns buffer.
  */
 const char *log_value(char *buffer, size_t size, const char *value);
+/* A text for people, to stand between quotes: control characters and backslashes become \xHH, a
+ * quote becomes '; cut likewise. Returns buffer. */
+const char *log_text(char *buffer, size_t size, const char *text);
 
 #endif

@@ -388,13 +388,13 @@ static enum reply log_refused(const struct eom *e, enum reply reply, size_t by)
 	metric_add(&c->front->meter.refused[METER_MESSAGE][reply], 1);
 	log_warning("milter",
 		"message refused id=%s queue_id=%s from=%s client=%s rcpts=%zu to=%s "
-		"reply=%s,%s reason=%s",
+		"reply=%s,%s reason=\"%s\"",
 		c->envelope.id, queue_id ? queue_id : "",
 		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
 		c->client_address, e->count,
 		log_value(to, sizeof to, by < e->count ? e->recipients[by].argument : ""),
 		text->code, text->enhanced,
-		log_value(reason, sizeof reason, e->reason ? e->reason : ""));
+		log_text(reason, sizeof reason, e->reason ? e->reason : ""));
 	return reply;
 }
 

@@ -341,12 +341,24 @@ static void check_value(size_t size, const char *value, const char *expected)
 	assert_int_equal(buffer[size], '#');
 }
 
+static void check_text(size_t size, const char *text, const char *expected)
+{
+	char buffer[64];
+
+	memset(buffer, '#', sizeof buffer);
+	assert_string_equal(log_text(buffer, size, text), expected);
+	assert_true(strlen(buffer) < size);
+	assert_int_equal(buffer[size], '#');
+}
+
 static void test_value(void **state)
 {
 	(void)state;
 	check_value(32, "anna@example.org", "anna@example.org");
 	check_value(32, NULL, "");
 	check_value(32, "a b\"\\\n\x7f", "a\\x20b\\x22\\x5c\\x0a\\x7f");
+	check_text(32, "no \"room\"\\\n\x7f", "no 'room'\\x5c\\x0a\\x7f");
+	check_text(9, "\"a text that is cut\"", "'a te...");
 	check_value(32, "\xc3\xa4", "\xc3\xa4");
 	check_value(12, "abcdefghijklmnop", "abcdefgh...");
 	check_value(12, "abcdefgh", "abcdefgh");
