@@ -30,7 +30,7 @@ const char *replica_store_error(struct replica *replica, enum bdb_result result)
 {
 	switch (result) {
 	case BDB_RETRY: return "replica: deadlocks without end";
-	case BDB_FULL: return "replica: no space on the disk; make room";
+	case BDB_FULL: return "replica: no space on the disk of replica_dir: make room there";
 	case BDB_BROKEN:
 		pthread_rwlock_wrlock(&replica->lock);
 		replica->trouble = true;

@@ -329,10 +329,12 @@ static void say_serving(struct front *f)
 static void say_ready(struct front *f)
 {
 	struct replica_view view;
+	struct holdq_totals held;
 
 	replica_view(f->replica, &view);
-	log_info("milter", "ready node=%s mailboxes=%" PRIu64 " epoch=%" PRIu64,
-		f->config->milter.node, view.mailboxes, view.epoch);
+	holdq_totals(f->queue, &held);
+	log_info("milter", "ready node=%s mailboxes=%" PRIu64 " epoch=%" PRIu64 " held=%" PRIu64,
+		f->config->milter.node, view.mailboxes, view.epoch, held.messages);
 	say_serving(f);
 	notify_fd(f->options.ready_fd);
 	f->options.ready_fd = -1;

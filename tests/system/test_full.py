@@ -3,13 +3,15 @@ client hears 452 4.3.1 and keeps the message; what was acknowledged is there, an
 mailbox is not held goes on."""
 
 import contextlib
+import itertools
 import os
 import subprocess
 import tempfile
 
 import pytest
 
-from helpers import arrived, fresh, send, settled, sunk, to_sink, unhold, user_of
+from helpers import (arrived, fresh, send, settled, sunk, to_sink, unhold, user_of, verdict,
+                     wait_verdict)
 from lab.lab import Lab
 from lab.mail import Refused, Smtp, compose
 from lab.process import LabError, wait_for
@@ -93,8 +95,8 @@ def test_the_limit_of_the_queue_leaves_active_mailboxes_alone(wide):
             assert [m.recipients[0][0] for m in sunk(wide, msgid)] == [first_at]
         settled(wide)
         assert answer(wide, second, 15000) is None, "there is room again"
-    said = wide.milter.log_text().replace("\\x20", " ")
-    assert "reply=452,4.3.1 reason=the limit of the hold queue is reached" in said
+    said = wide.milter.log_text()
+    assert 'reply=452,4.3.1 reason="the limit of the hold queue is reached"' in said
     unhold(wide, second)
     settled(wide)
 
@@ -167,10 +169,13 @@ def test_held_mail_fills_the_disk(small):
     finally:
         small.disk.free()
     assert sorted(small.message_ids("S1", user_of(address))) == sorted(taken)
-    said = small.milter.log_text().replace("\\x20", " ")
-    assert "reply=452,4.3.1 reason=too little free space on the disk of " + small.disk.path in said
+    said = small.milter.log_text()
+    assert 'reply=452,4.3.1 reason="too little free space on the disk of ' + small.disk.path in said
+    assert "held=%d" % len(taken) in [line for line in said.splitlines() if " ready " in line][-1]
     # what to do is said once, not for each message
     assert said.count("make room there, or lower milter.queue_free") == 2  # it was started twice
+    wait_for(lambda: "there is room on the disk again" in small.milter.log_text(), 30,
+             "the end of it to be told")
 
 
 def held_box(lab):
@@ -282,3 +287,31 @@ def test_the_disk_fills_in_the_middle_of_a_release(small):
         twice += len(found) - len(set(found))
     print("held as the disk filled: %d of %d; twice: %d" % (left, all_of_them, twice))
     assert twice <= WORKERS
+
+
+# --- the replica's disk ---------------------------------------------------------------------------
+
+def test_a_full_disk_of_the_replica(tmp_path):
+    """Mail flows on what was known; one line says which disk, and no server is blamed."""
+    disk = SmallDisk(str(tmp_path / "disk"), 48)
+    try:
+        with Lab(start=("slapd", "milter"), milter_options={
+                "replica_dir": os.path.join(disk.path, "replica"), "replica_cache": "1M"}) as lab:
+            known = fresh(lab)
+            mark = len(lab.milter.log_text())
+            disk.fill()
+
+            def told():
+                lab.slapd.add_mailbox("more%d" % next(number))
+                return "no space on the disk" in lab.milter.log_text()[mark:]
+            number = itertools.count()
+            wait_for(told, 30, "the disk to be told")
+            assert verdict(lab, known) == "rewrite"
+            last = "more%d@example.org" % (next(number) - 1)
+            disk.free()
+            wait_verdict(lab, last, "rewrite")
+            said = lab.milter.log_text()[mark:]
+            assert said.count("error: directory: replica: no space on the disk of replica_dir: "
+                              "make room there\n") == 1
+    finally:
+        disk.close()
