@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "dirsync/person.h"
+#include "lib/ldap_dn.h"
 #include "lib/utf8.h"
 
 static int fault(const char **error_r, const char *text)
@@ -19,6 +20,19 @@ static bool is_telephone(const char *name, size_t len)
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+/* distinguishedNameMatch: the directory gives a DN back in a spelling of its own. */
+static bool is_dn(const char *name)
+{
+	static const char *const names[] = { "manager", "secretary", "seealso", "owner", "member",
+		"roleoccupant", "uniquemember", "documentauthor", "associatedname",
+		"distinguishedname" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcasecmp(names[i], name) == 0)
 			return true;
 	return false;
 }
@@ -110,6 +124,16 @@ static bool is_name(const char *name)
 	return len > 0 && len <= PERSON_NAME_MAX && strspn(name, letters) == len;
 }
 
+/* In one spelling, where there is room for it. */
+static void spell_dn(char *value)
+{
+	struct str plain = STR_INIT;
+
+	if (ldap_dn_plain(value, &plain) && plain.len > 0 && plain.len <= PERSON_VALUE_MAX)
+		memcpy(value, plain.data, plain.len + 1);
+	str_free(&plain);
+}
+
 int person_add_attribute(
 	struct person *person, const char *name, const char *value, const char **error_r)
 {
@@ -128,6 +152,8 @@ int person_add_attribute(
 		text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
 	text[prefix - 1] = '=';
 	memcpy(text + prefix, value, strlen(value) + 1);
+	if (is_dn(name))
+		spell_dn(text + prefix);
 	return add(&person->attributes, text, prefix, error_r);
 }
 
