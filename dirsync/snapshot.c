@@ -3,10 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -155,19 +153,6 @@ static void remove_files(const char *dir)
 	closedir(open);
 }
 
-/* Whether a living process has it: then nothing is wrong with it. */
-static bool in_use(const char *dir)
-{
-	char *path = mem_printf("%s/LOCK", dir);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	bool used = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
-
-	if (fd >= 0)
-		close(fd);
-	mem_free(&path);
-	return used;
-}
-
 static void close_engine(struct snapshot *s)
 {
 	bdb_cursor_close(&s->cursor);
@@ -236,7 +221,7 @@ struct snapshot *snapshot_open(
 	s->dir = folder_of(dir, system);
 	s->cache_bytes = cache_bytes;
 	int done = open_engine(s, error_r);
-	if (done < 0 && access(s->dir, R_OK | W_OK | X_OK) == 0 && !in_use(s->dir)) {
+	if (done < 0 && access(s->dir, R_OK | W_OK | X_OK) == 0 && !folder_in_use(s->dir)) {
 		log_warning("sync",
 			"the snapshot is damaged and is begun anew, the next run reads everything "
 			"system=%s: %s",
