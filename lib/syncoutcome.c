@@ -99,3 +99,11 @@ bool sync_outcome_parse(const char *value, struct sync_outcome *outcome_r)
 	outcome_r->text += strspn(outcome_r->text, "; ");
 	return true;
 }
+
+void sync_outcome_set(struct json *object, const struct sync_outcome *outcome)
+{
+	for (size_t i = 0; i < COUNTS; i++)
+		if (counts[i].offset <= offsetof(struct sync_outcome, pending))
+			json_set_int(
+				object, counts[i].name, (int64_t)value_of(outcome, &counts[i]));
+}

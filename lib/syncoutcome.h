@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/json.h"
 #include "lib/str.h"
 
 enum sync_word {
@@ -40,5 +41,7 @@ const char *sync_word_name(enum sync_word word);
 void sync_outcome_format(const struct sync_outcome *outcome, struct str *out);
 /* False where the first word is none of ours; unknown counts are passed over. */
 bool sync_outcome_parse(const char *value, struct sync_outcome *outcome_r);
+/* The counts, by their names: persons, added, ..., pending. */
+void sync_outcome_set(struct json *object, const struct sync_outcome *outcome);
 
 #endif
