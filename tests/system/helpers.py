@@ -1,5 +1,6 @@
 """What several system tests need."""
 
+import contextlib
 import itertools
 
 from lab.frontdoor import settled  # noqa: F401
@@ -140,3 +141,18 @@ def begin(lab, recipients, sender="someone@outside.test"):
     for recipient in recipients:
         assert smtp.command("RCPT TO:<%s>" % recipient)[0] == 250
     return smtp
+
+
+@contextlib.contextmanager
+def configured(lab, **options):
+    """While it lasts, restante.conf says so."""
+    before = {name: value for name, value in lab.milter.options.items() if name in options}
+    lab.milter.configure(**options)
+    lab.milter.ask("reload")
+    try:
+        yield
+    finally:
+        for name in options:
+            del lab.milter.options[name]
+        lab.milter.configure(**before)
+        lab.milter.ask("reload")

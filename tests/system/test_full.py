@@ -2,7 +2,6 @@
 client hears 452 4.3.1 and keeps the message; what was acknowledged is there, and everybody whose
 mailbox is not held goes on."""
 
-import contextlib
 import itertools
 import os
 import subprocess
@@ -10,8 +9,8 @@ import tempfile
 
 import pytest
 
-from helpers import (arrived, fresh, send, settled, sunk, to_sink, unhold, user_of, verdict,
-                     wait_verdict)
+from helpers import (arrived, configured, fresh, send, settled, sunk, to_sink, unhold, user_of,
+                     verdict, wait_verdict)
 from lab.lab import Lab
 from lab.mail import Refused, Smtp, compose
 from lab.process import LabError, wait_for
@@ -44,24 +43,11 @@ def fill_by_mail(lab, address, size=300000):
 
 # --- limits ---------------------------------------------------------------------------------------
 
-@contextlib.contextmanager
-def limits(lab, **options):
-    lab.milter.configure(**options)
-    lab.milter.ask("reload")
-    try:
-        yield
-    finally:
-        for name in options:
-            del lab.milter.options[name]
-        lab.milter.configure()
-        lab.milter.ask("reload")
-
-
 def test_the_limit_of_one_mailbox_concerns_no_other(wide):
     full, _ = to_sink(wide, "holding")
     other, _ = to_sink(wide, "holding")
     active, active_at = to_sink(wide)
-    with limits(wide, mailbox_bytes="20K"):
+    with configured(wide, mailbox_bytes="20K"):
         assert answer(wide, full, 30000) == ("dot", FULL)
         assert answer(wide, full, 15000) is None
         assert answer(wide, full, 15000) == ("dot", FULL)
@@ -69,7 +55,7 @@ def test_the_limit_of_one_mailbox_concerns_no_other(wide):
         assert answer(wide, other, 15000) is None
         assert answer(wide, active, 30000) is None
         assert wide.milter.held() == 2
-    with limits(wide, mailbox_bytes="10K"):
+    with configured(wide, mailbox_bytes="10K"):
         assert answer(wide, full) == ("RCPT", FULL)
     assert answer(wide, full) is None, "the limit is gone"
     for address in (full, other):
@@ -82,13 +68,13 @@ def test_the_limit_of_the_queue_leaves_active_mailboxes_alone(wide):
     first, first_at = to_sink(wide, "holding")
     second, _ = to_sink(wide, "holding")
     active, _ = to_sink(wide)
-    with limits(wide, queue_bytes="40K"):
+    with configured(wide, queue_bytes="40K"):
         taken = fill_by_mail(wide, first, 15000)
         assert len(taken) == 2 and wide.milter.held() == 2
         assert answer(wide, second, 15000) == ("dot", FULL)
         assert answer(wide, [active, second], 15000) == ("dot", FULL)
         sunk(wide, send(wide, active))
-    with limits(wide, queue_bytes="20K"):
+    with configured(wide, queue_bytes="20K"):
         assert answer(wide, second) == ("RCPT", FULL)
         unhold(wide, first)
         for msgid in taken:
