@@ -220,6 +220,10 @@ void config_reload(struct config *running, struct config *fresh, struct str *unc
  * is put into `fresh` as it is in `running`. */
 void config_keep(struct config *fresh, const struct config *running, struct str *unchanged_r);
 
+/* config_load for a program that nothing can be done by without the directory's uri and base. */
+struct config *config_load_directory(const char *path, const char **error_r);
+/* 0 where both are set; else as config_require. */
+int config_require_directory(const struct config *config, const char **error_r);
 /* 0 where a string key is set; -1 with *error_r, which names file and key: for keys that a program
  * cannot do without ("ldap", "uri"). */
 int config_require(
