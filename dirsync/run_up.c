@@ -237,13 +237,12 @@ static int open_parts(struct up *up)
 
 static int open_source(struct up *up)
 {
-	const struct config_down *down = config_down(up->config, up->options->system);
+	const char *marker = config_marker(up->config, up->options->system);
 	struct source **kept = up->options->source;
 
 	if (kept != NULL && *kept == NULL)
-		*kept = up->kind->open(up->settings, down != NULL ? down->marker : "");
-	up->source = kept != NULL ? *kept
-				  : up->kind->open(up->settings, down != NULL ? down->marker : "");
+		*kept = up->kind->open(up->settings, marker);
+	up->source = kept != NULL ? *kept : up->kind->open(up->settings, marker);
 	return up->source != NULL ? 0 : up_fail(up, "the connector cannot be opened");
 }
 

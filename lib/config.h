@@ -128,6 +128,7 @@ struct config_up {
 	char *attributes_once; /* "DIR=SOURCE ...": only where the directory has none */
 	char *container;       /* DN below which new mailboxes go; "" = ou=people,<ldap.base> */
 	char *object_class;    /* structural class of new ones */
+	char *marker;          /* "attribute=value" of contacts, which are no mailboxes */
 	/* guards (dirsync/guard.h) */
 	int64_t max_delete, max_delete_percent, lost_percent;
 	int64_t grace;   /* of vanished mailboxes and removed addresses */
@@ -235,6 +236,9 @@ const struct config_system *config_system(const struct config *config, const cha
 /* up NAME {} and down NAME {}, in the same way. */
 const struct config_up *config_up(const struct config *config, const char *name);
 const struct config_down *config_down(const struct config *config, const char *name);
+/* Of the contacts that a down sync of this system makes: as its section says, else that of its up
+ * section; "" = neither is there. */
+const char *config_marker(const struct config *config, const char *name);
 
 /* The ldap {} section as options for a session; uri: NULL = write_uri. Points into config. */
 struct ldap_options config_ldap_options(const struct config *config, const char *uri);

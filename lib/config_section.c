@@ -101,3 +101,11 @@ const struct config_down *config_down(const struct config *config, const char *n
 {
 	return find(&config->downs, name);
 }
+
+const char *config_marker(const struct config *config, const char *name)
+{
+	const struct config_down *down = config_down(config, name);
+	const struct config_up *up = config_up(config, name);
+
+	return down != NULL ? down->marker : up != NULL ? up->marker : "";
+}

@@ -260,6 +260,8 @@ static const struct config_key up_keys[] = {
 	  .derived = "ou=people below ldap.base", .help = "where new mailboxes go" },
 	{ KEY(up, object_class, STRING, "inetOrgPerson"), .reloadable = true,
 	  .help = "structural class of new mailboxes" },
+	{ KEY(up, marker, STRING, "employeeType=restante"), .reloadable = true,
+	  .help = "ATTRIBUTE=VALUE of contacts of a down sync whose section is not here" },
 	{ KEY(up, max_delete, NUMBER, "100"), .max = INT32_MAX, .reloadable = true,
 	  .help = "more deletions wait for restante sync approve" },
 	{ KEY(up, max_delete_percent, NUMBER, "5"), .max = 100, .reloadable = true,
