@@ -43,6 +43,7 @@ lib_librestante_a_SOURCES = \
 	lib/synccontrol.c lib/synccontrol.h \
 	lib/syncoutcome.c lib/syncoutcome.h \
 	lib/tls.c lib/tls.h \
+	lib/tlv.c lib/tlv.h \
 	lib/utf8.c lib/utf8.h \
 	lib/when.c lib/when.h \
 	lib/words.c lib/words.h \

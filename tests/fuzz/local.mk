@@ -9,7 +9,8 @@ fuzz_programs = tests/fuzz/fuzz_address tests/fuzz/fuzz_xtext tests/fuzz/fuzz_re
 	tests/fuzz/fuzz_control tests/fuzz/fuzz_config tests/fuzz/fuzz_notice tests/fuzz/fuzz_term \
 	tests/fuzz/fuzz_logline tests/fuzz/fuzz_csv tests/fuzz/fuzz_endpoint tests/fuzz/fuzz_dn \
 	tests/fuzz/fuzz_when tests/fuzz/fuzz_person tests/fuzz/fuzz_entry tests/fuzz/fuzz_mapping \
-	tests/fuzz/fuzz_source tests/fuzz/fuzz_ldif tests/fuzz/fuzz_csvstream
+	tests/fuzz/fuzz_source tests/fuzz/fuzz_ldif tests/fuzz/fuzz_csvstream \
+	tests/fuzz/fuzz_tlv
 replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/replay_reply \
 	tests/fuzz/replay_dot tests/fuzz/replay_cookie tests/fuzz/replay_sync tests/fuzz/replay_params \
 	tests/fuzz/replay_record tests/fuzz/replay_held tests/fuzz/replay_mtaqueue \
@@ -17,7 +18,8 @@ replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/r
 	tests/fuzz/replay_notice tests/fuzz/replay_term tests/fuzz/replay_logline \
 	tests/fuzz/replay_csv tests/fuzz/replay_endpoint tests/fuzz/replay_dn tests/fuzz/replay_when \
 	tests/fuzz/replay_person tests/fuzz/replay_entry tests/fuzz/replay_mapping \
-	tests/fuzz/replay_source tests/fuzz/replay_ldif tests/fuzz/replay_csvstream
+	tests/fuzz/replay_source tests/fuzz/replay_ldif tests/fuzz/replay_csvstream \
+	tests/fuzz/replay_tlv
 
 EXTRA_PROGRAMS += $(fuzz_programs)
 check_PROGRAMS += $(replay_programs)
@@ -199,6 +201,13 @@ tests_fuzz_fuzz_ldif_LDADD = $(LIB_LIBS)
 tests_fuzz_replay_ldif_SOURCES = tests/fuzz/fuzz_ldif.c $(replay_sources)
 tests_fuzz_replay_ldif_CPPFLAGS = $(replay_cppflags)
 tests_fuzz_replay_ldif_LDADD = $(LIB_LIBS)
+
+tests_fuzz_fuzz_tlv_SOURCES = tests/fuzz/fuzz_tlv.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_tlv_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_tlv_LDADD = $(LIB_LIBS)
+tests_fuzz_replay_tlv_SOURCES = tests/fuzz/fuzz_tlv.c $(replay_sources)
+tests_fuzz_replay_tlv_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_tlv_LDADD = $(LIB_LIBS)
 
 tests_fuzz_fuzz_csvstream_SOURCES = tests/fuzz/fuzz_csvstream.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_csvstream_LDFLAGS = $(fuzz_ldflags)
