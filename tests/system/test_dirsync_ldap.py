@@ -264,9 +264,11 @@ def test_killed_and_stopped_in_the_middle_of_a_pull(lab):
         pull_through(backend, relay)
         for end in (signal.SIGKILL, signal.SIGTERM):
             relay.tamper = after(4, lambda message: [])
+            # who was killed has it still
+            before = backend.slapd.read(backend.dn).get("restanteuplease", [" - "])
             run = backend.dirsync.begin_once("--up", "L9")
-            wait_for(lambda: " - " not in backend.slapd.read(backend.dn).get(
-                "restanteuplease", [" - "])[0], 20, "the run to begin")
+            wait_for(lambda known=before: backend.slapd.read(backend.dn).get(
+                "restanteuplease", known) != known, 30, "the run to begin")
             run.send_signal(end)
             run.communicate(timeout=30)
             assert run.returncode == (1 if end == signal.SIGTERM else -end)
