@@ -42,6 +42,10 @@ void trace_free(struct trace *trace);
 void trace_reset(struct trace *trace);
 void trace_encode(const struct trace *trace, struct str *out);
 int trace_decode(const void *data, size_t len, struct trace *trace_r);
+/* Whether the bytes are those of the trace of a mailbox that is there, lists just this (struct
+ * person_bytes), and has this digest. */
+bool trace_is_of(const void *data, size_t len, const struct person_bytes *person,
+	const uint8_t digest[PERSON_DIGEST_SIZE]);
 
 /* The attributes that the settings map, parsed once. NULL with *error_r: "up NAME.attributes: ...".
  */

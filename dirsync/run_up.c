@@ -218,6 +218,7 @@ static int open_parts(struct up *up)
 		.mapped = mapping_directory_names(up->mapping),
 		.dir = up->work,
 		.memory = UP_SORT_MEMORY,
+		.tally = &up->tally,
 		.stop = &up->stop,
 		.unusable = tell_unusable,
 		.context = up,

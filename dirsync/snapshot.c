@@ -279,6 +279,12 @@ int snapshot_get(struct snapshot *s, const char *id, struct trace *trace_r, cons
 	return decode(s, s->value.data, s->value.len, trace_r, error_r);
 }
 
+int snapshot_read(struct snapshot *s, const void *bytes, size_t len, struct trace *trace_r,
+	const char **error_r)
+{
+	return decode(s, bytes, len, trace_r, error_r) == 1 ? 0 : -1;
+}
+
 int snapshot_walk(struct snapshot *s, const char **error_r)
 {
 	bdb_cursor_close(&s->cursor);
@@ -290,6 +296,16 @@ int snapshot_walk(struct snapshot *s, const char **error_r)
 
 int snapshot_next(
 	struct snapshot *s, const char **id_r, struct trace *trace_r, const char **error_r)
+{
+	const void *bytes;
+	size_t len;
+	int got = snapshot_next_bytes(s, id_r, &bytes, &len, error_r);
+
+	return got == 1 ? decode(s, bytes, len, trace_r, error_r) : got;
+}
+
+int snapshot_next_bytes(struct snapshot *s, const char **id_r, const void **bytes_r, size_t *len_r,
+	const char **error_r)
 {
 	struct bdb_item item;
 	enum bdb_result result;
@@ -309,7 +325,9 @@ int snapshot_next(
 	str_reset(&s->id);
 	str_append(&s->id, item.key, item.key_len);
 	*id_r = s->id.data;
-	return decode(s, item.value, item.value_len, trace_r, error_r);
+	*bytes_r = item.value;
+	*len_r = item.value_len;
+	return 1;
 }
 
 /* --- writing -------------------------------------------------------------------------------- */

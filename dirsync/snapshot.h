@@ -35,6 +35,12 @@ int snapshot_get(
 int snapshot_walk(struct snapshot *snapshot, const char **error_r);
 int snapshot_next(
 	struct snapshot *snapshot, const char **id_r, struct trace *trace_r, const char **error_r);
+/* The same, the trace as bytes (trace_encode), valid until the next call; snapshot_read makes one:
+ * 0, or -1. */
+int snapshot_next_bytes(struct snapshot *snapshot, const char **id_r, const void **bytes_r,
+	size_t *len_r, const char **error_r);
+int snapshot_read(struct snapshot *snapshot, const void *bytes, size_t len, struct trace *trace_r,
+	const char **error_r);
 
 /*
  * The next one. anew: it replaces all of the old one, ids in order. Else what is put replaces or

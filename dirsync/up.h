@@ -33,7 +33,7 @@
 
 /* How the parts of an id begin, in `pull` and in `pending`. */
 enum up_part {
-	UP_FRESH = 'F',    /* a person */
+	UP_FRESH = 'F',    /* a person; in `pull` behind its digest */
 	UP_GONE = 'G',     /* gone for certain */
 	UP_UNUSABLE = 'U', /* text: why */
 	UP_ENTRY = 'E',    /* an entry */

@@ -37,6 +37,9 @@ static int fill_batch(struct batch *b)
 		s->id = old.id;
 		s->unusable = old.unusable;
 		s->person = old.person;
+		s->bytes = old.bytes;
+		if (shown_read(b->m, kept) < 0)
+			return -1;
 		b->has_entry[b->count++] = false;
 	}
 	return got < 0 ? -1 : 0;
