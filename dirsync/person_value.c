@@ -25,14 +25,15 @@ static bool is_telephone(const char *name, size_t len)
 }
 
 /* distinguishedNameMatch: the directory gives a DN back in a spelling of its own. */
-static bool is_dn(const char *name)
+static bool is_dn(const char *name, size_t len)
 {
 	static const char *const names[] = { "manager", "secretary", "seealso", "owner", "member",
 		"roleoccupant", "uniquemember", "documentauthor", "associatedname",
 		"distinguishedname" };
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (strcasecmp(names[i], name) == 0)
+		if (names[i][0] == name[0] && strlen(names[i]) == len &&
+			memcmp(names[i], name, len) == 0)
 			return true;
 	return false;
 }
@@ -160,7 +161,7 @@ int person_add_attribute(
 		text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
 	text[prefix - 1] = '=';
 	memcpy(text + prefix, value, len + 1);
-	if (is_dn(name))
+	if (is_dn(text, prefix - 1))
 		spell_dn(text + prefix);
 	return add(&person->attributes, text, prefix, error_r);
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
@@ -142,11 +143,21 @@ struct applying {
 	uint64_t tried, all;
 };
 
+/* Somebody passes the fence: what is in flight ends, and nothing more begins for a moment. */
+static void give_way(const struct up *up)
+{
+	int64_t until = keeper_give_way(up->keeper);
+
+	while (clock_mono_us() < until && !up_stopped(up))
+		clock_sleep_us(CLOCK_MS);
+}
+
 static unsigned allowed(void *context)
 {
 	const struct applying *applying = context;
 	const struct up *up = applying->up;
 
+	give_way(up);
 	if (up_stopped(up))
 		return 0;
 	return (unsigned)(keeper_pressing(up->keeper) ? up->config->dirsync.window_moving
@@ -215,8 +226,11 @@ static int apply(struct up *up)
 	int done = 0;
 
 	up_progress(up, "apply", 0, applying.all);
-	if (applying.all > 0)
+	if (applying.all > 0) {
+		keeper_watch(up->keeper, true);
 		done = apply_plan(&options, up->plan, &up->applied, &error);
+		keeper_watch(up->keeper, false);
+	}
 	up->record->outcome.added = up->applied.added;
 	up->record->outcome.changed = up->applied.changed;
 	up->record->outcome.deleted = up->applied.deleted;

@@ -14,8 +14,9 @@ from rows_sync import SYSTEM, Source, dirsync_sections, run_once, up_section
 from rows_time import Swaps, Versions
 from testbed import Testbed
 
-PEOPLE = 5000       # of the system that is synced, all of whom change
-BESIDE = 8          # swaps in a round, and as many of an idle directory
+PEOPLE = 10000      # of the system that is synced, all of whom change
+BESIDE = 5          # swaps in a round, and as many of an idle directory
+BETWEEN = 0.3       # seconds from one to the next
 
 
 class MoveBed(Testbed):
@@ -94,6 +95,7 @@ def _swap_some(swaps, versions, goes_on):
     """The median of their milliseconds; one that the load ended in does not count."""
     took = []
     for _ in range(BESIDE):
+        time.sleep(BETWEEN)
         sample = swaps.once(versions)["csn"]
         if not goes_on():
             break

@@ -1,5 +1,6 @@
 """restante-dirsync, up: from drop files into a real directory, whatever happens on the way."""
 
+import calendar
 import os
 import random
 import shutil
@@ -10,6 +11,8 @@ import pytest
 
 from lab.dirsync import Dirsync
 from lab.lab import Lab
+from lab.process import wait_for
+from lab.slapd import FEDERATION
 from synced import HEADER, System, approve, counts, level
 
 
@@ -448,6 +451,28 @@ def change_at_random(system, dice):
         else:
             person["aliases"] = ["alias-%d-%s@example.org" % (number, uid)]
     system.add(dice.randrange(10**9))
+
+
+def instant(csn):
+    """Seconds, of "20261122055000.123456Z#..."."""
+    return calendar.timegm(time.strptime(csn[:14], "%Y%m%d%H%M%S")) + int(csn[15:21]) / 1e6
+
+
+def test_a_load_gives_way_to_who_passes_the_fence(lab):
+    """The epoch is raised while much is written: for a tenth of a second nothing is."""
+    system = System(lab, count=1500)
+    system.export()
+    run = system.dirsync.begin_once("--up", system.name)
+    wait_for(system.entries, 60, "the load to write")
+    epoch = int(lab.slapd.read(FEDERATION, who="root").get("restanteepoch", ["0"])[0])
+    lab.slapd.replace(FEDERATION, who="root", restanteEpoch=str(epoch + 1))
+    raised = instant(lab.slapd.read(FEDERATION, who="root")["entrycsn"][0])
+    run.communicate(timeout=120)
+    assert run.returncode == 0
+    written = sorted(instant(e["entrycsn"][0]) for e in system.entries().values())
+    assert len(written) == 1500 and written[0] < raised < written[-1]
+    assert max(later - one for one, later in zip(written, written[1:])
+               if raised < later < raised + 3) >= 0.09
 
 
 def test_killed_at_any_instant_it_goes_on(lab):
