@@ -459,20 +459,24 @@ def instant(csn):
 
 
 def test_a_load_gives_way_to_who_passes_the_fence(lab):
-    """The epoch is raised while much is written: for a tenth of a second nothing is."""
+    """The epoch is raised while much is written: for a tenth of a second, less what is under way,
+    nothing is."""
     system = System(lab, count=1500)
     system.export()
     run = system.dirsync.begin_once("--up", system.name)
     wait_for(system.entries, 60, "the load to write")
     epoch = int(lab.slapd.read(FEDERATION, who="root").get("restanteepoch", ["0"])[0])
-    lab.slapd.replace(FEDERATION, who="root", restanteEpoch=str(epoch + 1))
-    raised = instant(lab.slapd.read(FEDERATION, who="root")["entrycsn"][0])
+    raised = []
+    while run.poll() is None and len(raised) < 4:
+        lab.slapd.replace(FEDERATION, who="root", restanteEpoch=str(epoch + len(raised) + 1))
+        raised.append(instant(lab.slapd.read(FEDERATION, who="root")["entrycsn"][0]))
+        time.sleep(0.25)  # longer than it gives way, and has to itself after that
     run.communicate(timeout=120)
     assert run.returncode == 0
     written = sorted(instant(e["entrycsn"][0]) for e in system.entries().values())
-    assert len(written) == 1500 and written[0] < raised < written[-1]
+    assert len(written) == 1500 and written[0] < raised[0] < written[-1]
     assert max(later - one for one, later in zip(written, written[1:])
-               if raised < later < raised + 3) >= 0.09
+               if raised[0] < later < raised[-1] + 1) >= 0.05
 
 
 def test_killed_at_any_instant_it_goes_on(lab):
