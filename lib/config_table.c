@@ -215,7 +215,7 @@ static const struct config_key dirsync_keys[] = {
 	{ KEY(dirsync, lease, DURATION, "1m"), .min = SECONDS(5), .max = HOURS(1),
 	  .reloadable = true,
 	  .help = "after that time without a sign of life another host may sync the system" },
-	{ KEY(dirsync, window, NUMBER, "8"), .min = 1, .max = 1000, .reloadable = true,
+	{ KEY(dirsync, window, NUMBER, "16"), .min = 1, .max = 1000, .reloadable = true,
 	  .help = "writes that wait for the directory's answer at once" },
 	{ KEY(dirsync, window_moving, NUMBER, "2"), .min = 1, .max = 1000, .reloadable = true,
 	  .help = "the same while a move stands between hold and swap" },
