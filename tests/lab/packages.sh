@@ -8,7 +8,8 @@ packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-lmtpd python3"
 packages_postfix="postfix(-ldap)?" # what goes below the build directory where Postfix does
 packages_sendmail="sendmail-bin sendmail-cf"
 packages_sendmail_libraries="m4 libdb5.3 libldap-2.5-0 libnsl2 libsasl2-2 libssl3 libwrap0"
-packages_check="postfix-ldap libcmocka-dev mandoc python3-yaml python3-pytest python3-dkim procps
+packages_model="spin gcc libc6-dev python3"
+packages_check="postfix-ldap libcmocka-dev mandoc spin python3-yaml python3-pytest python3-dkim procps
 systemd zsh samba samba-dsdb-modules samba-ad-provision python3-samba"
 # for ./check --long: the Debian package on a clean system
 packages_long="dpkg-dev debhelper lintian debootstrap iproute2"
