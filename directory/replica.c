@@ -184,6 +184,8 @@ static void view_node(const struct replica *replica, struct replica_view *view)
 	if (node == NULL)
 		return;
 	snprintf(view->node_dn, sizeof(view->node_dn), "%s", str_cstr(&node->dn));
+	snprintf(view->node_csn, sizeof(view->node_csn), "%s", node->csn);
+	snprintf(view->node_mark, sizeof(view->node_mark), "%s", node->mark);
 	view->node_acked = node->epoch;
 	view->node_drained = node->drained;
 	snprintf(view->node_heartbeat, sizeof(view->node_heartbeat), "%s", node->heartbeat);

@@ -220,6 +220,17 @@ def test_a_node_that_leaves_waits_for_its_mtas_queue():
         wait_for(lambda: not node(lab).get("restanteundrained"), 15, "nothing to be undrained")
 
 
+def through(lab, relay, timeout="5s"):
+    """The milter writes by way of the relay from now on."""
+    with open(lab.milter.conf) as conf:
+        text = conf.read()
+    with open(lab.milter.conf, "w") as conf:
+        conf.write(text.replace('write_uri = "%s"' % lab.slapd.uri,
+                                'write_uri = "ldap://127.0.0.1:%d"' % relay.port)
+                   .replace('timeout = "5s"', 'timeout = "%s"' % timeout))
+    lab.milter.restart()
+
+
 def test_its_own_disabled_is_not_taken_for_somebody_elses():
     """The write is made, its answer is lost, and when it is repeated the state is another."""
     seen = []
@@ -231,12 +242,7 @@ def test_its_own_disabled_is_not_taken_for_somebody_elses():
         return "lose the answer" if len(seen) == 1 else None
 
     with Lab() as lab, Relay(lab.slapd.port, lose_the_first) as relay:
-        with open(lab.milter.conf) as conf:
-            text = conf.read()
-        with open(lab.milter.conf, "w") as conf:
-            conf.write(text.replace('write_uri = "%s"' % lab.slapd.uri,
-                                    'write_uri = "ldap://127.0.0.1:%d"' % relay.port))
-        lab.milter.restart()
+        through(lab, relay)
         lab.slapd.replace(NODE, restanteNodeState="disabling")
         wait_for(lambda: node(lab)["restantenodestate"] == ["disabled"], 20, "it to leave")
         wait_for(lambda: len(seen) >= 2, 20, "the write to be repeated")
@@ -244,6 +250,40 @@ def test_its_own_disabled_is_not_taken_for_somebody_elses():
         lab.slapd.replace(NODE, restanteNodeState="enabled")
         wait_verdict(lab, "anna@example.org", "rewrite")
         assert lab.milter.ask("status")["cut_off"] is False
+
+
+def test_a_disabled_that_comes_late_finds_another_disabling():
+    """The write is given up and repeated; when it gets there the front door has been enabled again,
+    holds mail, and is to leave once more."""
+    seen, go_on = [], threading.Event()
+
+    def keep_the_first(data):
+        if b"restanteNodeState1" not in data or b"disabled" not in data:
+            return None
+        seen.append(threading.get_ident())
+        if len(seen) > 1:
+            return None
+        go_on.wait(60)
+        return "see it done"
+
+    with Lab() as lab, Relay(lab.slapd.port, keep_the_first) as relay:
+        address = fresh(lab)
+        through(lab, relay, timeout="1s")
+        lab.slapd.replace(NODE, restanteNodeState="disabling")
+        wait_for(lambda: node(lab)["restantenodestate"] == ["disabled"], 30, "it to leave")
+        assert len(seen) >= 2
+        lab.slapd.replace(NODE, restanteNodeState="enabled")
+        hold(lab, address)
+        msgid = send(lab, address)
+        lab.slapd.replace(NODE, restanteNodeState="disabling")
+        wait_for(lambda: verdict(lab, address) == "tryagain", 10, "it to refuse")
+        before = relay.answers.count(seen[0])
+        go_on.set()
+        wait_for(lambda: relay.answers.count(seen[0]) > before, 20, "the first to be executed")
+        assert node(lab)["restantenodestate"] == ["disabling"]
+        lab.slapd.replace(lab.slapd.mailbox_dn(user_of(address)), restanteState=None)
+        assert arrived(lab, "S1", user_of(address)) == [msgid]
+        wait_for(lambda: node(lab)["restantenodestate"] == ["disabled"], 15, "it to leave")
 
 
 def test_a_directory_that_was_restored_counts_on_from_less(lab):
