@@ -148,7 +148,7 @@ def fuzz_targets():
 def model_guards():
     """docs/model.md has a row for each guard and configuration, and names functions that there are."""
     page, checks = read("docs/model.md"), read("tests/model/checks.py")
-    for name in re.findall(r'(?m)^    (?:guard\(|Check\("\w+", )"([\w-]+)"', checks):
+    for name in re.findall(r'(?m)^    (?:guard\(|(?:Check|lease)\("\w+", )"([\w-]+)"', checks):
         if "`%s`" % name not in page:
             yield "docs/model.md: no `%s`" % name
     for path, name in re.findall(r"`((?:\w+/)+\w+\.c)` `(\w+)`", page):

@@ -7,6 +7,8 @@ ORDER = "in_order"
 ENDS = "all_comes_to_an_end"
 REFUSED = "nobody_is_refused"
 SEEN = "never_seen"
+TOGETHER = "one_action_at_a_time"
+AGAIN = "no_step_twice"
 
 # In every ./check: the plain move, and what section 5 of the design lists.
 QUICK = ("move", "released-to-new", "sync", "decisions", "late", "start", "queue", "list_after",
@@ -31,6 +33,10 @@ def guard(name, options, what, expected=OLD_HOME):
 
 LATE_DOOR = "MSGS=1 STATE1=DISABLED ENABLES=1"
 
+def lease(kind, name, options, what, expected=""):
+    return Check(kind, name, options, what, expected, model="lease")
+
+
 CHECKS = [
     Check("holds", "move", "", "one move, two messages"),
     Check("ends", "move-ends", "", "the same: nothing goes round for ever"),
@@ -47,6 +53,8 @@ CHECKS = [
           "the same with a loss of power", long=True),
     Check("holds", "service-and-back", "MSGS=1 DISABLES=1 ENABLES=1",
           "out of service and back", long=True),
+    Check("holds", "service-twice", "MSGS=1 DISABLES=2 ENABLES=1 GHOSTS=1 AGAINS=1 ORDERLY",
+          "out, back, and out again; a write that was given up is executed later", long=True),
     Check("holds", "force", "FORCES=1 CRASHES=1", "a machine is gone for good"),
     Check("holds", "lag", "ROUNDS=2 CRASHES=1 MSGS=1 LAG",
           "providers that are behind by any number of changes"),
@@ -65,8 +73,6 @@ CHECKS = [
     Check("holds", "list-after-hold", LATE_DOOR + " CRASHES=1 LIST_AFTER_HOLD",
           "the list of front doors is read between hold and epoch"),
 
-    Check("limit", "leaves-at-once", "MSGS=1 DISABLES=2 ENABLES=1 ORDERLY",
-          "disabled, enabled and disabled again while it writes `disabled`", LOST),
     Check("limit", "wiped-and-behind", "MSGS=1 LAG WIPES=1",
           "both databases are emptied, and the provider is behind", OLD_HOME),
     Check("limit", "forced-returns", "MSGS=1 FORCES=1 RETURNS",
@@ -102,10 +108,28 @@ CHECKS = [
     guard("leaving_held", "MSGS=1 DISABLES=1", "who leaves holds nothing", LOST),
     guard("leaving_late", "MSGS=1 DISABLES=1", "who leaves waits for late commits"),
     guard("leaving_queue", "MSGS=1 DISABLES=1", "who leaves has an empty queue"),
+    guard("leaving_assertion", "MSGS=1 DISABLES=2 ENABLES=1 ORDERLY",
+          "who leaves asserts the version that it judged by", LOST),
     guard("order", "", "of one mailbox the oldest is released first", ORDER),
     guard("commit_first", "CRASHES=1", "held mail is on disk before the client hears 250", LOST),
     guard("removal_last", "CRASHES=1", "held mail is removed after the MTA's answer", LOST),
     guard("repeat", "MSGS=1 COPIES=2 REPEATS=1", "a repeat is recognised while held", TWICE),
     guard("repeat_out", "MSGS=1 COPIES=2 REPEATS=1", "and until the first copy is released",
           TWICE),
+
+    lease("holds", "two-controllers", "", "two controllers, one move of two actions, a crash"),
+    lease("holds", "long-lease", "EXPIRY=3 CRASHES=2 TERMS=3", "a lease longer than an action"),
+    lease("holds", "claims-unasserted", "NO_CLAIM_ASSERTION",
+          "a claim does not assert the one that it replaces: its term is enough"),
+    lease("seen", "orphan", "SEEN_ORPHAN", "an action outlives its controller", SEEN),
+    lease("seen", "taken-over", "SEEN_TAKEN_OVER", "a second leader ends the move", SEEN),
+    lease("guard", "lease_swap", "NO_LEASE_SWAP", "the lease is taken by compare-and-swap",
+          "one_leader_of_a_term"),
+    lease("guard", "higher_term", "NO_HIGHER_TERM", "no higher term stands in the move", AGAIN),
+    lease("guard", "term_first", "NO_TERM_FIRST", "the term is written before the wait", AGAIN),
+    lease("guard", "waiting", "NO_WAITING", "an action claimed under an older term is waited for",
+          AGAIN),
+    lease("guard", "age", "NO_AGE", "the claim is younger than the time limit", AGAIN),
+    lease("guard", "limit_from_claim", "NO_LIMIT_FROM_CLAIM",
+          "the time limit of an action ends with that of its claim", TOGETHER),
 ]

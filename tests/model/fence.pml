@@ -475,10 +475,10 @@ inline clear(f)
 #endif
 #define is_news(i) (knows_epoch(i) > acked[i] && knows_epoch(i) != begun[i])
 
-#ifdef LEAVING_ASSERTS_CSN
-#define may_write_disabled(i) (entry[i] == DISABLING && entry_csn[i] == judged_csn[i])
-#else
+#ifdef NO_LEAVING_ASSERTION
 #define may_write_disabled(i) (entry[i] == DISABLING)
+#else
+#define may_write_disabled(i) (entry[i] == DISABLING && entry_csn[i] == judged_csn[i])
 #endif
 
 inline mark(i)

@@ -5,4 +5,4 @@ model:
 		/usr/bin/python3 -B "$$top/tests/model/run" --dir model $(MODEL_ONLY)
 .PHONY: model
 
-EXTRA_DIST += tests/model/run tests/model/checks.py tests/model/fence.pml
+EXTRA_DIST += tests/model/run tests/model/checks.py tests/model/fence.pml tests/model/lease.pml
