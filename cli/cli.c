@@ -251,8 +251,7 @@ int cli_need_directory(struct cli *cli)
 
 	if (code != CLI_DONE || cli->session != NULL)
 		return code;
-	if (config_require(cli->config, "ldap", "uri", &error) < 0 ||
-		config_require(cli->config, "ldap", "base", &error) < 0)
+	if (config_require_directory(cli->config, &error) < 0)
 		return cli_fail(cli, CLI_CONFIG, "%s", error);
 	struct ldap_options options = cli_ldap_options(cli);
 	cli->session = ldap_session_open(&options, &error);

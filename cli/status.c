@@ -71,8 +71,7 @@ static void ask_directory(struct cli *cli, struct status *status)
 	const char *error;
 	struct ldap_options options = cli_ldap_options(cli);
 
-	if (config_require(cli->config, "ldap", "uri", &error) == 0 &&
-		config_require(cli->config, "ldap", "base", &error) == 0)
+	if (config_require_directory(cli->config, &error) == 0)
 		cli->session = ldap_session_open(&options, &error);
 	if (cli->session == NULL) {
 		note(status, "directory: ", error);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/sync.h"
 #include "cli/verbs.h"
 #include "cli/wave.h"
 #include "lib/clock.h"
@@ -171,8 +172,10 @@ static int make(struct cli *cli, struct swap *swap)
 	code = swap_hold(cli, swap);
 	if (code == CLI_DONE)
 		code = swap_fenced(cli, swap);
-	if (code == CLI_DONE)
+	if (code == CLI_DONE) {
 		swap_show_result(cli, swap);
+		sync_after_swap(cli);
+	}
 	return code;
 }
 

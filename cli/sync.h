@@ -27,6 +27,9 @@ int sync_need_daemon(struct cli *cli, const char *instead);
 
 /* Raises the numbers asked in the directory and, where wished, waits; prints; exit code. */
 int sync_run_directory(struct cli *cli, const struct sync_wish *wish);
+/* After a swap: asks for a down sync of each system that has them. What cannot be asked for is
+ * said, and changes no exit code: the swap stands. */
+void sync_after_swap(struct cli *cli);
 
 /* --- records (docs/sync.md, "The control socket") -------------------------------------------- */
 

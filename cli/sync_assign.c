@@ -10,6 +10,7 @@
 
 #include "cli/verbs.h"
 #include "lib/address.h"
+#include "lib/federation.h"
 #include "lib/mailbox.h"
 #include "lib/mem.h"
 
@@ -24,6 +25,8 @@ struct assign {
 	const char *attribute;
 	char *value;
 };
+
+static const char *const address_names[] = { "mailLocalAddress", "restanteAddressUTF8", NULL };
 
 /* --- who claims it
  * -------------------------------------------------------------------------------- */
@@ -109,7 +112,6 @@ static void find_value(struct assign *assign, const struct ldap_entry *entry, co
 
 static int find_owner(struct assign *assign)
 {
-	static const char *const attributes[] = { "mailLocalAddress", "restanteAddressUTF8", NULL };
 	struct cli *cli = assign->cli;
 	struct ldap_entry *entry = NULL;
 	const char *error = "";
@@ -122,12 +124,12 @@ static int find_owner(struct assign *assign)
 			"there",
 			assign->address, assign->system);
 	if (result == LDAP_DONE)
-		result = ldap_session_read(cli->session, assign->owner->dn, attributes, &entry);
+		result = ldap_session_read(cli->session, assign->owner->dn, address_names, &entry);
 	if (result != LDAP_DONE)
 		return cli_fail_ldap(cli, result, assign->address,
 			*error ? error : ldap_session_reason(cli->session));
-	find_value(assign, entry, attributes[0]);
-	find_value(assign, entry, attributes[1]);
+	find_value(assign, entry, address_names[0]);
+	find_value(assign, entry, address_names[1]);
 	ldap_entry_free(&entry);
 	if (assign->owner->state != STATE_ACTIVE)
 		return cli_fail(cli, CLI_REFUSED,
@@ -136,6 +138,100 @@ static int find_owner(struct assign *assign)
 	return assign->value != NULL ? CLI_DONE
 				     : cli_fail(cli, CLI_REFUSED, "%s changed meanwhile; try again",
 					       assign->owner->dn);
+}
+
+/* --- moves
+ * ---------------------------------------------------------------------------------------- */
+
+/* Not over; before state 10. */
+#define OPEN_MOVES                                                                                 \
+	"(&(objectClass=restanteMove)(!(restanteMoveOutcome=*))(!(restanteMoveState>=10)))"
+
+struct open_move {
+	const struct assign *assign;
+	const struct ldap_entry *sides[2]; /* owner and claimant; NULL: it has no entry */
+	char *dn;                          /* of the move that concerns one of them, NULL: none */
+};
+
+static bool has_address(
+	const struct ldap_entry *entry, const char *const *attributes, const struct address *key)
+{
+	struct address other;
+	const char *error;
+
+	for (; entry != NULL && *attributes != NULL; attributes++) {
+		const struct ldap_attribute *values = ldap_entry_attribute(entry, *attributes);
+
+		for (size_t i = 0; values != NULL && i < values->count; i++)
+			if (address_parse(values->values[i], &other, &error) == 0 &&
+				strcmp(other.key, key->key) == 0)
+				return true;
+	}
+	return false;
+}
+
+static bool is_second(const struct assign *assign, const struct ldap_entry *move)
+{
+	const char *target = ldap_entry_value(move, "restanteMoveTarget"),
+		   *id = ldap_entry_value(move, "restanteMoveSourceId");
+
+	return target != NULL && id != NULL && strcasecmp(target, assign->system) == 0 &&
+	       strcmp(id, assign->id) == 0;
+}
+
+static int take_move(void *context, const struct ldap_entry *entry)
+{
+	static const char *const claims[] = { "restanteMoveClaim", NULL };
+	struct open_move *open = context;
+	const char *text = ldap_entry_value(entry, "restanteMoveAddress"), *error;
+	bool concerns =
+		is_second(open->assign, entry) || has_address(entry, claims, &open->assign->key);
+	struct address key;
+
+	if (text != NULL && address_parse(text, &key, &error) == 0)
+		for (size_t i = 0; i < 2; i++)
+			concerns = concerns || has_address(open->sides[i], address_names, &key);
+	if (!concerns)
+		return 0;
+	open->dn = mem_strdup(entry->dn);
+	return 1;
+}
+
+/* While a mailbox moves the controller decides what its addresses are. */
+static int check_moves(struct assign *assign)
+{
+	static const char *const wanted[] = { "restanteMoveAddress", "restanteMoveTarget",
+		"restanteMoveSourceId", "restanteMoveClaim", NULL };
+	struct cli *cli = assign->cli;
+	const char *dns[] = { assign->owner->dn, assign->claimant };
+	struct ldap_entry *entries[2] = { NULL, NULL };
+	struct str base = STR_INIT;
+	enum ldap_result result = LDAP_DONE;
+	int code = CLI_DONE;
+
+	for (size_t i = 0; i < 2 && result == LDAP_DONE; i++)
+		if (dns[i] != NULL)
+			result =
+				ldap_session_read(cli->session, dns[i], address_names, &entries[i]);
+	struct open_move open = { assign, { entries[0], entries[1] }, NULL };
+	str_append_z(&base, "ou=moves,");
+	federation_dn(cli->config->ldap.base, &base);
+	if (result == LDAP_DONE)
+		result = ldap_session_search(cli->session, str_cstr(&base), LDAP_ONE, OPEN_MOVES,
+			wanted, take_move, &open);
+	if (open.dn != NULL)
+		code = cli_fail(cli, CLI_REFUSED,
+			"a move is open (%s): its addresses are the controller's until it has "
+			"ended",
+			open.dn);
+	else if (result != LDAP_DONE && result != LDAP_NO_ENTRY)
+		code = cli_fail_ldap(
+			cli, result, assign->address, ldap_session_reason(cli->session));
+	ldap_entry_free(&entries[0]);
+	ldap_entry_free(&entries[1]);
+	mem_free(&open.dn);
+	str_free(&base);
+	return code;
 }
 
 /* --- the change
@@ -244,6 +340,8 @@ static int run(struct assign *assign, bool yes)
 	code = find_claim(assign);
 	if (code == CLI_DONE)
 		code = find_claimant(assign);
+	if (code == CLI_DONE)
+		code = check_moves(assign);
 	if (code != CLI_DONE)
 		return code;
 	snprintf(question, sizeof(question),

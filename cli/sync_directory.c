@@ -45,6 +45,21 @@ static bool is_synced(
 	return side->outcome[0] != '\0' || side->finished > 0 || side->holder[0] != '\0';
 }
 
+void sync_after_swap(struct cli *cli)
+{
+	struct sync_systems systems = { .count = 0 };
+	enum ldap_result result =
+		syncask_read(cli->session, cli->config->ldap.base, NULL, &systems);
+
+	for (size_t i = 0; result == LDAP_DONE && i < systems.count; i++)
+		if (is_synced(cli, &systems.systems[i], SYNC_DOWN))
+			result = syncask_raise(cli->session, &systems.systems[i], SYNC_DOWN);
+	if (result != LDAP_DONE && result != LDAP_NO_ENTRY)
+		cli_say(cli, "the address books follow later: no down sync could be asked for: %s",
+			ldap_session_reason(cli->session));
+	syncask_free(&systems);
+}
+
 static void add(struct asking *asking, struct sync_system *system, enum sync_direction direction)
 {
 	asking->requests = mem_grow(asking->requests, asking->count + 1, sizeof(*asking->requests));

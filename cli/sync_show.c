@@ -7,17 +7,6 @@
 #include "lib/clock.h"
 #include "lib/syncoutcome.h"
 
-static void set_counts(struct json *record, const struct sync_outcome *outcome)
-{
-	json_set_int(record, "persons", (int64_t)outcome->persons);
-	json_set_int(record, "added", (int64_t)outcome->added);
-	json_set_int(record, "changed", (int64_t)outcome->changed);
-	json_set_int(record, "deleted", (int64_t)outcome->deleted);
-	json_set_int(record, "conflicts", (int64_t)outcome->conflicts);
-	json_set_int(record, "refused", (int64_t)outcome->refused);
-	json_set_int(record, "pending", (int64_t)outcome->pending);
-}
-
 struct json *sync_record(const struct sync_side *side, enum sync_direction direction)
 {
 	struct sync_outcome outcome;
@@ -30,7 +19,7 @@ struct json *sync_record(const struct sync_side *side, enum sync_direction direc
 	if (sync_outcome_parse(side->outcome, &outcome)) {
 		json_set_string(record, "outcome", sync_word_name(outcome.word));
 		json_set_string(record, "text", outcome.text);
-		set_counts(record, &outcome);
+		sync_outcome_set(record, &outcome);
 	} else {
 		json_set_string(record, "outcome", "failed");
 		json_set_string(record, "text", side->outcome);

@@ -6,6 +6,7 @@
 
 #include "cli/moves.h"
 #include "cli/swap.h"
+#include "cli/sync.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
 
@@ -263,6 +264,8 @@ static int make(struct wave *wave)
 	}
 	hold_all(wave);
 	swap_all(wave);
+	if (wave->swapped > 0)
+		sync_after_swap(wave->cli);
 	sum_up(wave, clock_mono_us() - began);
 	return wave->worst;
 }

@@ -80,7 +80,9 @@ static void tell_error(struct consumer *consumer, struct provider *provider, con
 	char text[sizeof(provider->error)];
 	int64_t now = clock_mono_us();
 
-	if (strncmp(error, provider->uri, strlen(provider->uri)) == 0)
+	/* a replica that cannot be written is no fault of the provider's */
+	if (strncmp(error, provider->uri, strlen(provider->uri)) == 0 ||
+		strncmp(error, "replica: ", strlen("replica: ")) == 0)
 		snprintf(text, sizeof(text), "%s", error);
 	else
 		snprintf(text, sizeof(text), "%s: %s", provider->uri, error);
@@ -192,8 +194,8 @@ static size_t first_to_try(struct consumer *consumer)
 {
 	if (!atomic_exchange(&consumer->elsewhere, false) || consumer->tried == NULL)
 		return 0;
-	log_warning("directory",
-		"provider shows no changes any more, it is left for the next one provider=%s",
+	log_warning("directory", "provider shows no changes any more, %s provider=%s",
+		consumer->provider_count > 1 ? "it is left for the next one" : "it is asked anew",
 		consumer->tried->uri);
 	return (size_t)(consumer->tried - consumer->providers) + 1;
 }

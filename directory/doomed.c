@@ -362,11 +362,11 @@ int64_t replica_approve(struct replica *replica, const char **error_r)
 {
 	int64_t deleted;
 
-	pthread_mutex_lock(&replica->write_lock);
+	replica_begin_write(replica);
 	deleted = approve(replica, error_r);
 	if (deleted >= 0)
 		replica_settle(replica);
-	pthread_mutex_unlock(&replica->write_lock);
+	replica_end_write(replica);
 	if (deleted >= 0) {
 		log_warning("directory", "mass disappearance approved entries=%" PRId64, deleted);
 		replica_notify(replica, NULL);

@@ -368,9 +368,9 @@ int loader_finish(struct loader *loader, const struct csn_vector *vector, const 
 	loader->meta.loaded = true;
 	loader->meta.vector = *vector;
 	known_init(&loader->known, "", "");
-	pthread_mutex_lock(&replica->write_lock);
+	replica_begin_write(replica);
 	result = finish_locked(loader, error_r);
-	pthread_mutex_unlock(&replica->write_lock);
+	replica_end_write(replica);
 	known_free(&loader->known);
 	if (result == 0)
 		log_info("directory",

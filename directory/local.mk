@@ -9,6 +9,7 @@ directory_libdirectory_a_SOURCES = \
 	directory/known.c directory/known.h \
 	directory/loader.c directory/loader.h \
 	directory/lookup.c \
+	directory/recall.c directory/recall.h \
 	directory/record.c directory/record_code.c directory/record.h \
 	directory/refresh.c directory/refresh.h \
 	directory/replica.c directory/replica_apply.c directory/replica_held.c \

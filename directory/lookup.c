@@ -27,16 +27,19 @@ static int read_claims(struct replica *replica, const char *key, struct claims *
 {
 	char value[VALUE_BYTES];
 	size_t key_len = strlen(key), len;
+	uint64_t version = atomic_load(&replica->version);
 	enum bdb_result result;
 
 	claims->count = 0;
 	claims->buried = false;
+	if (recall_get(replica->recall, version, key, key_len, value, sizeof(value), &len))
+		return claims_read(value, len, claims);
 	result = bdb_get_into(
 		replica->store.addresses, NULL, key, key_len, value, sizeof(value), &len);
-	if (result == BDB_NOTFOUND)
-		return 0;
-	if (result == BDB_OK)
-		return claims_read(value, len, claims);
+	if (result == BDB_OK || result == BDB_NOTFOUND) {
+		recall_put(replica->recall, version, key, key_len, value, len);
+		return claims_read(value, len, claims); /* of nothing: nobody */
+	}
 	return result == BDB_BROKEN ? -1 : read_big(replica, key, key_len, claims);
 }
 

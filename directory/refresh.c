@@ -274,11 +274,11 @@ static int end_refresh(
 
 	if (apply_waiting(refresh, error_r) < 0)
 		return -1;
-	pthread_mutex_lock(&replica->write_lock);
+	replica_begin_write(replica);
 	result = end_locked(refresh, cookie, behind, error_r);
 	if (result == 0)
 		replica_settle(replica);
-	pthread_mutex_unlock(&replica->write_lock);
+	replica_end_write(replica);
 	return result;
 }
 

@@ -23,6 +23,18 @@ static void init_locks(struct replica *replica)
 	pthread_mutex_init(&replica->write_lock, NULL);
 }
 
+void replica_begin_write(struct replica *replica)
+{
+	pthread_mutex_lock(&replica->write_lock);
+	atomic_fetch_add(&replica->version, 1);
+}
+
+void replica_end_write(struct replica *replica)
+{
+	atomic_fetch_add(&replica->version, 1);
+	pthread_mutex_unlock(&replica->write_lock);
+}
+
 static int load_small(struct replica *replica, const char **error_r)
 {
 	struct record record = { .kind = RECORD_NONE };
@@ -76,6 +88,7 @@ struct replica *replica_open(const struct replica_options *options, const char *
 		return NULL;
 	replica = mem_zalloc(sizeof(*replica));
 	init_locks(replica);
+	replica->recall = recall_new();
 	known_init(&replica->known, options->base, options->node);
 	replica->heartbeat_period_us = options->heartbeat_us;
 	replica->start_us = clock_mono_us();
@@ -106,6 +119,7 @@ void replica_close(struct replica **replica)
 		replica_tick(r);
 	store_close(&r->store);
 	known_free(&r->known);
+	recall_free(&r->recall);
 	mem_free(&r->delimiters);
 	mem_free(&r->postmaster);
 	pthread_rwlock_destroy(&r->lock);
@@ -170,6 +184,8 @@ static void view_node(const struct replica *replica, struct replica_view *view)
 	if (node == NULL)
 		return;
 	snprintf(view->node_dn, sizeof(view->node_dn), "%s", str_cstr(&node->dn));
+	snprintf(view->node_csn, sizeof(view->node_csn), "%s", node->csn);
+	snprintf(view->node_mark, sizeof(view->node_mark), "%s", node->mark);
 	view->node_acked = node->epoch;
 	view->node_drained = node->drained;
 	snprintf(view->node_heartbeat, sizeof(view->node_heartbeat), "%s", node->heartbeat);

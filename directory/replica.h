@@ -69,6 +69,8 @@ struct replica_view {
 	 * behind it. */
 	bool node_durable;
 	char node_dn[512];                 /* "" while NODE_ABSENT */
+	char node_csn[64];                 /* the version of its entry that is known here */
+	char node_mark[64];                /* the one that made it what it is */
 	uint64_t node_acked, node_drained; /* as the directory has them */
 	char node_heartbeat[32];           /* same, "" = none */
 	int64_t heartbeat_age_us;          /* since the last one that came back, monotonic */

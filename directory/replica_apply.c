@@ -30,7 +30,7 @@ const char *replica_store_error(struct replica *replica, enum bdb_result result)
 {
 	switch (result) {
 	case BDB_RETRY: return "replica: deadlocks without end";
-	case BDB_FULL: return "replica: no space on the disk; make room";
+	case BDB_FULL: return "replica: no space on the disk of replica_dir: make room there";
 	case BDB_BROKEN:
 		pthread_rwlock_wrlock(&replica->lock);
 		replica->trouble = true;
@@ -365,11 +365,11 @@ int replica_apply(struct replica *replica, struct change *changes, size_t count,
 	struct replica_facts before, after;
 	bool all;
 
-	pthread_mutex_lock(&replica->write_lock);
+	replica_begin_write(replica);
 	before = facts_now(replica);
 	batch.recent = replica->recent;
 	if (replica_transact(replica, apply_batch, &batch, error_r) < 0) {
-		pthread_mutex_unlock(&replica->write_lock);
+		replica_end_write(replica);
 		return -1;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -381,7 +381,7 @@ int replica_apply(struct replica *replica, struct change *changes, size_t count,
 	after = facts_now(replica);
 	log_refused(&before, &after);
 	bdb_checkpoint(replica->store.env, CHECKPOINT_BUSY);
-	pthread_mutex_unlock(&replica->write_lock);
+	replica_end_write(replica);
 	notify_batch(replica, &batch, all || differ(&before, &after));
 	return 0;
 }
@@ -390,7 +390,7 @@ void replica_advance(struct replica *replica, const struct csn_vector *vector)
 {
 	struct replica_facts before, after;
 
-	pthread_mutex_lock(&replica->write_lock);
+	replica_begin_write(replica);
 	before = facts_now(replica);
 	pthread_rwlock_wrlock(&replica->lock);
 	advance(replica, &replica->meta, vector);
@@ -398,7 +398,7 @@ void replica_advance(struct replica *replica, const struct csn_vector *vector)
 	pthread_rwlock_unlock(&replica->lock);
 	replica_settle(replica);
 	after = facts_now(replica);
-	pthread_mutex_unlock(&replica->write_lock);
+	replica_end_write(replica);
 	if (differ(&before, &after))
 		replica_notify(replica, NULL);
 }
@@ -408,7 +408,7 @@ void replica_tick(struct replica *replica)
 	const char *error;
 	struct tombstone_clock now;
 
-	pthread_mutex_lock(&replica->write_lock);
+	replica_begin_write(replica);
 	pthread_rwlock_rdlock(&replica->lock);
 	now = replica_clock(replica);
 	pthread_rwlock_unlock(&replica->lock);
@@ -416,19 +416,19 @@ void replica_tick(struct replica *replica)
 		log_warning("directory", "cannot store the vector: %s", error);
 	store_purge(&replica->store, &now, PURGE_AT_ONCE);
 	bdb_checkpoint(replica->store.env, CHECKPOINT_IDLE);
-	pthread_mutex_unlock(&replica->write_lock);
+	replica_end_write(replica);
 }
 
 int replica_sync(struct replica *replica, const char **error_r)
 {
 	int result;
 
-	pthread_mutex_lock(&replica->write_lock);
+	replica_begin_write(replica);
 	result = store_vector(replica, error_r);
 	if (result == 0 && bdb_log_sync(replica->store.env) != BDB_OK) {
 		*error_r = bdb_reason();
 		result = -1;
 	}
-	pthread_mutex_unlock(&replica->write_lock);
+	replica_end_write(replica);
 	return result;
 }

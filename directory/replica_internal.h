@@ -6,8 +6,10 @@
 #define RESTANTE_DIRECTORY_REPLICA_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "directory/known.h"
+#include "directory/recall.h"
 #include "directory/replica.h"
 #include "directory/store.h"
 
@@ -20,8 +22,11 @@ struct recent_deletes {
 
 struct replica {
 	struct store store;
-	/* Writers, one at a time; taken before `lock`, never the other way round. */
+	/* Writers, one at a time; taken before `lock`, never the other way round:
+	 * replica_begin_write. */
 	pthread_mutex_t write_lock;
+	_Atomic uint64_t version; /* of what is stored, as recall.h has it */
+	struct recall *recall;
 	struct recent_deletes recent; /* guarded by write_lock */
 	/* Guards everything below. */
 	pthread_rwlock_t lock;
@@ -77,6 +82,10 @@ void replica_begin_refresh(struct replica *replica);
 void replica_end_refresh(struct replica *replica, bool complete);
 
 /* --- shared by the replica's own files ------------------------------------------------------ */
+
+/* Around everything that may write to the store. */
+void replica_begin_write(struct replica *replica);
+void replica_end_write(struct replica *replica);
 
 typedef enum bdb_result (*replica_work)(
 	struct replica *replica, struct bdb_txn *txn, struct store_meta *next, void *context);

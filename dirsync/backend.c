@@ -80,6 +80,13 @@ static void take(const struct ldap_entry *entry, const char *name, struct str *v
 	str_append_z(value_r, value != NULL ? value : "");
 }
 
+static uint64_t standing(const char *text)
+{
+	struct sync_outcome outcome;
+
+	return text != NULL && sync_outcome_parse(text, &outcome) ? outcome.approved : 0;
+}
+
 static void take_backend(const struct ldap_entry *entry, const struct backend_names *names,
 	const char *system, struct backend *backend)
 {
@@ -90,6 +97,7 @@ static void take_backend(const struct ldap_entry *entry, const struct backend_na
 	backend->finished = number(entry, names->finished);
 	backend->failed = number(entry, names->failed);
 	backend->recorded = ldap_entry_value(entry, names->outcome) != NULL;
+	backend->standing = standing(ldap_entry_value(entry, names->outcome));
 	backend->approved = number(entry, names->approved);
 	take_lease(backend, system);
 }

@@ -29,6 +29,7 @@ struct backend {
 	struct str run;     /* id of the run that the snapshot must be of */
 	bool recorded;      /* it has an outcome */
 	uint64_t approved;  /* size of the deletion list that was approved, 0 = none */
+	uint64_t standing;  /* the same of one that was used, and that is pending still */
 };
 
 /* LDAP_NO_ENTRY: the system has no entry. */

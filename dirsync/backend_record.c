@@ -73,12 +73,16 @@ static void put_answer(struct writing *writing, const struct backend_names *name
 	put(writing, names->failed, str_cstr(text));
 }
 
-static void outcome_text(const struct run_record *record, struct str *out)
+/* Only a run that is complete knows how much of an approved list is pending still. */
+static void outcome_text(
+	const struct backend *before, const struct run_record *record, struct str *out)
 {
 	struct sync_outcome outcome = record->outcome;
 	struct str reason = STR_INIT;
 
 	put_reason(&record->reason, &reason);
+	if (outcome.word != SYNC_COMPLETE)
+		outcome.approved = before->standing;
 	outcome.text = str_cstr(&reason);
 	sync_outcome_format(&outcome, out);
 	str_free(&reason);
@@ -95,7 +99,7 @@ static enum ldap_result write_record(struct ldap_session *session, const struct 
 
 	put(&writing, names->start, clock_generalized(start, sizeof(start), record->start_us));
 	put(&writing, names->end, clock_generalized(end, sizeof(end), record->end_us));
-	outcome_text(record, &outcome);
+	outcome_text(backend, record, &outcome);
 	/* what the last run found stands as long as there is nothing new */
 	if (record->outcome.word != SYNC_NOTHING || !backend->recorded)
 		put(&writing, names->outcome, str_cstr(&outcome));

@@ -24,9 +24,10 @@ void code_put_set(struct str *out, const struct strings *set)
 
 void code_put_number(struct str *out, int64_t number)
 {
-	char text[NUMBER_MAX + 1];
+	char text[NUMBER_MAX + 1] = { (char)('0' + number) };
 
-	snprintf(text, sizeof text, "%lld", (long long)number);
+	if (number < 0 || number > 9) /* most are not */
+		snprintf(text, sizeof text, "%lld", (long long)number);
 	code_put_text(out, text);
 }
 

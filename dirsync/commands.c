@@ -25,13 +25,7 @@ struct json *commands_record(const struct run_record *record)
 	json_set_int(j, "start_us", record->start_us);
 	json_set_int(j, "end_us", record->end_us);
 	json_set_bool(j, "full", record->full);
-	json_set_int(j, "persons", (int64_t)o->persons);
-	json_set_int(j, "added", (int64_t)o->added);
-	json_set_int(j, "changed", (int64_t)o->changed);
-	json_set_int(j, "deleted", (int64_t)o->deleted);
-	json_set_int(j, "conflicts", (int64_t)o->conflicts);
-	json_set_int(j, "refused", (int64_t)o->refused);
-	json_set_int(j, "pending", (int64_t)o->pending);
+	sync_outcome_set(j, o);
 	return j;
 }
 

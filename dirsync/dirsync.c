@@ -15,6 +15,8 @@
 #include "lib/notify.h"
 #include "lib/sdnotify.h"
 
+#define WAKE SIGUSR1 /* to the main thread: look whether we stop */
+
 /* --- settings ----------------------------------------------------------------------------------
  */
 
@@ -103,7 +105,13 @@ static void stop_units(struct unit **units, size_t count)
 	for (size_t i = 0; i < count; i++)
 		unit_ask_to_stop(units[i]);
 	for (size_t i = 0; i < count; i++)
-		unit_stop(&units[i]);
+		unit_join(units[i]);
+}
+
+static void free_units(struct unit **units, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		unit_free(&units[i]);
 }
 
 /* --- reload ------------------------------------------------------------------------------------
@@ -125,6 +133,13 @@ struct unit *dirsync_unit(struct dirsync *d, const char *system, enum sync_direc
 		unit_pin(unit);
 	pthread_mutex_unlock(&d->lock);
 	return unit;
+}
+
+/* By whoever reloads, or starts: nobody else changes the list. */
+static void wake_units(struct dirsync *d)
+{
+	for (size_t i = 0; i < d->unit_count; i++)
+		unit_wake(d->units[i]);
 }
 
 static int reload_now(struct dirsync *d, struct str *unchanged_r, struct str *error_r)
@@ -153,10 +168,10 @@ static int reload_now(struct dirsync *d, struct str *unchanged_r, struct str *er
 	if (start_log(&fresh->log, error_r) < 0)
 		done = -1;
 	stop_units(gone, gone_count);
+	free_units(gone, gone_count);
 	mem_free(&gone);
 	settings_drop(&old);
-	for (size_t i = 0; i < d->unit_count; i++)
-		unit_wake(d->units[i]);
+	wake_units(d);
 	return done;
 }
 
@@ -171,18 +186,27 @@ int dirsync_reload(struct dirsync *d, struct str *unchanged_r, struct str *error
 /* --- start -------------------------------------------------------------------------------------
  */
 
-static int start_units(struct dirsync *d, struct str *error_r)
+static int make_units(struct dirsync *d, struct str *error_r)
 {
 	pthread_mutex_lock(&d->lock);
 	int done = add_units(d, &d->settings->config->ups, SYNC_UP);
 	if (done == 0)
 		done = add_units(d, &d->settings->config->downs, SYNC_DOWN);
 	pthread_mutex_unlock(&d->lock);
-	if (done == 0)
-		done = watch_start(d);
 	if (done < 0)
 		str_append_z(error_r, "no thread can be made");
 	return done;
+}
+
+static int begin_runs(struct dirsync *d, struct str *error_r)
+{
+	pthread_mutex_lock(&d->reloading);
+	wake_units(d);
+	pthread_mutex_unlock(&d->reloading);
+	if (watch_start(d) == 0)
+		return 0;
+	str_append_z(error_r, "no thread can be made");
+	return -1;
 }
 
 static int start_control(struct dirsync *d, struct str *error_r)
@@ -200,6 +224,12 @@ static int start_control(struct dirsync *d, struct str *error_r)
 static int start_pid_file(struct dirsync *d, struct str *error_r)
 {
 	return d->options.pid_file != NULL ? notify_pid_file(d->options.pid_file, error_r) : 0;
+}
+
+static void remove_pid_file(const struct dirsync *d)
+{
+	if (d->options.pid_file != NULL && d->lock_fd >= 0)
+		unlink(d->options.pid_file);
 }
 
 static int take_lock(struct dirsync *d, struct str *error_r)
@@ -225,6 +255,51 @@ static int open_log(struct dirsync *d, struct str *error_r)
 	return start_log(&d->settings->config->log, error_r);
 }
 
+static int64_t stop_limit(void *context)
+{
+	struct settings *settings = settings_hold(context);
+	int64_t limit_us = settings->config->dirsync.stop_timeout;
+
+	settings_drop(&settings);
+	return limit_us;
+}
+
+static void asked_to_stop(void *context)
+{
+	struct dirsync *d = context;
+
+	pthread_kill(d->main, WAKE);
+}
+
+/* The stop takes too long: what runs, and no file says that we do. */
+static void late(void *context, struct str *busy)
+{
+	struct dirsync *d = context;
+
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < d->unit_count; i++)
+		if (unit_is_running(d->units[i]))
+			str_printf(busy, "%s%s %s", busy->len > 0 ? ", " : "",
+				sync_direction_name(unit_direction(d->units[i])),
+				unit_system(d->units[i]));
+	pthread_mutex_unlock(&d->lock);
+	remove_pid_file(d);
+}
+
+static int start_stopper(struct dirsync *d, struct str *error_r)
+{
+	const struct stopper_options options = { .stop = &d->stopping,
+		.limit = stop_limit,
+		.asked = asked_to_stop,
+		.late = late,
+		.context = d };
+
+	d->stopper = stopper_start(&options);
+	if (d->stopper == NULL)
+		str_append_z(error_r, "no thread can be made");
+	return d->stopper != NULL ? 0 : -1;
+}
+
 static int start_metrics(struct dirsync *d, struct str *error_r)
 {
 	(void)error_r;
@@ -232,6 +307,8 @@ static int start_metrics(struct dirsync *d, struct str *error_r)
 	return 0;
 }
 
+/* In this order: whoever asks by the control socket finds all systems, and no run has begun where
+ * the daemon cannot be asked. */
 static const struct {
 	const char *what;
 	int (*start)(struct dirsync *dirsync, struct str *error_r);
@@ -241,9 +318,11 @@ static const struct {
 	{ "log", open_log, DIRSYNC_EXIT_CONFIG },
 	{ "state_dir", take_lock, DIRSYNC_EXIT_UNAVAILABLE },
 	{ "pid file", start_pid_file, DIRSYNC_EXIT_UNAVAILABLE },
+	{ "signals", start_stopper, DIRSYNC_EXIT_SOFTWARE },
+	{ "systems", make_units, DIRSYNC_EXIT_SOFTWARE },
 	{ "control socket", start_control, DIRSYNC_EXIT_UNAVAILABLE },
 	{ "metrics", start_metrics, DIRSYNC_EXIT_UNAVAILABLE },
-	{ "systems", start_units, DIRSYNC_EXIT_SOFTWARE },
+	{ "runs", begin_runs, DIRSYNC_EXIT_SOFTWARE },
 };
 
 /* Whoever typed the command looks at the terminal, not at the log. */
@@ -295,12 +374,12 @@ static void reload(struct dirsync *d)
 	str_free(&error);
 }
 
+/* Those of the main thread. */
 static void signal_set(sigset_t *set)
 {
 	sigemptyset(set);
 	sigaddset(set, SIGHUP);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
+	sigaddset(set, WAKE);
 }
 
 /* The watcher waits for one answer of the directory at most; longer than that it is stuck. */
@@ -314,19 +393,15 @@ static void serve(struct dirsync *d)
 {
 	int64_t watchdog = sdnotify_watchdog_us(), period = watchdog > 0 ? watchdog / 2 : 0;
 	sigset_t set;
-	int got;
 
 	signal_set(&set);
-	for (;;) {
+	while (!atomic_load(&d->stopping)) {
 		const struct timespec patience = {
 			.tv_sec = period > 0 ? period / CLOCK_SECOND : 3600,
 			.tv_nsec = period > 0 ? period % CLOCK_SECOND * 1000 : 0,
 		};
-		got = sigtimedwait(&set, NULL, &patience);
-		if (got == SIGHUP)
+		if (sigtimedwait(&set, NULL, &patience) == SIGHUP)
 			reload(d);
-		else if (got == SIGTERM || got == SIGINT)
-			return;
 		else
 			tick(d, watchdog);
 	}
@@ -344,10 +419,11 @@ static void stop_all(struct dirsync *d)
 	exposition_stop(d);
 	watch_stop(d);
 	stop_units(d->units, d->unit_count);
+	stopper_end(&d->stopper);
+	free_units(d->units, d->unit_count);
 	mem_free(&d->units);
 	d->unit_count = 0;
-	if (d->options.pid_file != NULL && d->lock_fd >= 0)
-		unlink(d->options.pid_file);
+	remove_pid_file(d);
 	if (d->lock_fd >= 0)
 		close(d->lock_fd);
 }
@@ -389,6 +465,7 @@ int dirsync_run(const struct dirsync_options *options)
 	struct config *config;
 	sigset_t set;
 
+	stopper_block();
 	signal_set(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread is made: they inherit it */
 	signal(SIGPIPE, SIG_IGN);
@@ -396,6 +473,7 @@ int dirsync_run(const struct dirsync_options *options)
 	d->options = *options;
 	d->started_us = clock_wall_us();
 	d->lock_fd = -1;
+	d->main = pthread_self();
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->reloading, NULL);
 	config = start_config(options->config_path, &error);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "dirsync/exits.h"
+#include "dirsync/stopper.h"
 #include "dirsync/unit.h"
 #include "lib/config.h"
 #include "lib/control.h"
@@ -39,6 +40,8 @@ struct dirsync {
 	int64_t started_us; /* wall clock */
 	atomic_bool stopping;
 	int lock_fd; /* of state_dir */
+	pthread_t main;
+	struct stopper *stopper;
 
 	pthread_t watcher;
 	bool watches;

@@ -39,6 +39,7 @@ struct down {
 	struct bulk *done;        /* id -> digest, or nothing: for `written` */
 	struct strings alone;     /* ids of mailboxes that moves keep out */
 	int64_t moves_us;         /* when these were read, monotonic */
+	struct str holder;        /* of the lease */
 	struct str deleted;       /* ids to be deleted, NUL-terminated: for the guard */
 	uint64_t had, wanted, deletions;
 	uint64_t changes; /* of all kinds */

@@ -59,21 +59,29 @@ enum field {
 	OTHER,
 };
 
-static const char *const names[] = {
-	[UUID] = "entryUUID",
-	[CSN] = "entryCSN",
-	[SYSTEM] = "restanteSystem",
-	[STATE] = "restanteState",
-	[SOURCE_ID] = "restanteSourceId",
-	[ADDRESS] = "mailLocalAddress",
-	[ADDRESS_UTF8] = "restanteAddressUTF8",
-	[MAIL] = "mail",
-	[PRIMARY_UTF8] = "restantePrimaryUTF8",
-	[PHYSICAL] = "mailRoutingAddress",
-	[FOREIGN] = "restanteForeignAddress",
-	[VANISHED] = "restanteVanishedSince",
-	[VANISHING] = "restanteVanishingAddress",
-	[PROVENANCE] = "restanteProvenance",
+#define NAME(name)                                                                                 \
+	{                                                                                          \
+		name, sizeof(name) - 1                                                             \
+	}
+
+static const struct {
+	const char *name;
+	size_t len;
+} names[] = {
+	[UUID] = NAME("entryUUID"),
+	[CSN] = NAME("entryCSN"),
+	[SYSTEM] = NAME("restanteSystem"),
+	[STATE] = NAME("restanteState"),
+	[SOURCE_ID] = NAME("restanteSourceId"),
+	[ADDRESS] = NAME("mailLocalAddress"),
+	[ADDRESS_UTF8] = NAME("restanteAddressUTF8"),
+	[MAIL] = NAME("mail"),
+	[PRIMARY_UTF8] = NAME("restantePrimaryUTF8"),
+	[PHYSICAL] = NAME("mailRoutingAddress"),
+	[FOREIGN] = NAME("restanteForeignAddress"),
+	[VANISHED] = NAME("restanteVanishedSince"),
+	[VANISHING] = NAME("restanteVanishingAddress"),
+	[PROVENANCE] = NAME("restanteProvenance"),
 };
 
 #define VALUE_MAX 1024 /* bytes of an address with its quotes */
@@ -87,25 +95,30 @@ const char **entry_attributes(const char *const *mapped)
 	while (mapped != NULL && mapped[count] != NULL)
 		count++;
 	list = mem_grow(NULL, NAMES + count + 1, sizeof list[0]);
-	memcpy(list, names, sizeof names);
+	for (size_t i = 0; i < NAMES; i++)
+		list[i] = names[i].name;
 	for (size_t i = 0; i < count; i++)
 		list[NAMES + i] = mapped[i];
 	list[NAMES + count] = NULL;
 	return list;
 }
 
-static bool is_name(const char *name, const char *known)
+/* Many names begin alike: their last letters tell most of them apart. */
+static bool is_name(const char *name, size_t len, const char *known, size_t known_len)
 {
-	return ((name[0] ^ known[0]) & 0xdf) == 0 && strcasecmp(name, known) == 0;
+	return len == known_len && ((name[len - 1] ^ known[len - 1]) & 0xdf) == 0 &&
+	       strcasecmp(name, known) == 0;
 }
 
 static enum field find_field(const char *name, const char *const *mapped)
 {
-	for (size_t i = 0; i < NAMES; i++)
-		if (is_name(name, names[i]))
+	size_t len = strlen(name);
+
+	for (size_t i = 0; len > 0 && i < NAMES; i++)
+		if (is_name(name, len, names[i].name, names[i].len))
 			return (enum field)i;
-	for (; mapped != NULL && *mapped != NULL; mapped++)
-		if (is_name(name, *mapped))
+	for (; len > 0 && mapped != NULL && *mapped != NULL; mapped++)
+		if (is_name(name, len, *mapped, strlen(*mapped)))
 			return MAPPED;
 	return OTHER;
 }
@@ -240,7 +253,7 @@ static int take(struct entry *entry, enum field field, const char *name, const c
 	case PROVENANCE: set(&entry->provenance, value, len); break;
 	case SOURCE_ID: return person_set_id(person, value, error_r);
 	case ADDRESS:
-	case ADDRESS_UTF8: return take_address(entry, names[field], value, error_r);
+	case ADDRESS_UTF8: return take_address(entry, names[field].name, value, error_r);
 	case PRIMARY_UTF8:
 		if (len <= ADDRESS_MAX)
 			set(&person->primary, value, len);

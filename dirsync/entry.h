@@ -44,8 +44,9 @@ int entry_read_stream(const struct ldap_stream_entry *raw, const char *const *ma
 	struct entry *entry_r, const char **error_r);
 /* Since when the address is marked (restanteVanishingAddress), microseconds; 0 = it is not. */
 int64_t entry_going_since(const struct entry *entry, const char *key);
-/* decode: -1 where the bytes are none that encode made. */
-void entry_encode(const struct entry *entry, struct str *out);
+/* encode: behind how many of the appended bytes those of its person begin, up to the end. decode:
+ * -1 where the bytes are none that encode made. */
+size_t entry_encode(const struct entry *entry, struct str *out);
 int entry_decode(const void *data, size_t len, struct entry *entry_r);
 
 #endif

@@ -7,8 +7,10 @@
 #define TEXT_MAX    65536
 #define SPELLED_MAX (64 + 1024) /* an attribute, a space, an address as somebody spelled it */
 
-void entry_encode(const struct entry *entry, struct str *out)
+size_t entry_encode(const struct entry *entry, struct str *out)
 {
+	size_t begin = out->len, before;
+
 	code_put_text(out, MAGIC);
 	code_put(out, &entry->dn);
 	code_put(out, &entry->uuid);
@@ -19,7 +21,9 @@ void entry_encode(const struct entry *entry, struct str *out)
 	code_put_number(out, entry->vanished_us);
 	code_put_set(out, &entry->spelled);
 	code_put_set(out, &entry->going);
+	before = out->len - begin;
 	person_encode(&entry->person, out);
+	return before;
 }
 
 static bool take_all(struct code_input *in, struct entry *entry)

@@ -4,9 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,4 +78,16 @@ char *folder_work(const char *state_dir, const char *system, const char *name, c
 		empty(path);
 	mem_free(&folder);
 	return path;
+}
+
+bool folder_in_use(const char *dir)
+{
+	char *path = mem_printf("%s/LOCK", dir);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	bool used = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+
+	if (fd >= 0)
+		close(fd);
+	mem_free(&path);
+	return used;
 }

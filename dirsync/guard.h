@@ -16,6 +16,7 @@
 
 #define GUARD_LEAST          3 /* so few deletions are no mass deletion, however small the system */
 #define GUARD_ATTRIBUTES_MAX 64
+#define GUARD_LOST_MAX       (GUARD_ATTRIBUTES_MAX + 1) /* and foreign addresses */
 
 struct guard_limits {
 	uint64_t most;         /* max_delete: more than that many ... */
@@ -45,7 +46,8 @@ struct guard_lost {
 /* What reconcile() counts. lost: one for each name of reconcile_policy_names(), in that order. */
 struct guard_tally {
 	struct guard_counts counts;
-	struct guard_lost lost[GUARD_ATTRIBUTES_MAX];
+	uint64_t waiting; /* physical addresses that wait for a move or a hold to end */
+	struct guard_lost lost[GUARD_LOST_MAX];
 	size_t lost_count;
 };
 

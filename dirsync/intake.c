@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/csv_stream.h"
 #include "lib/ldif.h"
@@ -13,6 +14,7 @@ struct intake {
 	struct csv_stream *csv;
 	char **columns; /* the name of the mapping that each column has, NULL: none */
 	size_t column_count;
+	size_t marker_column;          /* column_count or more: there is none */
 	struct template_value *values; /* of the person that is being read */
 	size_t count, room;
 	struct str text; /* fields of CSV, taken apart */
@@ -63,12 +65,40 @@ static int take_person(struct intake *in, uint64_t line)
 	return -1;
 }
 
+/* --- what a down sync wrote ------------------------------------------------------------------- */
+
+static const char *marker_value(const struct intake *in)
+{
+	const char *equals = strchr(in->options.marker, '=');
+
+	return equals != NULL && equals > in->options.marker ? equals + 1 : NULL;
+}
+
+static bool is_marker_name(const struct intake *in, const char *name)
+{
+	size_t len = strlen(name);
+
+	return marker_value(in) != NULL && strncasecmp(in->options.marker, name, len) == 0 &&
+	       in->options.marker[len] == '=';
+}
+
+static bool is_marker_value(const struct intake *in, const char *data, size_t len)
+{
+	const char *value = marker_value(in);
+
+	return strlen(value) == len && strncasecmp(value, data, len) == 0;
+}
+
 /* --- LDIF ----------------------------------------------------------------------------------- */
 
 static int take_record(void *context, const struct ldif_record *record)
 {
 	struct intake *in = context;
 
+	for (size_t i = 0; i < record->count; i++)
+		if (is_marker_name(in, record->values[i].name) &&
+			is_marker_value(in, record->values[i].data, record->values[i].len))
+			return 0;
 	in->count = 0;
 	add_value(in, "dn", record->dn, strlen(record->dn));
 	for (size_t i = 0; i < record->count; i++)
@@ -107,8 +137,10 @@ static int take_columns(void *context, const char *const *names, size_t count, c
 	const char *const *wanted = mapping_names(in->options.mapping);
 
 	in->columns = mem_grow(NULL, count, sizeof(*in->columns));
-	in->column_count = count;
+	in->column_count = in->marker_column = count;
 	for (size_t i = 0; i < count; i++) {
+		if (is_marker_name(in, names[i]))
+			in->marker_column = i;
 		in->columns[i] = NULL;
 		for (size_t k = 0; wanted[k] != NULL && in->columns[i] == NULL; k++)
 			if (template_same_name(names[i], wanted[k]))
@@ -146,6 +178,9 @@ static int take_row(void *context, uint64_t line, const char *const *fields, siz
 	struct intake *in = context;
 	size_t at = 0;
 
+	if (in->marker_column < count &&
+		is_marker_value(in, fields[in->marker_column], strlen(fields[in->marker_column])))
+		return 0;
 	in->count = 0;
 	str_reset(&in->text);
 	for (size_t i = 0; i < count; i++)

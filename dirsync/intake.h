@@ -22,6 +22,8 @@ struct intake_options {
 	const struct source_sink *sink;
 	bool csv;         /* else LDIF */
 	const char *name; /* of the stream: "NAME:LINE" is the place of a person */
+	const char
+		*marker; /* "NAME=VALUE": what has it was written by a down sync, is passed over */
 };
 
 struct intake *intake_new(const struct intake_options *options);

@@ -12,6 +12,8 @@
 #define TICK  (200 * CLOCK_MS)
 #define LOOK  CLOCK_SECOND /* at the moves */
 #define RETRY CLOCK_SECOND
+#define WATCH (10 * CLOCK_MS)  /* for the epoch */
+#define YIELD (100 * CLOCK_MS) /* to who raised it */
 
 /* State 5: the hold is set, the fence is being passed. */
 #define PRESSING "(&(objectClass=restanteMove)(restanteMoveState=5)(!(restanteMoveOutcome=*)))"
@@ -21,8 +23,10 @@ struct keeper {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	bool end;
+	bool end, watching;
 	atomic_bool lost, pressing;
+	_Atomic int64_t give_way_us;
+	struct str epoch; /* as it was seen last */
 	struct ldap_session *session;
 	int64_t renew_at_us, look_at_us; /* monotonic */
 };
@@ -87,7 +91,37 @@ static void look(struct keeper *k)
 		ldap_session_close(&k->session);
 }
 
-static void tick(struct keeper *k)
+/* The first look only learns what it is. */
+static void note_epoch(struct keeper *k, const char *epoch)
+{
+	int64_t now = clock_mono_us();
+	bool raised = k->epoch.len > 0 && strcmp(k->epoch.data, epoch) != 0;
+
+	str_reset(&k->epoch);
+	str_append_z(&k->epoch, epoch);
+	if (raised && now >= atomic_load(&k->give_way_us) + YIELD)
+		atomic_store(&k->give_way_us, now + YIELD);
+}
+
+static void watch_epoch(struct keeper *k)
+{
+	static const char *const wanted[] = { "restanteEpoch", NULL };
+	struct ldap_entry *entry = NULL;
+	struct str dn = STR_INIT;
+
+	federation_dn(k->options.ldap->base, &dn);
+	enum ldap_result result = ldap_session_read(k->session, dn.data, wanted, &entry);
+	if (result == LDAP_DONE) {
+		const char *epoch = ldap_entry_value(entry, "restanteEpoch");
+		note_epoch(k, epoch != NULL ? epoch : "none");
+	}
+	ldap_entry_free(&entry);
+	str_free(&dn);
+	if (result == LDAP_DOWN)
+		ldap_session_close(&k->session);
+}
+
+static void tick(struct keeper *k, bool watching)
 {
 	int64_t now = clock_mono_us();
 
@@ -97,6 +131,8 @@ static void tick(struct keeper *k)
 		renew(k);
 	if (now >= k->look_at_us)
 		look(k);
+	if (watching && k->session != NULL)
+		watch_epoch(k);
 }
 
 static void *keep(void *context)
@@ -106,14 +142,18 @@ static void *keep(void *context)
 	pthread_setname_np(pthread_self(), "keeper");
 	pthread_mutex_lock(&k->lock);
 	while (!k->end) {
+		bool watching = k->watching;
+
 		pthread_mutex_unlock(&k->lock);
-		tick(k);
+		tick(k, watching);
 		pthread_mutex_lock(&k->lock);
 		if (!k->end)
-			clock_cond_wait_until(&k->wake, &k->lock, clock_mono_us() + TICK);
+			clock_cond_wait_until(
+				&k->wake, &k->lock, clock_mono_us() + (k->watching ? WATCH : TICK));
 	}
 	pthread_mutex_unlock(&k->lock);
 	ldap_session_close(&k->session);
+	str_free(&k->epoch);
 	return NULL;
 }
 
@@ -155,4 +195,17 @@ bool keeper_lost(const struct keeper *keeper)
 bool keeper_pressing(const struct keeper *keeper)
 {
 	return atomic_load(&keeper->pressing);
+}
+
+void keeper_watch(struct keeper *keeper, bool on)
+{
+	pthread_mutex_lock(&keeper->lock);
+	keeper->watching = on;
+	pthread_cond_signal(&keeper->wake);
+	pthread_mutex_unlock(&keeper->lock);
+}
+
+int64_t keeper_give_way(const struct keeper *keeper)
+{
+	return atomic_load(&keeper->give_way_us);
 }

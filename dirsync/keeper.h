@@ -31,4 +31,13 @@ void keeper_stop(struct keeper **keeper);
 bool keeper_lost(const struct keeper *keeper);     /* the lease is somebody else's */
 bool keeper_pressing(const struct keeper *keeper); /* a move is between hold and swap */
 
+/*
+ * While much is written the epoch is looked at a hundred times a second: who raises it has held a
+ * mailbox and waits for the front doors, and each write before his makes him wait longer. The
+ * instant (clock_mono_us) until which nothing should be written, a tenth of a second after that; as
+ * long as that again is free for writing, however often it is raised. 0: nobody has raised it.
+ */
+void keeper_watch(struct keeper *keeper, bool on);
+int64_t keeper_give_way(const struct keeper *keeper);
+
 #endif

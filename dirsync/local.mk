@@ -38,13 +38,14 @@ tests_system_down_driver_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 # up
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/folder.c dirsync/folder.h \
-	dirsync/keeper.c dirsync/keeper.h \
+	dirsync/instance.c dirsync/instance.h dirsync/keeper.c dirsync/keeper.h \
 	dirsync/reports.c dirsync/reports.h \
 	dirsync/run_up.c dirsync/runid.c dirsync/runid.h \
 	dirsync/snapshot.c \
 	dirsync/up_apply.c dirsync/up_delta.c dirsync/up_join.c dirsync/up_judge.c \
+	dirsync/up_late.c \
 	dirsync/up_meet.c dirsync/up_moves.c dirsync/up_owners.c dirsync/up_pull.c dirsync/up_record.c dirsync/up_shown.c \
-	dirsync/up.h dirsync/up_meeting.h \
+	dirsync/up.h dirsync/up_asking.h dirsync/up_meeting.h \
 	dirsync/view.c dirsync/view.h
 # the program
 dirsync_libdirsync_a_SOURCES += \
@@ -54,6 +55,7 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/listener.c dirsync/listener.h \
 	dirsync/once.c dirsync/once.h \
 	dirsync/start.c dirsync/start.h \
+	dirsync/stopper.c dirsync/stopper.h \
 	dirsync/unit.c dirsync/unit.h \
 	dirsync/watch.c
 

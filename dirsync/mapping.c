@@ -264,6 +264,18 @@ static int fill(const struct filling *f)
 
 /* --- all of it ------------------------------------------------------------------------------ */
 
+/* template_same_name, what is the same for all names found once. */
+static const char *find_name(const struct mapping *m, const char *name)
+{
+	const char *canonical = template_canonical_name(name);
+
+	for (size_t i = 0; i < m->name_count; i++)
+		if (((m->canonical[i][0] ^ canonical[0]) & 0xdf) == 0 &&
+			strcasecmp(m->canonical[i], canonical) == 0)
+			return m->names[i];
+	return NULL;
+}
+
 /* The values that the mapping needs, each under its pointer of mapping->names. */
 static size_t pick(const struct mapping *m, const struct template_value *values, size_t count,
 	struct template_value *picked)
@@ -273,10 +285,7 @@ static size_t pick(const struct mapping *m, const struct template_value *values,
 
 	for (size_t i = 0; i < count; i++) {
 		if (values[i].name != before) {
-			known = NULL;
-			for (size_t j = 0; known == NULL && j < m->name_count; j++)
-				if (template_same_name(m->names[j], values[i].name))
-					known = m->names[j];
+			known = find_name(m, values[i].name);
 			before = values[i].name;
 		}
 		if (known != NULL)

@@ -20,7 +20,8 @@ struct attribute {
 };
 
 struct mapping {
-	char **names; /* NULL-terminated */
+	char **names;           /* NULL-terminated */
+	const char **canonical; /* template_canonical_name() of each */
 	size_t name_count;
 	char **directory_names; /* NULL-terminated; of the attributes */
 	struct field *fields;   /* in the order in which a person is filled */

@@ -34,8 +34,10 @@ static const char *intern(struct mapping *m, const char *name)
 		if (template_same_name(m->names[i], name))
 			return m->names[i];
 	m->names = mem_grow(m->names, m->name_count + 2, sizeof m->names[0]);
-	m->names[m->name_count++] = mem_strdup(name);
-	m->names[m->name_count] = NULL;
+	m->canonical = mem_grow(m->canonical, m->name_count + 1, sizeof m->canonical[0]);
+	m->names[m->name_count] = mem_strdup(name);
+	m->canonical[m->name_count] = template_canonical_name(m->names[m->name_count]);
+	m->names[++m->name_count] = NULL;
 	return m->names[m->name_count - 1];
 }
 
@@ -269,6 +271,7 @@ void mapping_free(struct mapping **mapping)
 		mem_free(&m->attributes[i].template);
 	}
 	mem_free(&m->names);
+	mem_free(&m->canonical);
 	mem_free(&m->directory_names);
 	mem_free(&m->fields);
 	mem_free(&m->attributes);

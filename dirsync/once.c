@@ -11,6 +11,7 @@
 
 #include "dirsync/run.h"
 #include "dirsync/start.h"
+#include "dirsync/stopper.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -207,10 +208,9 @@ static int run_both(const struct once_options *options, const struct config *con
 	return severity[worst].code;
 }
 
-static void on_signal(int signal)
+static int64_t stop_limit(void *context)
 {
-	(void)signal;
-	atomic_store(&stopping, true);
+	return ((const struct config *)context)->dirsync.stop_timeout;
 }
 
 static int fail(const struct str *error, int code)
@@ -219,7 +219,23 @@ static int fail(const struct str *error, int code)
 	return code;
 }
 
-static int run_locked(const struct once_options *options, const struct config *config)
+static int run_stoppable(const struct once_options *options, struct config *config)
+{
+	const struct stopper_options guard = {
+		.stop = &stopping, .limit = stop_limit, .context = config
+	};
+	struct stopper *stopper = stopper_start(&guard);
+
+	if (stopper == NULL) {
+		fprintf(stderr, DIRSYNC_IDENT ": no thread can be made\n");
+		return DIRSYNC_EXIT_SOFTWARE;
+	}
+	int code = run_both(options, config);
+	stopper_end(&stopper);
+	return code;
+}
+
+static int run_locked(const struct once_options *options, struct config *config)
 {
 	struct str error = STR_INIT;
 	bool busy;
@@ -228,7 +244,7 @@ static int run_locked(const struct once_options *options, const struct config *c
 	if (lock < 0) {
 		code = fail(&error, busy ? DIRSYNC_EXIT_BUSY : DIRSYNC_EXIT_UNAVAILABLE);
 	} else {
-		code = run_both(options, config);
+		code = run_stoppable(options, config);
 		close(lock);
 	}
 	str_free(&error);
@@ -237,14 +253,12 @@ static int run_locked(const struct once_options *options, const struct config *c
 
 int once_run(const struct once_options *options)
 {
-	struct sigaction action = { .sa_handler = on_signal };
 	struct str error = STR_INIT;
 	struct privileges privileges = { .user = NULL };
 	struct config *config = start_config(options->config_path, &error);
 	int code = DIRSYNC_EXIT_CONFIG;
 
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
+	stopper_block();
 	signal(SIGPIPE, SIG_IGN);
 	if (config == NULL || start_privileges(config, &privileges, &error) < 0 ||
 		start_log(&config->log, &error) < 0)

@@ -101,9 +101,8 @@ int person_set_physical(struct person *person, const char *text, const char **er
 {
 	struct address address;
 
-	if (address_check_physical(text, error_r) < 0 || address_parse(text, &address, error_r) < 0)
-		return -1;
-	if (address_check_rule(&address, error_r) < 0)
+	if (address_parse_physical(text, &address, error_r) < 0 ||
+		address_check_rule(&address, error_r) < 0)
 		return -1;
 	set(&person->physical, text);
 	set(&person->physical_key, address.key);

@@ -78,6 +78,17 @@ bool person_same(const struct person *a, const struct person *b); /* place does 
  * what encode makes, so that equal bytes and equal persons are one. */
 void person_encode(const struct person *person, struct str *out);
 int person_decode(const void *data, size_t len, struct person *person_r);
+/*
+ * Where things are in such bytes. Two persons have the same bytes where person_same() holds and the
+ * physical address is spelled the same.
+ */
+struct person_bytes {
+	size_t compared;   /* bytes, from the first on: what the digest is of */
+	const char *lists; /* addresses, then foreign addresses, as code_put_set() writes them */
+	size_t lists_len;
+};
+/* 0, or -1 where they are none that encode made: it does not look closely. */
+int person_bytes(const void *data, size_t len, struct person_bytes *bytes_r);
 /* The first bytes of a SHA-256 over all that is compared. */
 void person_digest(const struct person *person, uint8_t digest_r[PERSON_DIGEST_SIZE]);
 

@@ -53,6 +53,37 @@ void person_digest(const struct person *person, uint8_t digest_r[PERSON_DIGEST_S
 	str_free(&bytes);
 }
 
+/* --- looking ------------------------------------------------------------------------------- */
+
+/* Behind the text at p; `end` where there is none. */
+static const char *behind(const char *p, const char *end)
+{
+	const char *nul = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
+
+	return nul != NULL ? nul + 1 : end;
+}
+
+static const char *behind_set(const char *p, const char *end)
+{
+	while (p < end && *p != '\0')
+		p = behind(p, end);
+	return behind(p, end);
+}
+
+int person_bytes(const void *data, size_t len, struct person_bytes *bytes_r)
+{
+	const char *p = data, *end = p + len;
+
+	for (size_t text = 0; text < 4; text++) /* magic, id, physical key, primary */
+		p = behind(p, end);
+	bytes_r->lists = p;
+	p = behind_set(behind_set(p, end), end);
+	bytes_r->lists_len = (size_t)(p - bytes_r->lists);
+	p = behind_set(p, end);
+	bytes_r->compared = (size_t)(p - (const char *)data);
+	return p < end && behind(p, end) == end && end[-1] == '\0' ? 0 : -1;
+}
+
 /* --- reading -------------------------------------------------------------------------------- */
 
 static bool take_all(struct code_input *in, struct person *person)

@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "dirsync/person.h"
+#include "lib/ldap_dn.h"
 #include "lib/utf8.h"
 
 static int fault(const char **error_r, const char *text)
@@ -19,6 +20,20 @@ static bool is_telephone(const char *name, size_t len)
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+/* distinguishedNameMatch: the directory gives a DN back in a spelling of its own. */
+static bool is_dn(const char *name, size_t len)
+{
+	static const char *const names[] = { "manager", "secretary", "seealso", "owner", "member",
+		"roleoccupant", "uniquemember", "documentauthor", "associatedname",
+		"distinguishedname" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (names[i][0] == name[0] && strlen(names[i]) == len &&
+			memcmp(names[i], name, len) == 0)
 			return true;
 	return false;
 }
@@ -101,33 +116,53 @@ int person_add_foreign(struct person *person, const char *address, const char **
 	return add(&person->foreign, text, 0, error_r);
 }
 
+static bool is_letter(char c)
+{
+	char small = (char)(c | 0x20);
+
+	return (small >= 'a' && small <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+	       c == ';' || c == '_';
+}
+
 static bool is_name(const char *name)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789-.;_";
-	size_t len = strlen(name);
+	size_t len = 0;
 
-	return len > 0 && len <= PERSON_NAME_MAX && strspn(name, letters) == len;
+	while (is_letter(name[len]))
+		len++;
+	return len > 0 && len <= PERSON_NAME_MAX && name[len] == '\0';
+}
+
+/* In one spelling, where there is room for it. */
+static void spell_dn(char *value)
+{
+	struct str plain = STR_INIT;
+
+	if (ldap_dn_plain(value, &plain) && plain.len > 0 && plain.len <= PERSON_VALUE_MAX)
+		memcpy(value, plain.data, plain.len + 1);
+	str_free(&plain);
 }
 
 int person_add_attribute(
 	struct person *person, const char *name, const char *value, const char **error_r)
 {
 	char text[PERSON_NAME_MAX + 1 + PERSON_VALUE_MAX + 1];
-	size_t prefix = strlen(name) + 1;
+	size_t prefix = strlen(name) + 1, len = strlen(value);
 
 	if (!is_name(name))
 		return fault(error_r, "no name of an attribute");
-	if (*value == '\0')
+	if (len == 0)
 		return 0;
-	if (strlen(value) > PERSON_VALUE_MAX)
+	if (len > PERSON_VALUE_MAX)
 		return fault(error_r, "value is longer than 1024 bytes");
 	if (!utf8_valid(value))
 		return fault(error_r, "value is not UTF-8");
 	for (size_t i = 0; i < prefix; i++)
 		text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
 	text[prefix - 1] = '=';
-	memcpy(text + prefix, value, strlen(value) + 1);
+	memcpy(text + prefix, value, len + 1);
+	if (is_dn(text, prefix - 1))
+		spell_dn(text + prefix);
 	return add(&person->attributes, text, prefix, error_r);
 }
 

@@ -73,9 +73,8 @@ bool reconcile_recreated(
 
 	add_primary_key(fresh, &wanted);
 	add_primary_key(&orphan->person, &has);
-	same = has.len > 0 ? strcmp(str_cstr(&wanted), str_cstr(&has)) == 0
-			   : strings_has(&orphan->person.addresses, str_cstr(&wanted));
-	same = same && wanted.len > 0 && orphan->person.id.len > 0 && !move_open(move) &&
+	same = strcmp(str_cstr(&wanted), str_cstr(&has)) == 0 && wanted.len > 0 &&
+	       orphan->person.id.len > 0 && !move_open(move) &&
 	       strcmp(str_cstr(&orphan->person.id), str_cstr(&fresh->id)) != 0;
 	str_free(&wanted);
 	str_free(&has);
@@ -167,14 +166,22 @@ static void marked(struct reconciling *r)
 	build_emit(r, PLAN_MODIFY);
 }
 
+/* The marks that stand, where nothing else is looked at. */
+static void count_pending(struct reconciling *r)
+{
+	if (r->entry->vanished_us != 0)
+		r->tally->counts.vanished++;
+	else
+		address_count_pending(r);
+}
+
 static void absent(struct reconciling *r)
 {
 	if (r->facts->before != NULL)
 		keep_trace(r);
 	address_pass(r);
 	if (!r->run->complete && !r->facts->gone) {
-		address_count_pending(r);
-		r->tally->counts.vanished += r->entry->vanished_us != 0;
+		count_pending(r);
 		build_emit(r, PLAN_MODIFY);
 		return;
 	}
@@ -236,10 +243,8 @@ static void unusable(struct reconciling *r)
 		r->facts->id, r->run->system, r->facts->unusable);
 	if (r->facts->before != NULL)
 		keep_trace(r);
-	if (r->entry != NULL) {
-		address_count_pending(r);
-		r->tally->counts.vanished += r->entry->vanished_us != 0;
-	}
+	if (r->entry != NULL)
+		count_pending(r);
 }
 
 /* Gone from a system that never had an entry for it, or has none any more. */
@@ -300,7 +305,8 @@ static bool loses(
 {
 	int64_t instant;
 
-	if (facts->fresh == NULL && (run->complete || facts->gone))
+	if (facts->fresh == NULL &&
+		(run->complete || facts->gone || facts->entry->vanished_us != 0))
 		return true;
 	if (address_mark(facts->entry, key, &instant))
 		return facts->fresh == NULL || !strings_has(&facts->fresh->addresses, key);

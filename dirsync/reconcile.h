@@ -42,14 +42,19 @@ void trace_free(struct trace *trace);
 void trace_reset(struct trace *trace);
 void trace_encode(const struct trace *trace, struct str *out);
 int trace_decode(const void *data, size_t len, struct trace *trace_r);
+/* Whether the bytes are those of the trace of a mailbox that is there, lists just this (struct
+ * person_bytes), and has this digest. */
+bool trace_is_of(const void *data, size_t len, const struct person_bytes *person,
+	const uint8_t digest[PERSON_DIGEST_SIZE]);
 
 /* The attributes that the settings map, parsed once. NULL with *error_r: "up NAME.attributes: ...".
  */
 struct reconcile_policy *reconcile_policy_new(
 	const struct config_up *settings, const char **error_r);
 void reconcile_policy_free(struct reconcile_policy **policy);
-/* Names and zeros for guard.h: one for each of `attributes`. Points into the policy. Mailboxes and
- * addresses that the directory has are for the caller to set. */
+/* Names and zeros for guard.h: one for each of `attributes`, and the last for foreign addresses.
+ * Points into the policy. Mailboxes and addresses that the directory has are for the caller to set.
+ */
 void reconcile_tally_init(const struct reconcile_policy *policy, struct guard_tally *tally_r);
 
 /* What holds for all mailboxes of a run. */
@@ -160,6 +165,14 @@ bool reconcile_recreated(
  * for it. What it does not take is not `passing` elsewhere.
  */
 bool reconcile_takes(const struct reconcile_run *run, const struct reconcile_facts *facts);
+/*
+ * Whether an entry could be made for `fresh`, whoever has its addresses: not for the second or old
+ * mailbox of facts.move, nor without a usable physical address.
+ */
+bool reconcile_addable(const struct reconcile_run *run, const struct reconcile_facts *facts);
+/* How much of the entry is pending, as guard_counts count it: 1 for a vanished mailbox, else its
+ * marked addresses. */
+uint64_t reconcile_pending(const struct entry *entry);
 
 /*
  * The DN of a new entry. Its RDN is the federation's own, never a name: a digest of system, id,

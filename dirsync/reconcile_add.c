@@ -139,6 +139,12 @@ void add_mailbox(struct reconciling *r)
 	str_free(&address);
 }
 
+bool reconcile_addable(const struct reconcile_run *run, const struct reconcile_facts *facts)
+{
+	return facts->fresh != NULL && !move_is_second(run, facts) && !move_is_old(run, facts) &&
+	       usable_physical(run, facts->fresh);
+}
+
 bool reconcile_takes(const struct reconcile_run *run, const struct reconcile_facts *facts)
 {
 	struct str address = STR_INIT;
@@ -148,8 +154,7 @@ bool reconcile_takes(const struct reconcile_run *run, const struct reconcile_fac
 		return false;
 	if (facts->entry != NULL || facts->orphan != NULL)
 		return true;
-	takes = !move_is_second(run, facts) && !move_is_old(run, facts) &&
-		usable_physical(run, facts->fresh) && new_address(run, facts, &address);
+	takes = reconcile_addable(run, facts) && new_address(run, facts, &address);
 	str_free(&address);
 	return takes;
 }

@@ -19,12 +19,18 @@ bool address_federated(const struct reconcile_run *run, const char *key)
 	return at != NULL && run->federated(run->federated_context, at + 1);
 }
 
+/* Who has it counts before who lists it, too. */
 const struct reconcile_owner *address_owner(const struct reconcile_facts *facts, const char *key)
 {
-	for (size_t i = 0; i < facts->taken_count; i++)
-		if (strcmp(facts->taken[i].address, key) == 0)
-			return &facts->taken[i];
-	return NULL;
+	const struct reconcile_owner *found = NULL;
+
+	for (size_t i = 0; i < facts->taken_count; i++) {
+		const struct reconcile_owner *owner = &facts->taken[i];
+
+		if (strcmp(owner->address, key) == 0 && (found == NULL || *found->dn == '\0'))
+			found = owner;
+	}
+	return found;
 }
 
 void address_report_domain(struct reconciling *r, const char *key)
@@ -319,4 +325,17 @@ void address_count_pending(struct reconciling *r)
 	for (const char *k = strings_first(has); k != NULL; k = strings_next(has, k))
 		if (address_mark(r->entry, k, &instant) && !is_passing(r->facts, k))
 			count_gone(r, false);
+}
+
+uint64_t reconcile_pending(const struct entry *entry)
+{
+	const struct strings *has = &entry->person.addresses;
+	uint64_t marked = 0;
+	int64_t instant;
+
+	if (entry->vanished_us != 0)
+		return 1;
+	for (const char *k = strings_first(has); k != NULL; k = strings_next(has, k))
+		marked += address_mark(entry, k, &instant);
+	return marked;
 }

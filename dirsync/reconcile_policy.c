@@ -116,7 +116,8 @@ void reconcile_policy_free(struct reconcile_policy **policy)
 
 void reconcile_tally_init(const struct reconcile_policy *policy, struct guard_tally *tally_r)
 {
-	*tally_r = (struct guard_tally){ .lost_count = policy->decided.count };
+	*tally_r = (struct guard_tally){ .lost_count = policy->decided.count + 1 };
 	for (size_t i = 0; i < policy->decided.count; i++)
 		tally_r->lost[i].name = policy->decided.list[i];
+	tally_r->lost[policy->decided.count].name = "restanteForeignAddress";
 }

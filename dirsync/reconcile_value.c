@@ -24,6 +24,7 @@ void value_physical(struct reconciling *r)
 		return;
 	}
 	if (move_open(r->facts->own) || r->entry->state != STATE_ACTIVE) {
+		r->tally->waiting++;
 		build_report(r, REPORT_WAITS, physical, NULL,
 			"id %s of %s: the physical address %s waits until %s", r->facts->id,
 			r->run->system, physical,
@@ -109,11 +110,32 @@ static bool has_text(const struct strings *set, const char *text)
 	return false;
 }
 
+static bool was_listed(const struct trace *before, const char *text)
+{
+	return before != NULL && has_text(&before->foreign, text);
+}
+
+/* No grace is theirs: so they count as an attribute that may have become unreadable. */
+static void count_foreign(struct reconciling *r)
+{
+	const struct strings *has = &r->entry->person.foreign;
+	struct guard_lost *lost = &r->tally->lost[r->run->policy->decided.count];
+
+	for (const char *t = strings_first(has); t != NULL; t = strings_next(has, t)) {
+		if (!was_listed(r->facts->before, t))
+			continue;
+		lost->had++;
+		lost->lacks += r->facts->fresh->foreign.count == 0;
+		return;
+	}
+}
+
 /* Replies to old mail use them: one by hand stays, as an access address does. */
 void value_foreign(struct reconciling *r)
 {
 	const struct strings *has = &r->entry->person.foreign, *lists = &r->facts->fresh->foreign;
-	const struct trace *before = r->facts->before;
+
+	count_foreign(r);
 
 	for (const char *t = strings_first(lists); t != NULL; t = strings_next(lists, t)) {
 		strings_add(&r->trace->foreign, t);
@@ -123,7 +145,7 @@ void value_foreign(struct reconciling *r)
 		build_because(&r->build, "%s added", t);
 	}
 	for (const char *t = strings_first(has); t != NULL; t = strings_next(has, t)) {
-		if (before == NULL || !has_text(&before->foreign, t) || has_text(lists, t))
+		if (!was_listed(r->facts->before, t) || has_text(lists, t))
 			continue;
 		strings_add(&r->trace->foreign, t);
 		build_take(&r->build, "restanteForeignAddress", t);

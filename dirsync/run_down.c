@@ -8,6 +8,7 @@
 
 #include "dirsync/down.h"
 #include "dirsync/folder.h"
+#include "dirsync/instance.h"
 #include "dirsync/keeper.h"
 #include "dirsync/runid.h"
 #include "lib/clock.h"
@@ -135,6 +136,7 @@ static void release(struct down *down)
 	reports_free(&down->reports);
 	strings_free(&down->alone);
 	str_free(&down->deleted);
+	str_free(&down->holder);
 	mem_free(&down->dir);
 	mem_free(&down->work);
 }
@@ -212,7 +214,7 @@ static enum sync_word with_keeper(
 		.direction = SYNC_DOWN,
 		.backend = backend,
 		.watch = watch,
-		.holder = settings->holder,
+		.holder = str_cstr(&down->holder),
 		.length_us = settings->lease,
 		.from = down->run->stop,
 		.stop = &down->stop };
@@ -261,8 +263,13 @@ static enum sync_word run_system(struct down *down, struct backend *backend)
 		return SYNC_FAILED;
 	if (down->run->dry_run)
 		return run_leased(down, str_cstr(&backend->run), backend->approved);
-	result = backend_lease(down->session, backend, SYNC_DOWN, settings->holder, settings->lease,
-		watch, &error);
+	if (instance_holder(settings->state_dir, settings->holder, &down->holder, &error) < 0) {
+		down_fail(down, error);
+		record_run(down, backend, SYNC_FAILED);
+		return SYNC_FAILED;
+	}
+	result = backend_lease(down->session, backend, SYNC_DOWN, str_cstr(&down->holder),
+		settings->lease, watch, &error);
 	if (result != LDAP_DONE) {
 		down_fail(down, error);
 		if (result == LDAP_ASSERTION)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dirsync/folder.h"
+#include "dirsync/instance.h"
 #include "dirsync/runid.h"
 #include "dirsync/up.h"
 #include "lib/clock.h"
@@ -93,6 +94,9 @@ static int open_settings(struct up *up)
 	else
 		str_printf(&up->container, "ou=people,%s", o->config->ldap.base);
 	reconcile_tally_init(up->policy, &up->tally);
+	if (!o->dry_run && instance_holder(o->config->dirsync.state_dir, o->config->dirsync.holder,
+				   &up->holder, &error) < 0)
+		return up_fail(up, "%s", error);
 	return 0;
 }
 
@@ -127,7 +131,7 @@ static int take_lease(struct up *up)
 		.direction = SYNC_UP,
 		.backend = &up->backend,
 		.watch = up->watch,
-		.holder = d->holder,
+		.holder = str_cstr(&up->holder),
 		.length_us = d->lease,
 		.from = up->options->stop,
 		.stop = &up->stop,
@@ -137,10 +141,10 @@ static int take_lease(struct up *up)
 
 	if (up->options->dry_run)
 		return 0;
-	result = backend_lease(
-		up->session, &up->backend, SYNC_UP, d->holder, d->lease, up->watch, &error);
+	result = backend_lease(up->session, &up->backend, SYNC_UP, str_cstr(&up->holder), d->lease,
+		up->watch, &error);
 	if (result == LDAP_ASSERTION) {
-		up_fail(up, "%s has the lease of this system", str_cstr(&up->backend.holder));
+		up_fail(up, "%s", error);
 		return 1;
 	}
 	if (result != LDAP_DONE)
@@ -214,6 +218,7 @@ static int open_parts(struct up *up)
 		.mapped = mapping_directory_names(up->mapping),
 		.dir = up->work,
 		.memory = UP_SORT_MEMORY,
+		.tally = &up->tally,
 		.stop = &up->stop,
 		.unusable = tell_unusable,
 		.context = up,
@@ -233,13 +238,12 @@ static int open_parts(struct up *up)
 
 static int open_source(struct up *up)
 {
-	const struct config_down *down = config_down(up->config, up->options->system);
+	const char *marker = config_marker(up->config, up->options->system);
 	struct source **kept = up->options->source;
 
 	if (kept != NULL && *kept == NULL)
-		*kept = up->kind->open(up->settings, down != NULL ? down->marker : "");
-	up->source = kept != NULL ? *kept
-				  : up->kind->open(up->settings, down != NULL ? down->marker : "");
+		*kept = up->kind->open(up->settings, marker);
+	up->source = kept != NULL ? *kept : up->kind->open(up->settings, marker);
 	return up->source != NULL ? 0 : up_fail(up, "the connector cannot be opened");
 }
 
@@ -342,7 +346,7 @@ static enum sync_word pull_and_compare(struct up *up)
 		return SYNC_FAILED;
 	if (done == 0)
 		take_reason(up, str_cstr(&up->result.reason));
-	if (done == 0 && up->options->mark != NULL && up->edited == 0)
+	if (done == 0 && up->options->mark != NULL && up_is_settled(up))
 		str_append_z(up->options->mark, str_cstr(&up->result.mark));
 	return done == 1 ? SYNC_STOPPED : SYNC_COMPLETE;
 }
@@ -391,6 +395,7 @@ static void close_all(struct up *up)
 	ldap_session_close(&up->session);
 	mem_free(&up->work);
 	str_free(&up->container);
+	str_free(&up->holder);
 	str_free(&up->encoded);
 }
 

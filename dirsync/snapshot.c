@@ -3,10 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,7 +60,6 @@ static void copy_head(const struct snapshot_head *from, struct snapshot_head *to
 	str_append_z(&to->run, str_cstr(&from->run));
 	str_append_z(&to->parent, str_cstr(&from->parent));
 	str_append_z(&to->mark, str_cstr(&from->mark));
-	to->approved = from->approved;
 	to->pending = from->pending;
 	to->full_us = from->full_us;
 	to->full_runs = from->full_runs;
@@ -83,7 +80,6 @@ static void encode_head(const struct snapshot_head *head, struct str *out)
 	str_append(out, &head->full_us, sizeof head->full_us);
 	str_append(out, &head->full_runs, sizeof head->full_runs);
 	str_append(out, &head->persons, sizeof head->persons);
-	str_append(out, &head->approved, sizeof head->approved);
 	str_append(out, &head->pending, sizeof head->pending);
 }
 
@@ -119,7 +115,7 @@ static int decode_head(const struct str *value, struct snapshot_head *head_r)
 
 	if (mark == NULL || strcmp(format, FORMAT) != 0 || !take_number(&r, &head_r->full_us) ||
 		!take_number(&r, &head_r->full_runs) || !take_number(&r, &head_r->persons) ||
-		!take_number(&r, &head_r->approved) || !take_number(&r, &head_r->pending))
+		!take_number(&r, &head_r->pending))
 		return -1;
 	str_append_z(&head_r->run, run);
 	str_append_z(&head_r->parent, parent);
@@ -155,19 +151,6 @@ static void remove_files(const char *dir)
 		if (is_ours(entry->d_name))
 			unlinkat(dirfd(open), entry->d_name, 0);
 	closedir(open);
-}
-
-/* Whether a living process has it: then nothing is wrong with it. */
-static bool in_use(const char *dir)
-{
-	char *path = mem_printf("%s/LOCK", dir);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	bool used = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
-
-	if (fd >= 0)
-		close(fd);
-	mem_free(&path);
-	return used;
 }
 
 static void close_engine(struct snapshot *s)
@@ -238,7 +221,7 @@ struct snapshot *snapshot_open(
 	s->dir = folder_of(dir, system);
 	s->cache_bytes = cache_bytes;
 	int done = open_engine(s, error_r);
-	if (done < 0 && access(s->dir, R_OK | W_OK | X_OK) == 0 && !in_use(s->dir)) {
+	if (done < 0 && access(s->dir, R_OK | W_OK | X_OK) == 0 && !folder_in_use(s->dir)) {
 		log_warning("sync",
 			"the snapshot is damaged and is begun anew, the next run reads everything "
 			"system=%s: %s",
@@ -296,6 +279,12 @@ int snapshot_get(struct snapshot *s, const char *id, struct trace *trace_r, cons
 	return decode(s, s->value.data, s->value.len, trace_r, error_r);
 }
 
+int snapshot_read(struct snapshot *s, const void *bytes, size_t len, struct trace *trace_r,
+	const char **error_r)
+{
+	return decode(s, bytes, len, trace_r, error_r) == 1 ? 0 : -1;
+}
+
 int snapshot_walk(struct snapshot *s, const char **error_r)
 {
 	bdb_cursor_close(&s->cursor);
@@ -307,6 +296,16 @@ int snapshot_walk(struct snapshot *s, const char **error_r)
 
 int snapshot_next(
 	struct snapshot *s, const char **id_r, struct trace *trace_r, const char **error_r)
+{
+	const void *bytes;
+	size_t len;
+	int got = snapshot_next_bytes(s, id_r, &bytes, &len, error_r);
+
+	return got == 1 ? decode(s, bytes, len, trace_r, error_r) : got;
+}
+
+int snapshot_next_bytes(struct snapshot *s, const char **id_r, const void **bytes_r, size_t *len_r,
+	const char **error_r)
 {
 	struct bdb_item item;
 	enum bdb_result result;
@@ -326,7 +325,9 @@ int snapshot_next(
 	str_reset(&s->id);
 	str_append(&s->id, item.key, item.key_len);
 	*id_r = s->id.data;
-	return decode(s, item.value, item.value_len, trace_r, error_r);
+	*bytes_r = item.value;
+	*len_r = item.value_len;
+	return 1;
 }
 
 /* --- writing -------------------------------------------------------------------------------- */

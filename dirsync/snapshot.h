@@ -18,9 +18,6 @@ struct snapshot_head {
 	int64_t full_us;   /* wall clock of the last complete pull, 0 = never */
 	uint64_t full_runs; /* complete pulls so far */
 	uint64_t persons;
-	/* Size of the list that was approved last and still is pending: what is marked goes on to
-	 * count until it expires, and is not to be approved twice. */
-	uint64_t approved;
 	uint64_t pending; /* deletions that are marked and not done: a delta does not see them */
 };
 
@@ -38,6 +35,12 @@ int snapshot_get(
 int snapshot_walk(struct snapshot *snapshot, const char **error_r);
 int snapshot_next(
 	struct snapshot *snapshot, const char **id_r, struct trace *trace_r, const char **error_r);
+/* The same, the trace as bytes (trace_encode), valid until the next call; snapshot_read makes one:
+ * 0, or -1. */
+int snapshot_next_bytes(struct snapshot *snapshot, const char **id_r, const void **bytes_r,
+	size_t *len_r, const char **error_r);
+int snapshot_read(struct snapshot *snapshot, const void *bytes, size_t len, struct trace *trace_r,
+	const char **error_r);
 
 /*
  * The next one. anew: it replaces all of the old one, ids in order. Else what is put replaces or

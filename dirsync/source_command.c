@@ -10,6 +10,7 @@
 
 struct source {
 	const struct config_up *settings;
+	const char *marker;
 	struct mapping *mapping;
 };
 
@@ -48,7 +49,7 @@ static void run(struct source *source, const struct source_request *request,
 	char *who = mem_printf("up %s", settings->name);
 	const char *environment[] = { system, NULL };
 	struct intake_options options = { settings, source->mapping, sink,
-		strcmp(settings->format, "csv") == 0, "output" };
+		strcmp(settings->format, "csv") == 0, "output", source->marker };
 	struct intake *intake = intake_new(&options);
 	struct runner_options program = { .command = settings->command,
 		.who = who,
@@ -102,8 +103,8 @@ static struct source *open_source(const struct config_up *settings, const char *
 {
 	struct source *source = mem_zalloc(sizeof(*source));
 
-	(void)marker; /* a program leaves out what a down sync wrote, or does not */
 	source->settings = settings;
+	source->marker = marker;
 	return source;
 }
 

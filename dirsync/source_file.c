@@ -16,6 +16,7 @@
 
 struct source {
 	const struct config_up *settings;
+	const char *marker;
 	bool csv;
 	struct mapping *mapping;
 	pthread_mutex_t lock;
@@ -123,7 +124,7 @@ static void read_drop(struct reading *r, const struct source_sink *sink)
 {
 	const struct config_up *settings = r->source->settings;
 	struct intake_options options = { settings, r->source->mapping, sink, r->source->csv,
-		r->drop.name };
+		r->drop.name, r->source->marker };
 	int fd = dropfolder_read(&r->folder, &r->drop, &r->result->reason);
 
 	if (fd < 0)
@@ -262,27 +263,25 @@ static int check(const struct config_up *settings, const char **error_r)
 	return 0;
 }
 
-static struct source *source_new(const struct config_up *settings, bool csv)
+static struct source *source_new(const struct config_up *settings, const char *marker, bool csv)
 {
 	struct source *source = mem_zalloc(sizeof(*source));
 
 	source->settings = settings;
+	source->marker = marker;
 	source->csv = csv;
 	pthread_mutex_init(&source->lock, NULL);
 	return source;
 }
 
-/* Files have no entries of ours: whoever writes them leaves them out. */
 static struct source *open_ldif(const struct config_up *settings, const char *marker)
 {
-	(void)marker;
-	return source_new(settings, false);
+	return source_new(settings, marker, false);
 }
 
 static struct source *open_csv(const struct config_up *settings, const char *marker)
 {
-	(void)marker;
-	return source_new(settings, true);
+	return source_new(settings, marker, true);
 }
 
 static void close_source(struct source **source)

@@ -20,11 +20,8 @@
 struct config *start_config(const char *path, struct str *error_r)
 {
 	const char *error = NULL;
-	struct config *config = config_load(path, &error);
+	struct config *config = config_load_directory(path, &error);
 
-	if (config != NULL && (config_require(config, "ldap", "uri", &error) < 0 ||
-				      config_require(config, "ldap", "base", &error) < 0))
-		config_free(&config);
 	if (config == NULL)
 		str_append_z(error_r, error);
 	return config;

@@ -36,6 +36,24 @@ void trace_encode(const struct trace *trace, struct str *out)
 	str_append(out, trace->digest, sizeof trace->digest);
 }
 
+bool trace_is_of(const void *data, size_t len, const struct person_bytes *person,
+	const uint8_t digest[PERSON_DIGEST_SIZE])
+{
+	static const char head[] = MAGIC "\0"
+					 "0\0"
+					 "0"; /* not missing */
+	const char *p = data;
+
+	if (len != sizeof head + person->lists_len + 1 + PERSON_DIGEST_SIZE ||
+		memcmp(p, head, sizeof head) != 0)
+		return false;
+	p += sizeof head;
+	if (memcmp(p, person->lists, person->lists_len) != 0)
+		return false;
+	p += person->lists_len;
+	return *p == '\0' && memcmp(p + 1, digest, PERSON_DIGEST_SIZE) == 0; /* nothing lacks */
+}
+
 static bool take(struct code_input *in, struct trace *trace)
 {
 	const size_t most = 2 * PERSON_VALUES_MAX; /* listed, and listed before */

@@ -28,6 +28,7 @@ struct unit {
 	pthread_cond_t wake;
 	atomic_bool stop;
 	atomic_uint pins;
+	bool fresh;          /* no run was due yet: unit_wake makes the first one due */
 	bool full;           /* asked for */
 	uint64_t wanted;     /* request in the directory */
 	int64_t due_us;      /* monotonic */
@@ -171,7 +172,7 @@ static void begin(struct unit *unit, bool *full_r)
 	unit->view.done = unit->view.total = 0;
 	snprintf(unit->view.phase, sizeof unit->view.phase, "begin");
 	*full_r = unit->full;
-	unit->full = false;
+	unit->full = unit->fresh = false;
 	unit->due_us = NEVER;
 }
 
@@ -286,8 +287,8 @@ struct unit *unit_start(struct dirsync *dirsync, const char *system, enum sync_d
 	unit->dirsync = dirsync;
 	unit->system = mem_strdup(system);
 	unit->direction = direction;
-	/* at once, where there is a schedule */
-	unit->due_us = every_of(unit, dirsync->settings->config) > 0 ? clock_mono_us() : NEVER;
+	unit->fresh = true;
+	unit->due_us = NEVER;
 	pthread_mutex_init(&unit->lock, NULL);
 	pthread_mutex_init(&unit->running, NULL);
 	clock_cond_init(&unit->wake);
@@ -306,15 +307,18 @@ void unit_ask_to_stop(struct unit *unit)
 	pthread_mutex_unlock(&unit->lock);
 }
 
-void unit_stop(struct unit **unit)
+void unit_join(struct unit *unit)
+{
+	pthread_join(unit->thread, NULL);
+	while (atomic_load(&unit->pins) > 0)
+		clock_sleep_us(CLOCK_MS);
+	close_source(unit);
+}
+
+void unit_free(struct unit **unit)
 {
 	struct unit *u = *unit;
 
-	unit_ask_to_stop(u);
-	pthread_join(u->thread, NULL);
-	while (atomic_load(&u->pins) > 0)
-		clock_sleep_us(CLOCK_MS);
-	close_source(u);
 	run_record_free(&u->last);
 	lease_watch_free(&u->watch);
 	pthread_cond_destroy(&u->wake);
@@ -346,7 +350,8 @@ void unit_wake(struct unit *unit)
 
 	settings_drop(&settings);
 	pthread_mutex_lock(&unit->lock);
-	int64_t latest = every > 0 ? clock_mono_us() + every : NEVER;
+	int64_t latest = every > 0 ? clock_mono_us() + (unit->fresh ? 0 : every) : NEVER;
+	unit->fresh = false;
 	if (!unit->view.running && unit->asked <= unit->view.ended &&
 		(unit->due_us > latest || every == 0))
 		unit->due_us = latest;
@@ -362,6 +367,14 @@ void unit_wanted(struct unit *unit, uint64_t number)
 		pthread_cond_signal(&unit->wake);
 	}
 	pthread_mutex_unlock(&unit->lock);
+}
+
+bool unit_is_running(struct unit *unit)
+{
+	pthread_mutex_lock(&unit->lock);
+	bool running = unit->view.running;
+	pthread_mutex_unlock(&unit->lock);
+	return running;
 }
 
 void unit_view(struct unit *unit, struct unit_view *view_r, struct run_record *last_r)

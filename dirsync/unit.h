@@ -15,12 +15,13 @@
 struct dirsync;
 struct unit;
 
-/* NULL: no thread can be made. */
+/* It can be asked for runs; those by schedule begin with unit_wake. NULL: no thread can be made. */
 struct unit *unit_start(struct dirsync *dirsync, const char *system, enum sync_direction direction);
 void unit_ask_to_stop(struct unit *unit); /* what runs is ended; does not wait */
-void unit_stop(struct unit **unit);
+void unit_join(struct unit *unit);        /* asked to stop: waits for its end */
+void unit_free(struct unit **unit);       /* joined */
 
-/* By whoever holds the lock of the list that it is in; unit_stop waits for unit_unpin. */
+/* By whoever holds the lock of the list that it is in; unit_join waits for unit_unpin. */
 void unit_pin(struct unit *unit);
 void unit_unpin(struct unit *unit);
 
@@ -30,10 +31,12 @@ enum sync_direction unit_direction(const struct unit *unit);
 /* A run is to begin; one that is under way is not enough. Gives the number that unit_view.ended
  * reaches when it has ended. */
 uint64_t unit_ask(struct unit *unit, bool full);
-/* Settings have changed. */
+/* Settings have changed; the first time: where there is a schedule, a run is due at once. */
 void unit_wake(struct unit *unit);
 /* What the system's entry says: asked and not answered, 0 = nothing is. */
 void unit_wanted(struct unit *unit, uint64_t number);
+
+bool unit_is_running(struct unit *unit);
 
 struct unit_view {
 	bool running, has_last;

@@ -33,7 +33,7 @@
 
 /* How the parts of an id begin, in `pull` and in `pending`. */
 enum up_part {
-	UP_FRESH = 'F',    /* a person */
+	UP_FRESH = 'F',    /* a person; in `pull` behind its digest */
 	UP_GONE = 'G',     /* gone for certain */
 	UP_UNUSABLE = 'U', /* text: why */
 	UP_ENTRY = 'E',    /* an entry */
@@ -50,11 +50,21 @@ enum up_traffic {
 	UP_GAINS = 'G',       /* an entry gains it */
 	UP_GAINS_FIRST = 'M', /* a mailbox without an entry, whose primary address it is */
 	UP_GAINS_NEW = 'N',   /* one without an entry */
-	UP_LOSES = 'L',       /* an entry loses it */
+	/* One for which no entry can be made, whoever has its addresses: the last in order. */
+	UP_GAINS_NOTHING = 'Z',
+	UP_LOSES = 'L', /* an entry loses it */
+	UP_KEEPS = 'K', /* and does not, for: it is shown (delta), or re-keyed */
 };
 
 struct up_heir {
 	char *old_id, *id;
+};
+
+/* Ids as numbers: there may be as many as mailboxes. */
+struct up_numbers {
+	uint64_t *list;
+	size_t count, room;
+	bool sorted;
 };
 
 struct up {
@@ -74,6 +84,7 @@ struct up {
 
 	char *work; /* folder for what does not fit into memory */
 	struct str container;
+	struct str holder; /* of the lease */
 	struct run_record *record;
 	int64_t asked_us; /* when the request was seen first, 0 = there is none */
 
@@ -91,6 +102,7 @@ struct up {
 	struct bulk *pull, *joins, *addresses, *pending;
 	struct up_heir *heirs; /* by old id; of re-keyed ones that give addresses up */
 	size_t heir_count;
+	struct up_numbers adopted, rekeyed;
 	uint64_t met, pending_count;
 	bool dirty; /* the next snapshot has other traces */
 	struct reconcile_run rules;
@@ -100,6 +112,7 @@ struct up {
 	struct reports *reports;
 	struct apply_counts applied;
 	uint64_t edited; /* changes that were overtaken by somebody's edit */
+	bool unsettled;  /* delta: an address goes that others of this system are known to list */
 
 	char error[1024];   /* of the step that failed */
 	struct str encoded; /* scratch */
@@ -113,6 +126,8 @@ int up_owners(struct up *up);
 int up_judge(struct up *up);
 /* 1: a guard stopped it, up->record says why. */
 int up_apply(struct up *up);
+
+bool up_is_settled(const struct up *up);
 
 /* up_record.c: whatever came of it. */
 void up_record(struct up *up, enum sync_word word);
@@ -128,11 +143,16 @@ bool up_stopped(const struct up *up);
 
 /* up_join.c. Who is judged with the entry of this id: another one where it is re-keyed. */
 const char *up_heir(const struct up *up, const char *id);
+/* A mailbox without an entry of its id that gets one all the same. */
+bool up_has_orphan(struct up *up, const char *id);
 void up_heirs_free(struct up *up);
 /* An orphan and the trace of its old id (NULL: none). decode: before_r is reset where there is
  * none, 1 where there is one, 0 where not, -1. */
 void up_orphan_encode(const struct entry *entry, const struct trace *before, struct str *out);
 int up_orphan_decode(const void *data, size_t len, struct entry *entry_r, struct trace *before_r);
+
+/* up_delta.c. What of it counts in guard_counts until it is judged anew. */
+void up_recount(struct up *up, const struct entry *entry);
 
 /* up_moves.c. Of two moves the open one; NULL is none. */
 const struct move *up_better_move(const struct move *a, const struct move *b);

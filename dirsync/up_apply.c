@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
@@ -41,7 +42,7 @@ static struct verdict judge(const struct up *up)
 		.least = GUARD_LEAST,
 		.lost_percent = (unsigned)up->settings->lost_percent,
 	};
-	uint64_t standing = up->head.approved, fresh = up->backend.approved;
+	uint64_t standing = up->backend.standing, fresh = up->backend.approved;
 	struct guard_run run = {
 		.system = up->options->system,
 		.complete = up->rules.complete,
@@ -78,7 +79,6 @@ static struct snapshot_head next_head(const struct up *up)
 		.full_us = up->head.full_us,
 		.full_runs = up->head.full_runs,
 		.persons = up->head.persons,
-		.approved = up->head.approved,
 		.pending = counts->vanished + counts->addresses_gone,
 	};
 
@@ -106,19 +106,26 @@ static int commit_traces(struct up *up)
 	return done < 0 ? up_fail(up, "%s", error) : 0;
 }
 
-static int commit_head(struct up *up, uint64_t approved)
+/* What the next delta would not show: then the next pull is of everything. */
+bool up_is_settled(const struct up *up)
+{
+	/* everything was tried: what is refused still is so for a reason that stays */
+	bool failed = !up->rules.complete && up->applied.refused + up->applied.dropped > 0;
+
+	return up->edited == 0 && !up->unsettled && !failed && up->tally.waiting == 0;
+}
+
+static int commit_head(struct up *up)
 {
 	struct snapshot_head head = next_head(up);
 	const char *error;
 
-	head.approved = approved;
 	if (up->rules.complete) {
 		head.full_us = up->record->start_us;
 		head.full_runs++;
 		head.persons = up->result.persons;
 	}
-	/* what somebody's edit overtook is not in the next delta: so that is to be everything */
-	if (up->edited == 0)
+	if (up_is_settled(up))
 		str_append_z(&head.mark, str_cstr(&up->result.mark));
 	int done = snapshot_begin(up->snapshot, false, &error);
 	if (done == 0)
@@ -136,11 +143,21 @@ struct applying {
 	uint64_t tried, all;
 };
 
+/* Somebody passes the fence: what is in flight ends, and nothing more begins for a moment. */
+static void give_way(const struct up *up)
+{
+	int64_t until = keeper_give_way(up->keeper);
+
+	while (clock_mono_us() < until && !up_stopped(up))
+		clock_sleep_us(CLOCK_MS);
+}
+
 static unsigned allowed(void *context)
 {
 	const struct applying *applying = context;
 	const struct up *up = applying->up;
 
+	give_way(up);
 	if (up_stopped(up))
 		return 0;
 	return (unsigned)(keeper_pressing(up->keeper) ? up->config->dirsync.window_moving
@@ -209,8 +226,11 @@ static int apply(struct up *up)
 	int done = 0;
 
 	up_progress(up, "apply", 0, applying.all);
-	if (applying.all > 0)
+	if (applying.all > 0) {
+		keeper_watch(up->keeper, true);
 		done = apply_plan(&options, up->plan, &up->applied, &error);
+		keeper_watch(up->keeper, false);
+	}
 	up->record->outcome.added = up->applied.added;
 	up->record->outcome.changed = up->applied.changed;
 	up->record->outcome.deleted = up->applied.deleted;
@@ -251,11 +271,13 @@ int up_apply(struct up *up)
 		if (done == 0)
 			done = apply(up);
 		if (done == 0)
-			done = commit_head(up, v.needed);
+			done = commit_head(up);
 		if (done == 0 && up->rules.complete)
 			up_moves_gone(up);
-		if (done == 0 && up->backend.approved >= v.needed && v.needed > up->head.approved)
+		if (done == 0 && up->backend.approved >= v.needed &&
+			v.needed > up->backend.standing)
 			up->record->approval = up->backend.approved;
+		up->record->outcome.approved = v.needed;
 	}
 	str_free(&v.reason);
 	return done;

@@ -6,6 +6,14 @@
 
 #include "lib/mem.h"
 
+/* All that is pending was taken over from the run before: what is judged anew counts anew. */
+void up_recount(struct up *up, const struct entry *entry)
+{
+	uint64_t *gone = &up->tally.counts.addresses_gone, pending = reconcile_pending(entry);
+
+	*gone -= pending < *gone ? pending : *gone;
+}
+
 /* Some ids of a delta, and what the directory has of them. */
 struct batch {
 	struct meeting *m;
@@ -29,6 +37,9 @@ static int fill_batch(struct batch *b)
 		s->id = old.id;
 		s->unusable = old.unusable;
 		s->person = old.person;
+		s->bytes = old.bytes;
+		if (shown_read(b->m, kept) < 0)
+			return -1;
 		b->has_entry[b->count++] = false;
 	}
 	return got < 0 ? -1 : 0;

@@ -3,7 +3,8 @@
  * those whose id a complete pull lacks, by the primary address.
  */
 #define _GNU_SOURCE
-#include "dirsync/up.h"
+#include "dirsync/handover.h"
+#include "dirsync/up_meeting.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -80,31 +81,91 @@ void up_heirs_free(struct up *up)
 	}
 	mem_free(&up->heirs);
 	up->heir_count = 0;
+	mem_free(&up->adopted.list);
+	mem_free(&up->rekeyed.list);
+}
+
+/* --- who gets an entry that was there --------------------------------------------------------- */
+
+static void note(struct up_numbers *numbers, const char *id)
+{
+	if (numbers->count == numbers->room) {
+		numbers->room = numbers->room * 2 + 64;
+		numbers->list = mem_grow(numbers->list, numbers->room, sizeof *numbers->list);
+	}
+	numbers->list[numbers->count++] = handover_key(id);
+	numbers->sorted = false;
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+	const uint64_t *a = left, *b = right;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static bool is_noted(struct up_numbers *numbers, const char *id)
+{
+	uint64_t number = handover_key(id);
+
+	if (numbers->count == 0)
+		return false;
+	if (!numbers->sorted)
+		qsort(numbers->list, numbers->count, sizeof *numbers->list, compare_numbers);
+	numbers->sorted = true;
+	return bsearch(&number, numbers->list, numbers->count, sizeof number, compare_numbers) !=
+	       NULL;
+}
+
+bool up_has_orphan(struct up *up, const char *id)
+{
+	return is_noted(&up->adopted, id) || is_noted(&up->rekeyed, id);
 }
 
 /* --- pairs ------------------------------------------------------------------------------------ */
 
-static bool lists_all(const struct person *fresh, const struct strings *addresses)
+/*
+ * What the entry has beside that goes to the mailbox made anew, too, but for what that does not
+ * list and is known as the system's: this may pass to somebody else (up_owners).
+ */
+static int keep_addresses(struct up *up, const struct person *fresh, const struct entry *orphan,
+	const struct trace *before)
 {
-	for (const char *a = strings_first(addresses); a != NULL; a = strings_next(addresses, a))
-		if (!strings_has(&fresh->addresses, a))
-			return false;
-	return true;
+	const struct reconcile_facts facts = {
+		.id = str_cstr(&fresh->id), .fresh = fresh, .entry = orphan, .before = before
+	};
+	const struct strings *has = &orphan->person.addresses;
+	struct strings loses = STRINGS_INIT;
+	int done = 0;
+
+	note(&up->rekeyed, facts.id);
+	reconcile_loses(&up->rules, &facts, &loses);
+	if (loses.count > 0)
+		note_heir(up, str_cstr(&orphan->person.id), str_cstr(&fresh->id));
+	for (const char *k = strings_first(has); k != NULL && done == 0; k = strings_next(has, k))
+		if (!strings_has(&loses, k))
+			done = meeting_traffic(up, k, UP_KEEPS, str_cstr(&orphan->person.id));
+	strings_free(&loses);
+	return done;
 }
 
-/* What the entry has and the mailbox does not list may pass to somebody else: few are so. */
-static bool recreated(struct up *up, const struct pair *pair, const struct entry *orphan)
+/* 1: it is another mailbox. */
+static int recreated(struct up *up, const struct pair *pair, const struct entry *orphan,
+	const struct trace *before)
 {
 	size_t skip = strlen(pair->newcomer.data) + 1; /* its id */
 	struct person fresh = PERSON_INIT;
-	bool same =
-		person_decode(pair->newcomer.data + skip, pair->newcomer.len - skip, &fresh) == 0 &&
-		reconcile_recreated(&fresh, orphan, up_move_of(&up->moves, orphan));
+	int done = person_decode(pair->newcomer.data + skip, pair->newcomer.len - skip, &fresh);
 
-	if (same && !lists_all(&fresh, &orphan->person.addresses))
-		note_heir(up, str_cstr(&orphan->person.id), pair->newcomer.data);
+	if (done < 0)
+		done = up_fail(up, "what was sorted of newcomers is not what was written");
+	else if (is_noted(&up->adopted, pair->newcomer.data) || /* all of these come first */
+		 !reconcile_recreated(&fresh, orphan, up_move_of(&up->moves, orphan)))
+		done = 1;
+	else
+		done = keep_addresses(up, &fresh, orphan, before);
 	person_free(&fresh);
-	return same;
+	return done;
 }
 
 /* The mailbox gets the entry; what had it is not judged by itself. */
@@ -113,14 +174,17 @@ static int join(struct up *up, const struct pair *pair)
 	enum up_part kind = (enum up_part) * str_cstr(&pair->key);
 	struct entry entry = ENTRY_INIT;
 	struct trace before = TRACE_INIT;
-	int done = 0;
+	int done = 0, got;
 
 	if (pair->newcomer.len == 0 || pair->orphan.len == 0)
 		return 0;
-	if (up_orphan_decode(pair->orphan.data, pair->orphan.len, &entry, &before) < 0)
+	got = up_orphan_decode(pair->orphan.data, pair->orphan.len, &entry, &before);
+	if (got < 0)
 		done = up_fail(up, "what was sorted of orphans is not what was written");
-	else if (kind == UP_REKEY && !recreated(up, pair, &entry))
-		done = 1; /* the old id is judged as any other */
+	else if (kind == UP_REKEY) /* if it is not, the old id is judged as any other */
+		done = recreated(up, pair, &entry, got == 1 ? &before : NULL);
+	else
+		note(&up->adopted, pair->newcomer.data);
 	if (done == 0)
 		done = up_part(up, pair->newcomer.data, kind, pair->orphan.data, pair->orphan.len);
 	if (done == 0 && kind == UP_REKEY)

@@ -42,48 +42,46 @@ static bool is_level(const struct met *met)
 	       same_trace(met->before, met->fresh);
 }
 
-static bool is_named(const char *attribute, const char *name)
-{
-	size_t len = strlen(name);
-
-	return strncmp(attribute, name, len) == 0 && attribute[len] == '=';
-}
-
 /* As reconcile() would count it. */
-static void count_level(struct up *up, const struct entry *entry)
+static void count_level(struct up *up, struct view_had had)
 {
-	const struct strings *attributes = &entry->person.attributes;
+	struct guard_lost *lost = up->tally.lost;
 
-	for (size_t i = 0; i < up->tally.lost_count; i++)
-		for (const char *a = strings_first(attributes); a != NULL;
-			a = strings_next(attributes, a))
-			if (is_named(a, up->tally.lost[i].name)) {
-				up->tally.lost[i].had++;
-				break;
-			}
+	lost[up->tally.lost_count - 1].had += had.foreign;
+	for (size_t i = 0; had.attributes != 0; i++, had.attributes >>= 1)
+		lost[i].had += had.attributes & 1;
 }
 
 /* --- what is not ------------------------------------------------------------------------------ */
 
 /* How a gain counts for up_owners. */
-static char gain_kind(const struct met *met, const char *key, const char *primary)
+static char gain_kind(
+	const struct up *up, const struct met *met, const char *key, const char *primary)
 {
+	const struct reconcile_facts facts = {
+		.id = met->id,
+		.fresh = met->fresh,
+		.move = up_move_of_id(up, met->id, met->fresh),
+	};
+
 	if (met->entry != NULL)
 		return UP_GAINS;
+	if (!reconcile_addable(&up->rules, &facts))
+		return UP_GAINS_NOTHING;
 	return strcmp(key, primary) == 0 ? UP_GAINS_FIRST : UP_GAINS_NEW;
 }
 
-static int put_address(struct meeting *m, const char *key, char kind, const char *id)
+int meeting_traffic(struct up *up, const char *key, char kind, const char *id)
 {
-	struct str *out = &m->encoded;
+	struct str *out = &up->encoded;
 	const char *error;
 
 	str_reset(out);
 	str_append_c(out, kind);
 	str_append(out, id, strlen(id) + 1);
-	if (bulk_add(m->up->addresses, key, strlen(key), out->data, out->len, &error) == 0)
+	if (bulk_add(up->addresses, key, strlen(key), out->data, out->len, &error) == 0)
 		return 0;
-	return up_fail(m->up, "%s", error);
+	return up_fail(up, "%s", error);
 }
 
 static int put_gains(struct meeting *m, const struct met *met)
@@ -95,7 +93,7 @@ static int put_gains(struct meeting *m, const struct met *met)
 		address_parse(met->fresh->primary.data, &primary, &error) < 0)
 		primary.key[0] = '\0';
 	for (const char *k = strings_first(&m->gains); k != NULL; k = strings_next(&m->gains, k))
-		if (put_address(m, k, gain_kind(met, k, primary.key), met->id) < 0)
+		if (meeting_traffic(m->up, k, gain_kind(m->up, met, k, primary.key), met->id) < 0)
 			return -1;
 	return 0;
 }
@@ -103,7 +101,18 @@ static int put_gains(struct meeting *m, const struct met *met)
 static int put_loses(struct meeting *m, const struct met *met)
 {
 	for (const char *k = strings_first(&m->loses); k != NULL; k = strings_next(&m->loses, k))
-		if (put_address(m, k, UP_LOSES, met->id) < 0)
+		if (meeting_traffic(m->up, k, UP_LOSES, met->id) < 0)
+			return -1;
+	return 0;
+}
+
+/* Of a delta: what was marked, and is not lost now. */
+static int put_keeps(struct meeting *m, const struct met *met)
+{
+	const struct strings *has = &met->entry->person.addresses;
+
+	for (const char *k = strings_first(has); k != NULL; k = strings_next(has, k))
+		if (!strings_has(&m->loses, k) && meeting_traffic(m->up, k, UP_KEEPS, met->id) < 0)
 			return -1;
 	return 0;
 }
@@ -123,7 +132,12 @@ static int put_traffic(struct meeting *m, const struct met *met)
 	strings_reset(&m->loses);
 	reconcile_gains(&m->up->rules, &facts, &m->gains);
 	reconcile_loses(&m->up->rules, &facts, &m->loses);
-	return put_gains(m, met) < 0 ? -1 : put_loses(m, met);
+	if (put_gains(m, met) < 0 || put_loses(m, met) < 0)
+		return -1;
+	if (m->up->rules.complete || met->entry == NULL ||
+		(met->entry->going.count == 0 && met->entry->vanished_us == 0))
+		return 0;
+	return put_keeps(m, met);
 }
 
 static int put_join(struct up *up, char kind, const struct str *address, const struct str *value)
@@ -197,22 +211,29 @@ static int put_parts(struct meeting *m, const struct met *met)
 	return done;
 }
 
+static int go_on(struct up *up)
+{
+	if ((++up->met & 1023) != 0)
+		return 0;
+	up_progress(up, "compare", up->met, up->record->outcome.persons);
+	return up_stopped(up) ? up_fail(up, "stopped") : 0;
+}
+
 int meeting_meet(struct meeting *m, const struct met *met)
 {
 	struct up *up = m->up;
 
-	if ((++up->met & 1023) == 0) {
-		up_progress(up, "compare", up->met, up->record->outcome.persons);
-		if (up_stopped(up))
-			return up_fail(up, "stopped");
-	}
+	if (go_on(up) < 0)
+		return -1;
 	if (met->fresh != NULL || met->unusable != NULL)
 		up_moves_seen(up, met->id);
 	if (is_level(met)) {
-		count_level(up, met->entry);
+		count_level(up, view_had(up->view, met->entry));
 		return 0;
 	}
 	up->pending_count++;
+	if (met->entry != NULL && !up->rules.complete)
+		up_recount(up, met->entry);
 	if (put_parts(m, met) < 0 || put_traffic(m, met) < 0)
 		return -1;
 	if (met->fresh != NULL && met->entry == NULL)
@@ -227,7 +248,7 @@ int meeting_meet(struct meeting *m, const struct met *met)
 static int next_entry(struct meeting *m)
 {
 	const char *error;
-	int got = view_next(m->up->view, &m->entry, &error);
+	int got = view_next(m->up->view, &m->item, &error);
 
 	m->has_entry = got == 1;
 	return got < 0 ? up_fail(m->up, "%s", error) : got;
@@ -235,13 +256,13 @@ static int next_entry(struct meeting *m)
 
 static int next_trace(struct meeting *m)
 {
-	const char *id, *error;
-	int got = m->up->has_before ? snapshot_next(m->up->snapshot, &id, &m->trace, &error) : 0;
+	const char *error;
+	int got = 0;
 
+	if (m->up->has_before)
+		got = snapshot_next_bytes(
+			m->up->snapshot, &m->trace_id, &m->trace_bytes, &m->trace_len, &error);
 	m->has_trace = got == 1;
-	str_reset(&m->trace_id);
-	if (got == 1)
-		str_append_z(&m->trace_id, id);
 	return got < 0 ? up_fail(m->up, "%s", error) : got;
 }
 
@@ -249,8 +270,7 @@ static int next_trace(struct meeting *m)
 static const char *first_id(const struct meeting *m)
 {
 	const char *ids[] = { m->shown.end ? NULL : str_cstr(&m->shown.id),
-		m->has_entry ? str_cstr(&m->entry.person.id) : NULL,
-		m->has_trace ? str_cstr(&m->trace_id) : NULL };
+		m->has_entry ? m->item.id : NULL, m->has_trace ? m->trace_id : NULL };
 	const char *first = NULL;
 
 	for (size_t i = 0; i < 3; i++)
@@ -259,16 +279,58 @@ static const char *first_id(const struct meeting *m)
 	return first;
 }
 
+/* is_level() of what is at hand, by its bytes: most are so, and need not be read. */
+static bool is_level_by_bytes(const struct meeting *m)
+{
+	const struct shown *s = &m->shown;
+	const char *person = s->bytes.data + PERSON_DIGEST_SIZE;
+	size_t len = s->bytes.len - PERSON_DIGEST_SIZE;
+	struct person_bytes bytes;
+
+	return s->has_person && m->item.plain && m->item.person_len == len &&
+	       memcmp(m->item.person, person, len) == 0 && person_bytes(person, len, &bytes) == 0 &&
+	       trace_is_of(m->trace_bytes, m->trace_len, &bytes, (uint8_t *)s->bytes.data);
+}
+
+static int meet_level(struct meeting *m)
+{
+	struct up *up = m->up;
+
+	if (go_on(up) < 0)
+		return -1;
+	up_moves_seen(up, m->item.id);
+	count_level(up, m->item.had);
+	return 0;
+}
+
+/* What is at hand of this id is read. */
+static int meet_read(struct meeting *m, const char *id, bool shown, bool entry, bool trace)
+{
+	struct met met = { .id = id };
+	const char *error;
+
+	if (shown && shown_read(m, &m->shown) < 0)
+		return -1;
+	if (shown)
+		met = shown_met(&m->shown);
+	if (entry && view_entry(m->up->view, &m->entry, &error) < 0)
+		return up_fail(m->up, "%s", error);
+	if (trace &&
+		snapshot_read(m->up->snapshot, m->trace_bytes, m->trace_len, &m->trace, &error) < 0)
+		return up_fail(m->up, "%s", error);
+	met.entry = entry ? &m->entry : NULL;
+	met.before = trace ? &m->trace : NULL;
+	return meeting_meet(m, &met);
+}
+
 static int meet_next(struct meeting *m, const char *id)
 {
 	bool shown = !m->shown.end && strcmp(str_cstr(&m->shown.id), id) == 0;
-	bool entry = m->has_entry && strcmp(str_cstr(&m->entry.person.id), id) == 0;
-	bool trace = m->has_trace && strcmp(str_cstr(&m->trace_id), id) == 0;
-	struct met met = shown ? shown_met(&m->shown) : (struct met){ .id = id };
+	bool entry = m->has_entry && strcmp(m->item.id, id) == 0;
+	bool trace = m->has_trace && strcmp(m->trace_id, id) == 0;
+	bool level = shown && entry && trace && is_level_by_bytes(m);
 
-	met.entry = entry ? &m->entry : NULL;
-	met.before = trace ? &m->trace : NULL;
-	if (meeting_meet(m, &met) < 0)
+	if ((level ? meet_level(m) : meet_read(m, id, shown, entry, trace)) < 0)
 		return -1;
 	if (shown && shown_next(m) < 0)
 		return -1;
@@ -328,7 +390,6 @@ int up_meet(struct up *up)
 	shown_free(&m.shown);
 	entry_free(&m.entry);
 	trace_free(&m.trace);
-	str_free(&m.trace_id);
 	str_free(&m.encoded);
 	strings_free(&m.gains);
 	strings_free(&m.loses);

@@ -18,6 +18,7 @@ struct met {
 struct shown {
 	bool end;
 	struct str id, unusable;
+	struct str bytes; /* of the person, behind its digest: not read before it has to be */
 	struct person person;
 	bool has_person, gone;
 	struct bulk_pair ahead; /* the first pair of the next id */
@@ -27,9 +28,13 @@ struct shown {
 struct meeting {
 	struct up *up;
 	struct shown shown;
+	struct view_item item;
 	struct entry entry;
+	const char *trace_id;
+	const void *trace_bytes;
+	size_t trace_len;
 	struct trace trace;
-	struct str trace_id, encoded;
+	struct str encoded;
 	struct strings gains, loses;
 	bool has_entry, has_trace;
 };
@@ -39,8 +44,14 @@ int meeting_meet(struct meeting *m, const struct met *met);
 int meeting_orphan(
 	struct up *up, enum up_part kind, const struct entry *entry, const struct trace *before);
 
+/* An enum up_traffic of that address. */
+int meeting_traffic(struct up *up, const char *key, char kind, const char *id);
+
 /* up_shown.c: all that the pull has of the next id: 1, 0 at its end, -1. */
 int shown_next(struct meeting *m);
+/* Reads its person, where it has one: 0, or -1. */
+int shown_read(struct meeting *m, struct shown *shown);
+/* After that. */
 struct met shown_met(const struct shown *shown);
 void shown_free(struct shown *shown);
 

@@ -4,7 +4,7 @@
  * taken.
  */
 #define _GNU_SOURCE
-#include "dirsync/up.h"
+#include "dirsync/up_asking.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,36 +13,6 @@
 #include "lib/address.h"
 #include "lib/mailbox.h"
 #include "lib/mem.h"
-
-/* An address, and the ids of this system that gain and lose it; gains: each behind its letter. */
-struct wanted {
-	struct str key;
-	struct strings gains, loses;
-};
-
-/*
- * An address that passes to a mailbox without an entry: whether one is made for it is known at the
- * end. It is not where its primary address is taken.
- */
-struct passing {
-	char *texts; /* address, system, DN, id of who loses it, address of the move, id that gains
-		      */
-	size_t len;
-};
-
-struct asking {
-	struct up *up;
-	struct wanted wanted[UP_BATCH];
-	size_t count;
-	uint64_t asked;
-	bool nobody; /* the directory has no mailbox at all */
-	struct passing *passing;
-	size_t passing_count, passing_cap;
-	char **without; /* ids for which no entry is made */
-	size_t without_count, without_cap;
-	struct str text;
-	int failed;
-};
 
 static const char *const attributes[] = { "restanteSystem", "restanteSourceId", "mailLocalAddress",
 	"restanteAddressUTF8", NULL };
@@ -72,12 +42,6 @@ static void put_text(struct str *out, const char *text)
 	str_append(out, text, strlen(text) + 1);
 }
 
-struct owner {
-	const char *dn, *system, *id;
-	const char *move; /* address of the move of this mailbox, "" = none */
-	struct strings keys;
-};
-
 static void describe(struct asking *a, const char *key, const struct owner *owner)
 {
 	str_reset(&a->text);
@@ -97,35 +61,70 @@ static void note_without(struct asking *a, const char *id)
 	a->without[a->without_count++] = mem_strdup(id);
 }
 
-static int taken(struct asking *a, const char *gain, const char *key, const struct owner *owner)
+int asking_taken(struct asking *a, const char *gain, const char *texts, size_t len)
 {
-	if (gain[0] == UP_GAINS_FIRST)
+	if (gain[0] == UP_GAINS_FIRST && !up_has_orphan(a->up, gain + 1))
 		note_without(a, gain + 1);
-	describe(a, key, owner);
-	return up_part(a->up, gain + 1, UP_TAKEN, a->text.data, a->text.len);
+	return up_part(a->up, gain + 1, UP_TAKEN, texts, len);
 }
 
-static void defer(struct asking *a, const char *key, const struct owner *owner, const char *id)
+static int taken(struct asking *a, const char *gain, const char *key, const struct owner *owner)
+{
+	describe(a, key, owner);
+	return asking_taken(a, gain, a->text.data, a->text.len);
+}
+
+static void defer(struct asking *a, const char *texts, size_t len)
 {
 	if (a->passing_count == a->passing_cap) {
 		a->passing_cap = a->passing_cap * 2 + 64;
 		a->passing = mem_grow(a->passing, a->passing_cap, sizeof *a->passing);
 	}
-	describe(a, key, owner);
-	put_text(&a->text, id);
-	a->passing[a->passing_count++] =
-		(struct passing){ mem_dup(a->text.data, a->text.len), a->text.len };
+	a->passing[a->passing_count++] = (struct passing){ mem_dup(texts, len), len };
+}
+
+const char *asking_field(const char *texts, unsigned number)
+{
+	while (number-- > 0)
+		texts += strlen(texts) + 1;
+	return texts;
+}
+
+/* Who cannot have an entry does not take it from whoever still has it. */
+int asking_passes(struct asking *a, const char *texts, size_t len)
+{
+	const char *key = asking_field(texts, 0), *loser = asking_field(texts, 3),
+		   *gain = asking_field(texts, 5);
+
+	if (gain[0] == UP_GAINS)
+		return up_text(a->up, up_heir(a->up, loser), UP_PASSING, key);
+	if (gain[0] == UP_GAINS_NOTHING && !up_has_orphan(a->up, gain + 1))
+		return asking_taken(a, gain, texts, len);
+	defer(a, texts, len);
+	return 0;
+}
+
+/* A delta says nothing of whoever is the owner now. */
+static bool is_late(const struct asking *a, const struct wanted *wanted, const struct owner *owner)
+{
+	return !a->up->rules.complete && *owner->id != '\0' &&
+	       strcasecmp(owner->system, a->up->options->system) == 0 &&
+	       !strings_has(&wanted->keeps, owner->id);
 }
 
 static int owned(struct asking *a, const struct wanted *wanted, const struct owner *owner)
 {
 	const char *key = wanted->key.data, *gain = strings_first(&wanted->gains);
+	bool passes = *owner->id != '\0' && strings_has(&wanted->loses, owner->id) &&
+		      !strings_has(&wanted->keeps, owner->id) &&
+		      strcasecmp(owner->system, a->up->options->system) == 0;
 
-	if (*owner->id != '\0' && strings_has(&wanted->loses, owner->id) &&
-		strcasecmp(owner->system, a->up->options->system) == 0) {
-		if (gain[0] == UP_GAINS)
-			return up_text(a->up, up_heir(a->up, owner->id), UP_PASSING, key);
-		defer(a, key, owner, gain + 1);
+	if (passes || is_late(a, wanted, owner)) {
+		describe(a, key, owner);
+		put_text(&a->text, gain);
+		if (passes)
+			return asking_passes(a, a->text.data, a->text.len);
+		late_put(a, a->text.data, a->text.len);
 		return 0;
 	}
 	for (; gain != NULL; gain = strings_next(&wanted->gains, gain))
@@ -142,16 +141,10 @@ static int compare_ids(const void *left, const void *right)
 	return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-static const char *field(const char *texts, unsigned number)
-{
-	while (number-- > 0)
-		texts += strlen(texts) + 1;
-	return texts;
-}
-
 static int settle(struct asking *a, const struct passing *passing)
 {
-	const char *key = passing->texts, *loser = field(key, 3), *gainer = field(key, 5);
+	const char *key = passing->texts, *loser = asking_field(key, 3),
+		   *gainer = asking_field(key, 5) + 1;
 
 	if (a->without_count > 0 && bsearch(&gainer, a->without, a->without_count,
 					    sizeof *a->without, compare_ids) != NULL)
@@ -299,6 +292,7 @@ static struct wanted *begin_wanted(struct asking *a, const struct bulk_pair *pai
 	str_append(&wanted->key, pair->key, pair->key_len);
 	strings_reset(&wanted->gains);
 	strings_reset(&wanted->loses);
+	strings_reset(&wanted->keeps);
 	return wanted;
 }
 
@@ -306,6 +300,28 @@ static bool is_of(const struct wanted *wanted, const struct bulk_pair *pair)
 {
 	return wanted != NULL && wanted->key.len == pair->key_len &&
 	       memcmp(wanted->key.data, pair->key, pair->key_len) == 0;
+}
+
+/* A delta shows who loses it, and not who has waited for it. */
+static void drop_unwanted(struct asking *a, const struct wanted *wanted)
+{
+	if (wanted == NULL || wanted->gains.count > 0)
+		return;
+	if (wanted->loses.count > 0 && strings_has(&a->claimed, wanted->key.data))
+		a->up->unsettled = true;
+	a->count--;
+}
+
+static int take_claim(void *context, struct json *report)
+{
+	struct asking *a = context;
+	const char *kind = json_get_string(report, "kind"),
+		   *address = json_get_string(report, "address");
+
+	if (kind != NULL && strcmp(kind, "duplicate") == 0 && address != NULL && *address != '\0')
+		strings_add(&a->claimed, address);
+	json_free(&report);
+	return 0;
 }
 
 static int ask_all(struct asking *a)
@@ -317,22 +333,21 @@ static int ask_all(struct asking *a)
 
 	while ((got = bulk_next(a->up->addresses, &pair, &error)) == 1) {
 		if (!is_of(wanted, &pair)) {
-			/* what nobody gains is of no interest */
-			if (wanted != NULL && wanted->gains.count == 0)
-				a->count--;
+			drop_unwanted(a, wanted);
 			if (a->count == UP_BATCH && ask(a) < 0)
 				return -1;
 			wanted = begin_wanted(a, &pair);
 		}
 		if (pair.value[0] == UP_LOSES)
 			strings_add(&wanted->loses, pair.value + 1);
+		else if (pair.value[0] == UP_KEEPS)
+			strings_add(&wanted->keeps, pair.value + 1);
 		else
 			strings_add(&wanted->gains, pair.value);
 	}
 	if (got < 0)
 		return up_fail(a->up, "%s", error);
-	if (wanted != NULL && wanted->gains.count == 0)
-		a->count--;
+	drop_unwanted(a, wanted);
 	return ask(a);
 }
 
@@ -361,9 +376,15 @@ int up_owners(struct up *up)
 	int done = bulk_sort(up->addresses, &error);
 
 	a->up = up;
+	if (!up->rules.complete)
+		reports_read(
+			up->config->dirsync.state_dir, up->options->system, SYNC_UP, take_claim, a);
 	done = done < 0 ? up_fail(up, "%s", error) : look_for_any(a);
 	if (done == 0)
 		done = ask_all(a);
+	if (done == 0)
+		done = late_settle(a);
+	late_free(a);
 	int settled = settle_all(a);
 	if (done == 0)
 		done = settled;
@@ -371,7 +392,9 @@ int up_owners(struct up *up)
 		str_free(&a->wanted[i].key);
 		strings_free(&a->wanted[i].gains);
 		strings_free(&a->wanted[i].loses);
+		strings_free(&a->wanted[i].keeps);
 	}
+	strings_free(&a->claimed);
 	str_free(&a->text);
 	mem_free(&a);
 	bulk_free(&up->addresses);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/digest.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
@@ -16,6 +17,7 @@ struct pulling {
 	const char *view_error;
 	char view_text[1024];
 	struct str value;
+	struct digest *digest;
 	uint64_t shown;
 };
 
@@ -63,8 +65,19 @@ static int take_person(void *context, const struct person *person)
 {
 	struct pulling *p = context;
 
+	uint8_t digest[DIGEST_BYTES] = { 0 };
+	struct person_bytes bytes;
+	size_t begin;
+
 	begin_value(p);
+	str_append(&p->value, digest, PERSON_DIGEST_SIZE);
+	begin = p->value.len;
 	person_encode(person, &p->value);
+	if (person_bytes(p->value.data + begin, p->value.len - begin, &bytes) < 0)
+		return up_fail(p->up, "a person that cannot be written");
+	digest_add(p->digest, p->value.data + begin, bytes.compared);
+	digest_take(p->digest, digest);
+	memcpy(p->value.data + begin - PERSON_DIGEST_SIZE, digest, PERSON_DIGEST_SIZE);
 	return put(p, str_cstr(&person->id), UP_FRESH);
 }
 
@@ -148,7 +161,7 @@ static int finish_view(struct pulling *p)
 
 int up_pull(struct up *up)
 {
-	struct pulling p = { .up = up };
+	struct pulling p = { .up = up, .digest = digest_begin() };
 	const char *error;
 
 	pull(&p, !up->full);
@@ -156,6 +169,7 @@ int up_pull(struct up *up)
 		pull_again(&p);
 	int done = finish_view(&p);
 	str_free(&p.value);
+	digest_end(&p.digest, NULL);
 	if (done < 0 || !usable(up))
 		return done;
 	up->record->outcome.persons = up->result.persons;

@@ -32,8 +32,9 @@ static void keep_reports(struct up *up)
 {
 	const char *error;
 	bool partial = !up->rules.complete;
+	enum sync_word word = up->record->outcome.word;
 
-	if (up->options->dry_run || up->record->outcome.word == SYNC_NOTHING)
+	if (up->options->dry_run || word == SYNC_NOTHING || word == SYNC_BUSY)
 		return;
 	if (reports_keep(up->reports, up->config->dirsync.state_dir, partial, &error) < 0)
 		log_error("sync", "the reports cannot be kept: %s", error);

@@ -19,7 +19,13 @@ static int look_ahead(struct meeting *m)
 	return got;
 }
 
-static int take_part(struct meeting *m)
+static void set(struct str *s, const char *data, size_t len)
+{
+	str_reset(s);
+	str_append(s, data, len);
+}
+
+static void take_part(struct meeting *m)
 {
 	struct shown *s = &m->shown;
 	const char *value = s->ahead.value + 1;
@@ -36,12 +42,10 @@ static int take_part(struct meeting *m)
 		if (s->has_person)
 			up_report(m->up, "duplicate", str_cstr(&s->id), "",
 				"the pull shows two mailboxes of this id; the first counts");
-		else if (person_decode(value, len, &s->person) < 0)
-			return up_fail(
-				m->up, "what was sorted of the source is not what was written");
+		else
+			set(&s->bytes, value, len);
 		s->has_person = true;
 	}
-	return 0;
 }
 
 /* All that the pull has of the next id: 1, 0 at its end, -1. */
@@ -59,11 +63,19 @@ int shown_next(struct meeting *m)
 	str_append(&s->id, s->ahead.key, s->ahead.key_len);
 	while (got == 1 && s->ahead.key_len == s->id.len &&
 		memcmp(s->ahead.key, s->id.data, s->id.len) == 0) {
-		if (take_part(m) < 0)
-			return -1;
+		take_part(m);
 		got = look_ahead(m);
 	}
 	return got < 0 ? -1 : 1;
+}
+
+int shown_read(struct meeting *m, struct shown *s)
+{
+	if (!s->has_person || (s->bytes.len > PERSON_DIGEST_SIZE &&
+				      person_decode(s->bytes.data + PERSON_DIGEST_SIZE,
+					      s->bytes.len - PERSON_DIGEST_SIZE, &s->person) == 0))
+		return 0;
+	return up_fail(m->up, "what was sorted of the source is not what was written");
 }
 
 struct met shown_met(const struct shown *s)
@@ -80,5 +92,6 @@ void shown_free(struct shown *shown)
 {
 	str_free(&shown->id);
 	str_free(&shown->unusable);
+	str_free(&shown->bytes);
 	person_free(&shown->person);
 }

@@ -14,13 +14,16 @@ struct view {
 	struct view_counts counts;
 	_Atomic uint64_t progress;
 	struct entry entry;
-	struct str encoded, last_id;
-	const char *error; /* of the callback that stopped a search */
+	struct str encoded;
+	struct str id;          /* of the entry given out last */
+	struct bulk_pair given; /* the rest of it */
+	const char *error;      /* of the callback that stopped a search */
 	view_callback found;
 	void *found_context;
 };
 
 static _Thread_local char failure[1024];
+static const char bad_sort[] = "what was sorted of the directory is not what was written";
 
 struct view *view_new(const struct view_options *options)
 {
@@ -44,7 +47,7 @@ void view_free(struct view **view)
 	bulk_free(&v->orphans);
 	entry_free(&v->entry);
 	str_free(&v->encoded);
-	str_free(&v->last_id);
+	str_free(&v->id);
 	mem_free(&v->attributes);
 	mem_free(view);
 }
@@ -122,6 +125,47 @@ static bool read_entry(struct view *view, const struct ldap_stream_entry *raw)
 
 /* --- everything ----------------------------------------------------------------------------- */
 
+/* What stands before an entry that is sorted. */
+struct head {
+	struct view_had had;
+	uint32_t person; /* where its bytes begin behind the head */
+	bool plain;
+};
+
+static bool is_named(const char *attribute, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(attribute, name, len) == 0 && attribute[len] == '=';
+}
+
+struct view_had view_had(const struct view *view, const struct entry *entry)
+{
+	const struct guard_tally *tally = view->options.tally;
+	const struct strings *all = &entry->person.attributes;
+	struct view_had had = { .foreign = entry->person.foreign.count > 0 };
+
+	for (const char *a = strings_first(all); a != NULL; a = strings_next(all, a))
+		for (size_t i = 0; i + 1 < tally->lost_count; i++)
+			if (is_named(a, tally->lost[i].name))
+				had.attributes |= UINT64_C(1) << i;
+	return had;
+}
+
+static void encode(const struct view *view, const struct entry *entry, struct str *out)
+{
+	struct head head;
+
+	memset(&head, 0, sizeof head); /* its gaps, too: it is written to files */
+	head.had = view_had(view, entry);
+	head.plain =
+		entry->vanished_us == 0 && entry->going.count == 0 && entry->spelled.count == 0;
+	str_reset(out);
+	str_append(out, &head, sizeof head);
+	head.person = (uint32_t)entry_encode(entry, out);
+	memcpy(out->data, &head, sizeof head);
+}
+
 static int collect(void *context, const struct ldap_stream_entry *raw)
 {
 	struct view *view = context;
@@ -137,8 +181,7 @@ static int collect(void *context, const struct ldap_stream_entry *raw)
 	view->counts.entries++;
 	view->counts.addresses += view->entry.person.addresses.count;
 	view->counts.orphans += id->len == 0;
-	str_reset(&view->encoded);
-	entry_encode(&view->entry, &view->encoded);
+	encode(view, &view->entry, &view->encoded);
 	return bulk_add(id->len > 0 ? view->entries : view->orphans, str_cstr(id), id->len,
 		view->encoded.data, view->encoded.len, &view->error);
 }
@@ -161,47 +204,73 @@ int view_read(struct view *view, const char **error_r)
 	return done == 0 ? bulk_sort(view->orphans, error_r) : done;
 }
 
-static int next(struct bulk *bulk, struct entry *entry_r, const char **error_r)
+static int decode(const struct bulk_pair *pair, struct entry *entry_r, const char **error_r)
 {
-	struct bulk_pair pair;
-	int got = bulk_next(bulk, &pair, error_r);
+	if (pair->value_len > sizeof(struct head) &&
+		entry_decode(pair->value + sizeof(struct head),
+			pair->value_len - sizeof(struct head), entry_r) == 0)
+		return 0;
+	*error_r = bad_sort;
+	return -1;
+}
 
-	if (got == 1 && entry_decode(pair.value, pair.value_len, entry_r) < 0) {
-		*error_r = "what was sorted of the directory is not what was written";
+int view_entry(const struct view *view, struct entry *entry_r, const char **error_r)
+{
+	return decode(&view->given, entry_r, error_r);
+}
+
+static int tell_again(struct view *view, const char **error_r)
+{
+	if (view_entry(view, &view->entry, error_r) < 0)
+		return -1;
+	if (view->options.unusable != NULL)
+		view->options.unusable(view->options.context, str_cstr(&view->entry.dn),
+			"another entry of this system has the same restanteSourceId; "
+			"remove it from one of them");
+	return 0;
+}
+
+static bool is_again(const struct view *view)
+{
+	return view->id.len == view->given.key_len &&
+	       memcmp(str_cstr(&view->id), view->given.key, view->given.key_len) == 0;
+}
+
+int view_next(struct view *view, struct view_item *item_r, const char **error_r)
+{
+	struct bulk_pair *given = &view->given;
+	struct head head = { .person = UINT32_MAX };
+	int got;
+
+	while ((got = bulk_next(view->entries, given, error_r)) == 1 && is_again(view))
+		if (tell_again(view, error_r) < 0)
+			return -1;
+	if (got != 1)
+		return got;
+	str_reset(&view->id);
+	str_append(&view->id, given->key, given->key_len);
+	if (given->value_len >= sizeof head)
+		memcpy(&head, given->value, sizeof head);
+	if (given->value_len < sizeof head + (size_t)head.person) {
+		*error_r = bad_sort;
 		return -1;
 	}
-	return got;
-}
-
-static bool is_again(struct view *view, const struct entry *entry)
-{
-	const struct str *id = &entry->person.id;
-
-	if (view->last_id.len == id->len &&
-		memcmp(str_cstr(&view->last_id), str_cstr(id), id->len) == 0)
-		return true;
-	str_reset(&view->last_id);
-	str_append(&view->last_id, str_cstr(id), id->len);
-	return false;
-}
-
-int view_next(struct view *view, struct entry *entry_r, const char **error_r)
-{
-	for (;;) {
-		int got = next(view->entries, entry_r, error_r);
-
-		if (got != 1 || !is_again(view, entry_r))
-			return got;
-		if (view->options.unusable != NULL)
-			view->options.unusable(view->options.context, str_cstr(&entry_r->dn),
-				"another entry of this system has the same restanteSourceId; "
-				"remove it from one of them");
-	}
+	*item_r = (struct view_item){
+		.id = view->id.data,
+		.plain = head.plain,
+		.had = head.had,
+		.person = given->value + sizeof head + head.person,
+		.person_len = given->value_len - sizeof head - head.person,
+	};
+	return 1;
 }
 
 int view_orphan(struct view *view, struct entry *entry_r, const char **error_r)
 {
-	return next(view->orphans, entry_r, error_r);
+	struct bulk_pair pair;
+	int got = bulk_next(view->orphans, &pair, error_r);
+
+	return got == 1 && decode(&pair, entry_r, error_r) < 0 ? -1 : got;
 }
 
 /* --- some ----------------------------------------------------------------------------------- */

@@ -11,14 +11,16 @@
 #include <stdint.h>
 
 #include "dirsync/entry.h"
+#include "dirsync/guard.h"
 #include "lib/ldap_session.h"
 
 struct view_options {
 	const struct ldap_options *ldap; /* of write_uri */
 	const char *system;
-	const char *const *mapped; /* mapping_directory_names() */
-	const char *dir;           /* for what does not fit into memory */
-	size_t memory;             /* bytes */
+	const char *const *mapped;       /* mapping_directory_names() */
+	const char *dir;                 /* for what does not fit into memory */
+	size_t memory;                   /* bytes */
+	const struct guard_tally *tally; /* which of its attributes an entry has is noted */
 	const atomic_bool *stop;
 	/* An entry that is none, or that has the id of another one. */
 	void (*unusable)(void *context, const char *dn, const char *reason);
@@ -29,6 +31,22 @@ struct view_counts {
 	uint64_t entries;   /* of this system, usable ones */
 	uint64_t addresses; /* theirs */
 	uint64_t orphans;   /* entries without source id */
+};
+
+/* What a guard counts of an entry. */
+struct view_had {
+	uint64_t attributes; /* a bit for each of tally->lost but the last */
+	bool foreign;        /* the last: foreign addresses */
+};
+
+/* An entry as it was sorted, so that most can be compared without being read: valid until the next
+ * one. */
+struct view_item {
+	const char *id; /* NUL-terminated */
+	bool plain;     /* nothing of it is marked, or spelled in a way of its own */
+	struct view_had had;
+	const char *person; /* its bytes (person_encode) */
+	size_t person_len;
 };
 
 struct view;
@@ -42,7 +60,11 @@ int view_read(struct view *view, const char **error_r);
 uint64_t view_progress(const struct view *view);
 struct view_counts view_counts(const struct view *view);
 /* In the order of the ids: 1, 0 at the end, -1. */
-int view_next(struct view *view, struct entry *entry_r, const char **error_r);
+int view_next(struct view *view, struct view_item *item_r, const char **error_r);
+/* What view_item.had is of such an entry. */
+struct view_had view_had(const struct view *view, const struct entry *entry);
+/* All of the entry that view_next gave last: 0, or -1. */
+int view_entry(const struct view *view, struct entry *entry_r, const char **error_r);
 /* Those without source id, in no order. */
 int view_orphan(struct view *view, struct entry *entry_r, const char **error_r);
 

@@ -2,12 +2,11 @@
 #include "dirsync/written.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
+#include "dirsync/folder.h"
 #include "lib/bdb.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -104,19 +103,6 @@ static int open_table(struct written *w, const char *run, const char **error_r)
 	return forget(w, error_r);
 }
 
-/* Whether a living process has it: then nothing is wrong with it. */
-static bool in_use(const char *dir)
-{
-	char *path = mem_printf("%s/LOCK", dir);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	bool used = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
-
-	if (fd >= 0)
-		close(fd);
-	mem_free(&path);
-	return used;
-}
-
 /* The folder has nothing else. */
 static void remove_files(const char *dir)
 {
@@ -153,7 +139,7 @@ struct written *written_open(
 	struct bdb_options options = { .dir = dir, .cache_bytes = cache_bytes, .sync = false };
 	struct written *w = try_open(&options, run, error_r);
 
-	if (w != NULL || access(dir, R_OK | W_OK | X_OK) < 0 || in_use(dir))
+	if (w != NULL || access(dir, R_OK | W_OK | X_OK) < 0 || folder_in_use(dir))
 		return w;
 	log_warning("dirsync",
 		"the record of what was written is damaged, everything is written again dir=%s: %s",

@@ -314,8 +314,7 @@ static bool open_as_milter(
 	const char *error;
 
 	d->state = DIRECTORY_DOWN;
-	if (config_require(config, "ldap", "uri", &error) < 0 ||
-		config_require(config, "ldap", "base", &error) < 0) {
+	if (config_require_directory(config, &error) < 0) {
 		d->reason = mem_strdup(error);
 	} else if (!may_bind(config)) {
 		d->state = DIRECTORY_UNSEEN;

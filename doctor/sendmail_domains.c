@@ -1,4 +1,5 @@
 /* Sendmail's domains, files and limits: judged. */
+#define _GNU_SOURCE
 #include <string.h>
 #include <strings.h>
 
@@ -139,6 +140,12 @@ void sendmail_check_tables(const struct facts *facts, struct doctor_report *repo
 
 /* --- queue and limits ----------------------------------------------------------------------- */
 
+static bool locks_the_queue(const char *queue_list)
+{
+	return (strstr(queue_list, "mailq") != NULL || strstr(queue_list, "sendmail") != NULL) &&
+	       strcasestr(queue_list, "QueueSortOrder=") == NULL;
+}
+
 /* Mail that is answered, and not yet in a queue file, is what a drain would miss. */
 void sendmail_check_queue(const struct facts *facts, struct doctor_report *report)
 {
@@ -155,6 +162,11 @@ void sendmail_check_queue(const struct facts *facts, struct doctor_report *repor
 			"MaxQueueRunSize cuts the queue's listing at %lld messages, and a "
 			"drain misses the others" REMEDY "leave confMAX_QUEUE_RUN_SIZE unset",
 			(long long)s->queue_run);
+	if (locks_the_queue(facts->config->milter.queue_list))
+		report_warning(report,
+			"queue_list locks each queue file for a moment: a Sendmail that finds the "
+			"one it has just made locked disconnects its client" REMEDY
+			"-OQueueSortOrder=filename for each mailq in it");
 }
 
 void sendmail_check_spared(const struct facts *facts, struct doctor_report *report)

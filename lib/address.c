@@ -66,6 +66,25 @@ static const char *fault_of_char(char c)
 	return "special character outside of quotes";
 }
 
+/* What may not stand outside of quotes; '@' and '"' have a meaning of their own. */
+static bool is_special(char c)
+{
+	static const bool special[256] = { ['<'] = true,
+		['>'] = true,
+		['('] = true,
+		[')'] = true,
+		['['] = true,
+		[']'] = true,
+		[':'] = true,
+		[';'] = true,
+		[','] = true,
+		['\\'] = true,
+		[' '] = true,
+		[0x7f] = true };
+
+	return (unsigned char)c < ' ' || special[(unsigned char)c];
+}
+
 /* The domain starts after the last "@" that is not quoted; misplaced dots are tolerated, as MTAs
  * do. */
 static int cut(const char *text, size_t len, struct spec *spec, const char **error_r)
@@ -86,9 +105,8 @@ static int cut(const char *text, size_t len, struct spec *spec, const char **err
 			while (start < i)
 				bits |= (unsigned char)text[start++];
 			spec->quoted = true;
-		} else if (c <= ' ' || c == 0x7f || strchr("<>()[]:;,\\", c) != NULL) {
-			if ((signed char)c >= 0 && special == len)
-				special = i;
+		} else if (is_special(c) && special == len) {
+			special = i;
 		}
 	}
 	/* A domain literal may hold some of them: the domain has rules of its own. */
@@ -355,18 +373,25 @@ int address_with_detail(
 	return fault(error_r, too_long);
 }
 
-int address_check_physical(const char *text, const char **error_r)
+int address_parse_physical(const char *text, struct address *address_r, const char **error_r)
 {
-	struct address address;
+	size_t len = strlen(text);
 	struct spec spec;
 
-	if (cut(text, strlen(text), &spec, error_r) < 0 || build(&spec, &address, error_r) < 0)
+	if (cut(text, len, &spec, error_r) < 0 || build(&spec, address_r, error_r) < 0)
 		return -1;
 	if (!spec.ascii)
 		return fault(error_r, "physical address is not ASCII");
-	if (!address.has_domain)
+	if (!address_r->has_domain)
 		return fault(error_r, "physical address has no domain");
-	if (address.local_len == 0)
+	if (address_r->local_len == 0)
 		return fault(error_r, "physical address has no local part");
-	return strlen(text) <= ADDRESS_MAX ? 0 : fault(error_r, too_long);
+	return len <= ADDRESS_MAX ? 0 : fault(error_r, too_long);
+}
+
+int address_check_physical(const char *text, const char **error_r)
+{
+	struct address address;
+
+	return address_parse_physical(text, &address, error_r);
 }

@@ -64,6 +64,8 @@ int address_with_detail(
 
 /* Whether text can be a physical address: ASCII addr-spec with a domain. 0, or -1 with *error_r. */
 int address_check_physical(const char *text, const char **error_r);
+/* The same, and address_r gets it. */
+int address_parse_physical(const char *text, struct address *address_r, const char **error_r);
 
 /*
  * Appends the form in which a directory compares text: by caseIgnoreMatch (fold) or caseExactMatch

@@ -99,13 +99,15 @@ static int same_form(const char *local, const char *wanted, const char **error_r
 int address_check_rule(const struct address *address, const char **error_r)
 {
 	char local[ADDRESS_MAX + 1];
+	/* a domain has no spaces */
+	const char *spaces = strstr(address->key, "  ");
 
-	memcpy(local, address->key, address->local_len);
-	local[address->local_len] = '\0';
-	if (strstr(local, "  ") != NULL)
+	if (spaces != NULL && (size_t)(spaces - address->key) + 2 <= address->local_len)
 		return fault(error_r, "two spaces in a row, which the directory takes for one");
 	if (utf8_ascii(address->local, strlen(address->local)))
 		return 0;
+	memcpy(local, address->key, address->local_len);
+	local[address->local_len] = '\0';
 	if (same_form(address->local, local, error_r) < 0)
 		return -1;
 	return same_form(local, local, error_r);

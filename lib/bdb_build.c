@@ -56,8 +56,10 @@ struct bdb_build *bdb_build_begin(struct bdb_env *env, const char *name, const c
 	build->path = path_of(env, name, "build");
 	build->room.fd = -1;
 	int code = db_create(&build->db, NULL, 0);
-	if (code == 0)
+	if (code == 0) {
+		bdb_hear(build->db);
 		code = open_build(build);
+	}
 	if (code == 0)
 		return build;
 	*error_r =

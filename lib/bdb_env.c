@@ -59,6 +59,11 @@ static void on_engine_error(const DB_ENV *env, const char *prefix, const char *t
 	log_debug("bdb", "%s", text);
 }
 
+void bdb_hear(DB *db)
+{
+	db->set_errcall(db, on_engine_error);
+}
+
 static void on_engine_event(DB_ENV *env, uint32_t event, void *info)
 {
 	(void)info;

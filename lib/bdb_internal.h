@@ -38,6 +38,8 @@ void bdb_room_forget(struct bdb_room *room); /* the file became shorter */
 enum bdb_result bdb_outcome(
 	const struct bdb_env *env, int code, const char *what, const char *where);
 
+/* What Berkeley DB has to say of a table without an environment comes to us, as that of others. */
+void bdb_hear(DB *db);
 /* Before a call: forgets what Berkeley DB told this thread earlier. */
 void bdb_begin_call(void);
 /* What it told since, or the text for the code. */

@@ -41,6 +41,7 @@ struct bulk {
 	size_t len;
 	struct place *places;
 	size_t count, cap;
+	bool unordered; /* they are not in the order of their keys as they came */
 	unsigned runs;
 	struct source *sources; /* while merging */
 	size_t *heap;           /* of indexes into sources */
@@ -52,8 +53,8 @@ static _Thread_local char bulk_error[512];
 
 static int fail(struct bulk *bulk, const char *what, const char **error_r)
 {
-	snprintf(bulk_error, sizeof(bulk_error), "%s: %s a sorted run: %s", bulk->dir,
-		what, strerror(errno));
+	snprintf(bulk_error, sizeof(bulk_error), "%s: %s a sorted run: %s", bulk->dir, what,
+		strerror(errno));
 	*error_r = bulk_error;
 	return -1;
 }
@@ -146,7 +147,7 @@ static int compare_places(const void *left, const void *right, void *data)
 
 static void sort_memory(struct bulk *bulk)
 {
-	if (bulk->count > 0)
+	if (bulk->unordered)
 		qsort_r(bulk->places, bulk->count, sizeof(bulk->places[0]), compare_places,
 			bulk->data);
 }
@@ -214,6 +215,7 @@ static int write_run(struct bulk *bulk, const char **error_r)
 		fail(bulk, "cannot write", error_r);
 	close(fd);
 	bulk->len = bulk->count = 0;
+	bulk->unordered = false;
 	return result;
 }
 
@@ -232,8 +234,11 @@ static void append(
 		bulk->cap = bulk->cap > 0 ? bulk->cap * 2 : 4096;
 		bulk->places = mem_grow(bulk->places, bulk->cap, sizeof(bulk->places[0]));
 	}
-	bulk->places[bulk->count].prefix = prefix_of(key, key_len);
-	bulk->places[bulk->count++].at = bulk->len;
+	bulk->places[bulk->count] = (struct place){ prefix_of(key, key_len), bulk->len };
+	if (bulk->count > 0 && !bulk->unordered)
+		bulk->unordered = compare_places(&bulk->places[bulk->count - 1],
+					  &bulk->places[bulk->count], bulk->data) > 0;
+	bulk->count++;
 	bulk->len += HEADER_BYTES + key_len + value_len;
 }
 

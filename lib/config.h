@@ -108,7 +108,7 @@ struct config_dirsync {
 	int64_t cache;                 /* bytes, per system */
 	bool metrics;
 	char *metrics_listen;
-	int64_t stop_timeout;
+	int64_t stop_timeout; /* a stop that takes longer is ended (dirsync/stopper.h) */
 };
 
 /* up NAME {}: where the mailboxes of a system are read (dirsync/source.h). */
@@ -128,6 +128,7 @@ struct config_up {
 	char *attributes_once; /* "DIR=SOURCE ...": only where the directory has none */
 	char *container;       /* DN below which new mailboxes go; "" = ou=people,<ldap.base> */
 	char *object_class;    /* structural class of new ones */
+	char *marker;          /* "attribute=value" of contacts, which are no mailboxes */
 	/* guards (dirsync/guard.h) */
 	int64_t max_delete, max_delete_percent, lost_percent;
 	int64_t grace;   /* of vanished mailboxes and removed addresses */
@@ -270,6 +271,10 @@ void config_reload(struct config *running, struct config *fresh, struct str *unc
  * is put into `fresh` as it is in `running`. */
 void config_keep(struct config *fresh, const struct config *running, struct str *unchanged_r);
 
+/* config_load for a program that nothing can be done by without the directory's uri and base. */
+struct config *config_load_directory(const char *path, const char **error_r);
+/* 0 where both are set; else as config_require. */
+int config_require_directory(const struct config *config, const char **error_r);
 /* 0 where a string key is set; -1 with *error_r, which names file and key: for keys that a program
  * cannot do without ("ldap", "uri"). */
 int config_require(
@@ -281,6 +286,9 @@ const struct config_system *config_system(const struct config *config, const cha
 /* up NAME {} and down NAME {}, in the same way. */
 const struct config_up *config_up(const struct config *config, const char *name);
 const struct config_down *config_down(const struct config *config, const char *name);
+/* Of the contacts that a down sync of this system makes: as its section says, else that of its up
+ * section; "" = neither is there. */
+const char *config_marker(const struct config *config, const char *name);
 
 /* scenario NAME {} and actions NAME {}, in the same way. */
 const struct config_scenario *config_scenario(const struct config *config, const char *name);

@@ -111,3 +111,11 @@ const struct config_actions *config_actions(const struct config *config, const c
 {
 	return find(&config->actions, name);
 }
+
+const char *config_marker(const struct config *config, const char *name)
+{
+	const struct config_down *down = config_down(config, name);
+	const struct config_up *up = config_up(config, name);
+
+	return down != NULL ? down->marker : up != NULL ? up->marker : "";
+}

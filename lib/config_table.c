@@ -186,9 +186,9 @@ static const struct config_key dirsync_keys[] = {
 	{ KEY(dirsync, lease, DURATION, "1m"), .min = SECONDS(5), .max = HOURS(1),
 	  .reloadable = true,
 	  .help = "after that time without a sign of life another host may sync the system" },
-	{ KEY(dirsync, window, NUMBER, "64"), .min = 1, .max = 1000, .reloadable = true,
+	{ KEY(dirsync, window, NUMBER, "16"), .min = 1, .max = 1000, .reloadable = true,
 	  .help = "writes that wait for the directory's answer at once" },
-	{ KEY(dirsync, window_moving, NUMBER, "4"), .min = 1, .max = 1000, .reloadable = true,
+	{ KEY(dirsync, window_moving, NUMBER, "2"), .min = 1, .max = 1000, .reloadable = true,
 	  .help = "the same while a move stands between hold and swap" },
 	{ KEY(dirsync, cache, SIZE, "16M"), .min = KIB(1024), .max = TIB(1),
 	  .help = "memory for the snapshot of a system" },
@@ -197,8 +197,8 @@ static const struct config_key dirsync_keys[] = {
 	{ KEY(dirsync, metrics_listen, STRING, "127.0.0.1:9812"), .check = config_check_metrics,
 	  .reloadable = true,
 	  .help = "where they are served: http://ADDRESS:PORT/metrics" },
-	{ KEY(dirsync, stop_timeout, DURATION, "30s"), .max = HOURS(1), .reloadable = true,
-	  .help = "writes in flight get that long at a stop" },
+	{ KEY(dirsync, stop_timeout, DURATION, "30s"), .min = SECONDS(1), .max = HOURS(1),
+	  .reloadable = true, .help = "what is under way gets that long at a stop" },
 };
 
 static const struct config_key up_keys[] = {
@@ -231,6 +231,8 @@ static const struct config_key up_keys[] = {
 	  .derived = "ou=people below ldap.base", .help = "where new mailboxes go" },
 	{ KEY(up, object_class, STRING, "inetOrgPerson"), .reloadable = true,
 	  .help = "structural class of new mailboxes" },
+	{ KEY(up, marker, STRING, "employeeType=restante"), .reloadable = true,
+	  .help = "ATTRIBUTE=VALUE of contacts of a down sync whose section is not here" },
 	{ KEY(up, max_delete, NUMBER, "100"), .max = INT32_MAX, .reloadable = true,
 	  .help = "more deletions wait for restante sync approve" },
 	{ KEY(up, max_delete_percent, NUMBER, "5"), .max = 100, .reloadable = true,

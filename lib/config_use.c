@@ -153,6 +153,22 @@ int config_require(const struct config *config, const char *section_name, const 
 	return -1;
 }
 
+int config_require_directory(const struct config *config, const char **error_r)
+{
+	int done = config_require(config, "ldap", "uri", error_r);
+
+	return done < 0 ? done : config_require(config, "ldap", "base", error_r);
+}
+
+struct config *config_load_directory(const char *path, const char **error_r)
+{
+	struct config *config = config_load(path, error_r);
+
+	if (config != NULL && config_require_directory(config, error_r) < 0)
+		config_free(&config);
+	return config;
+}
+
 static const char *or_null(const char *value)
 {
 	return *value ? value : NULL;

@@ -33,6 +33,13 @@ void digest_add(struct digest *digest, const void *data, size_t len)
 	must(EVP_DigestUpdate(raw(digest), data, len));
 }
 
+void digest_take(struct digest *digest, uint8_t digest_r[DIGEST_BYTES])
+{
+	must(EVP_DigestFinal_ex(raw(digest), digest_r, NULL));
+	/* without a type: OpenSSL does not look for the algorithm again */
+	must(EVP_DigestInit_ex(raw(digest), NULL, NULL));
+}
+
 void digest_end(struct digest **digest, uint8_t digest_r[DIGEST_BYTES])
 {
 	if (digest_r != NULL)

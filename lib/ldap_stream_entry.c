@@ -6,14 +6,22 @@
 
 #include "lib/ldap_stream_internal.h"
 #include "lib/mem.h"
+#include "lib/tlv.h"
 
 #define RANGE "range="
 
+static void forget_more(struct stream_reader *reader)
+{
+	for (size_t i = 0; i < reader->more_count; i++)
+		ldap_msgfree(reader->more[i]);
+	reader->more_count = 0;
+}
+
 void stream_reader_free(struct stream_reader *reader)
 {
-	str_free(&reader->bytes);
+	forget_more(reader);
 	str_free(&reader->rests);
-	mem_free(&reader->slots);
+	mem_free(&reader->more);
 	mem_free(&reader->values);
 }
 
@@ -62,30 +70,16 @@ long stream_range_end(const char *name, size_t len, size_t *bare_r)
 	return -1;
 }
 
-/* --- bytes ---------------------------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------------------------- */
 
-static size_t put(struct str *bytes, const char *data, size_t len)
+static void put_value(struct stream_reader *reader, const char *name, const char *data, size_t len)
 {
-	size_t at = bytes->len;
-
-	str_append(bytes, data, len);
-	str_append_c(bytes, '\0');
-	return at;
-}
-
-static void put_value(struct stream_reader *reader, size_t name, const struct berval *value)
-{
-	struct stream_slot *slot;
-
 	if (reader->count == reader->room) {
 		reader->room = reader->room > 0 ? 2 * reader->room : 32;
-		reader->slots = mem_grow(reader->slots, reader->room, sizeof(*reader->slots));
 		reader->values = mem_grow(reader->values, reader->room, sizeof(*reader->values));
 	}
-	slot = &reader->slots[reader->count++];
-	slot->name = name;
-	slot->data = put(&reader->bytes, value->bv_val, value->bv_len);
-	slot->len = value->bv_len;
+	reader->values[reader->count++] =
+		(struct ldap_value){ .name = name, .data = data, .len = len };
 }
 
 static bool begins_with(const char *text, size_t len, const char *prefix)
@@ -100,43 +94,60 @@ static bool has_own_options(const char *name, size_t len, size_t bare)
 	       !begins_with(name + bare, len - bare, ";" RANGE);
 }
 
-static int put_attribute(
-	struct stream_reader *reader, const struct berval *name, const struct berval *values)
+/* The name as callers know it, in its place; more of its values are noted to be fetched. */
+static int cut_name(struct stream_reader *reader, char *name, size_t len)
 {
-	size_t bare, at;
-	long end = stream_range_end(name->bv_val, name->bv_len, &bare);
+	size_t bare;
+	long end = stream_range_end(name, len, &bare);
 
 	if (end == -2)
 		return LDAP_DECODING_ERROR;
-	if (has_own_options(name->bv_val, name->bv_len, bare))
-		bare = name->bv_len;
-	at = put(&reader->bytes, name->bv_val, bare);
+	if (has_own_options(name, len, bare))
+		bare = len;
 	if (end >= 0) {
-		str_printf(&reader->rests, "%.*s;" RANGE "%ld-*", (int)bare, name->bv_val, end + 1);
+		str_printf(&reader->rests, "%.*s;" RANGE "%ld-*", (int)bare, name, end + 1);
 		str_append_c(&reader->rests, '\0');
 	}
-	for (size_t i = 0; values != NULL && values[i].bv_val != NULL; i++)
-		put_value(reader, at, &values[i]);
+	name[bare] = '\0';
 	return LDAP_SUCCESS;
 }
 
+/* PartialAttribute (RFC 4511 section 4.1.7). */
+static int put_attribute(struct stream_reader *reader, void *bytes, size_t size)
+{
+	struct tlv parts, values;
+	char *name, *data;
+	size_t len;
+	int got;
+
+	tlv_begin(&parts, bytes, size);
+	if (tlv_next(&parts, TLV_OCTETS, &name, &len) != 1 ||
+		cut_name(reader, name, len) != LDAP_SUCCESS ||
+		tlv_next(&parts, TLV_SET, &data, &len) != 1)
+		return LDAP_DECODING_ERROR;
+	tlv_begin(&values, data, len);
+	while ((got = tlv_next(&values, TLV_OCTETS, &data, &len)) == 1)
+		put_value(reader, name, data, len);
+	return got == 0 ? LDAP_SUCCESS : LDAP_DECODING_ERROR;
+}
+
+/* Into the bytes of libldap's element, which remembers the tag that lies behind them: its own way
+ * of handing texts out, too, ends them with a NUL there. */
 static int put_attributes(struct stream_reader *reader, LDAPMessage *message, bool first)
 {
-	LDAP *handle = reader->session->handle;
-	struct berval dn, name, *values = NULL;
+	struct berval dn, bytes;
 	BerElement *ber = NULL;
-	int code = ldap_get_dn_ber(handle, message, &ber, &dn);
+	ber_len_t left = 0;
+	int code = ldap_get_dn_ber(reader->session->handle, message, &ber, &dn);
 
 	if (code == LDAP_SUCCESS && first)
-		put(&reader->bytes, dn.bv_val, dn.bv_len);
-	while (code == LDAP_SUCCESS) {
-		code = ldap_get_attribute_ber(handle, message, ber, &name, &values);
-		if (code != LDAP_SUCCESS || name.bv_val == NULL)
-			break;
-		code = put_attribute(reader, &name, values);
-		ldap_memfree(values);
-		values = NULL;
-	}
+		reader->dn = dn.bv_val;
+	while (code == LDAP_SUCCESS &&
+		ber_get_option(ber, LBER_OPT_BER_REMAINING_BYTES, &left) == LBER_OPT_SUCCESS &&
+		left > 0)
+		code = ber_skip_element(ber, &bytes) == LBER_SEQUENCE
+			       ? put_attribute(reader, bytes.bv_val, bytes.bv_len)
+			       : LDAP_DECODING_ERROR;
 	if (ber != NULL)
 		ber_free(ber, 0);
 	return code;
@@ -152,10 +163,9 @@ static enum ldap_result ask_rest(
 	struct ldap_stream_options options = plain;
 	struct stream_controls controls;
 	enum ldap_result result;
-	char *dn = mem_strdup(reader->bytes.data);
 	int msgid;
 
-	options.base = dn;
+	options.base = reader->dn;
 	options.scope = LDAP_BASE;
 	options.attributes = attributes;
 	options.show_deleted = reader->show_deleted;
@@ -163,8 +173,7 @@ static enum ldap_result ask_rest(
 	result = stream_send(reader->session, &options, &controls, &msgid);
 	if (result == LDAP_DONE)
 		result = ldap_session_wait(
-			reader->session, "read the rest of", dn, msgid, message_r);
-	mem_free(&dn);
+			reader->session, "read the rest of", reader->dn, msgid, message_r);
 	return result;
 }
 
@@ -182,8 +191,9 @@ static enum ldap_result fetch_rest(struct stream_reader *reader, const char *res
 	/* each answer must get us further */
 	if (code == LDAP_SUCCESS && reader->count == before && reader->rests.len > 0)
 		code = LDAP_DECODING_ERROR;
-	ldap_msgfree(message);
-	return ldap_session_judge(reader->session, "read", reader->bytes.data, code, NULL);
+	reader->more = mem_grow(reader->more, reader->more_count + 1, sizeof(*reader->more));
+	reader->more[reader->more_count++] = message;
+	return ldap_session_judge(reader->session, "read", reader->dn, code, NULL);
 }
 
 static enum ldap_result fetch_rests(struct stream_reader *reader)
@@ -213,15 +223,8 @@ static bool is_deleted(const struct ldap_stream_entry *entry)
 
 static void settle(struct stream_reader *reader)
 {
-	for (size_t i = 0; i < reader->count; i++) {
-		const struct stream_slot *slot = &reader->slots[i];
-
-		reader->values[i] = (struct ldap_value){ .name = reader->bytes.data + slot->name,
-			.data = reader->bytes.data + slot->data,
-			.len = slot->len };
-	}
 	reader->entry = (struct ldap_stream_entry){
-		.dn = reader->bytes.data, .values = reader->values, .count = reader->count
+		.dn = reader->dn, .values = reader->values, .count = reader->count
 	};
 	reader->entry.deleted = reader->show_deleted && is_deleted(&reader->entry);
 }
@@ -231,7 +234,7 @@ enum ldap_result stream_reader_take(struct stream_reader *reader, LDAPMessage *m
 	enum ldap_result result = LDAP_DONE;
 	int code;
 
-	str_reset(&reader->bytes);
+	forget_more(reader);
 	str_reset(&reader->rests);
 	reader->count = 0;
 	code = put_attributes(reader, message, true);

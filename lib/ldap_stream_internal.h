@@ -9,19 +9,19 @@
 
 /* --- one entry ------------------------------------------------------------------------------ */
 
-struct stream_slot {
-	size_t name, data, len; /* where in the bytes */
-};
-
-/* Reads one entry after the other; the memory serves them all. */
+/*
+ * Reads one entry after the other. Names and values are not copied: libldap hands them out where
+ * they are in the message, each with a NUL behind it.
+ */
 struct stream_reader {
 	struct ldap_session *session;
 	bool show_deleted;
-	struct str bytes; /* the DN, names and values, each followed by NUL */
-	struct stream_slot *slots;
+	const char *dn;
 	struct ldap_value *values;
 	size_t count, room;
-	struct str rests; /* "member;range=1500-*": still to be fetched, each followed by NUL */
+	struct str rests;   /* "member;range=1500-*": still to be fetched, each followed by NUL */
+	LDAPMessage **more; /* what was fetched: values are in there */
+	size_t more_count;
 	struct ldap_stream_entry entry;
 };
 
@@ -31,8 +31,8 @@ struct stream_reader {
 	}
 
 void stream_reader_free(struct stream_reader *reader);
-/* Fills reader->entry, valid until the next call. LDAP_NO_ENTRY: it went away while its values
- * were fetched. */
+/* Fills reader->entry, valid until the next call and as long as the message. LDAP_NO_ENTRY: it went
+ * away while its values were fetched. */
 enum ldap_result stream_reader_take(struct stream_reader *reader, LDAPMessage *message);
 
 /*

@@ -21,7 +21,7 @@ lib_librestante_a_SOURCES = \
 	lib/json.c lib/json.h \
 	lib/ldap_probe.c lib/ldap_probe.h \
 	lib/ldap_async.c lib/ldap_async.h \
-	lib/ldap_session.c lib/ldap_connect.c lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
+	lib/ldap_session.c lib/ldap_connect.c lib/ldap_dn.c lib/ldap_dn.h lib/ldap_read.c lib/ldap_write.c lib/ldap_session.h lib/ldap_internal.h \
 	lib/ldif_read.c lib/ldif_write.c lib/ldif.h \
 	lib/ldap_stream.c lib/ldap_stream_entry.c lib/ldap_stream_sync.c lib/ldap_stream.h lib/ldap_stream_internal.h \
 	lib/log.c lib/log.h \
@@ -47,6 +47,7 @@ lib_librestante_a_SOURCES = \
 	lib/syncoutcome.c lib/syncoutcome.h \
 	lib/template.c lib/template.h \
 	lib/tls.c lib/tls.h \
+	lib/tlv.c lib/tlv.h \
 	lib/utf8.c lib/utf8.h \
 	lib/when.c lib/when.h \
 	lib/words.c lib/words.h \

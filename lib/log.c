@@ -15,6 +15,7 @@
 
 #include "lib/journal.h"
 
+#define HEAD_MAX_BYTES 128 /* the ident has at most 31 */
 #define LINE_MAX_BYTES 2048
 
 static struct {
@@ -25,8 +26,9 @@ static struct {
 	mode_t mode;
 	int fd;
 	atomic_int level;
+	bool renamed; /* the ident is another than in the lines so far */
 } out = { PTHREAD_MUTEX_INITIALIZER, "restante", "", LOG_TARGET_STDERR, 0600, STDERR_FILENO,
-	LOG_LEVEL_INFO };
+	LOG_LEVEL_INFO, true };
 
 static const char *const level_names[] = { "error", "warning", "info", "debug" };
 static const int level_priorities[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
@@ -78,6 +80,7 @@ int log_open(const char *ident, enum log_target target, const char *path, const 
 	int fd = open_target(target, path_of(target, path), error_r);
 	if (fd >= 0) {
 		snprintf(out.ident, sizeof out.ident, "%s", ident);
+		out.renamed = true;
 		snprintf(out.path, sizeof out.path, "%s", path_of(target, path));
 		take_target(fd);
 		out.target = target;
@@ -124,19 +127,53 @@ bool log_wants(enum log_level level)
 	return (int)level <= atomic_load_explicit(&out.level, memory_order_relaxed);
 }
 
-static void write_line(enum log_level level, const char *line)
+/* "2026-11-22T18:30:00": made once for all the lines of a second. With the lock held. */
+static const char *second_text(time_t second)
 {
-	char stamped[LINE_MAX_BYTES + 128];
-	struct timespec now;
+	static char text[32];
+	static time_t of = -1;
 	struct tm tm;
 
+	if (second != of) {
+		gmtime_r(&second, &tm);
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+		of = second;
+	}
+	return text;
+}
+
+/* "Z restante-milter[4711] info: "; the ident changes with log_open only. With the lock held. */
+static const char *who_text(void)
+{
+	static char text[64];
+	static pid_t of = -1;
+	pid_t pid = getpid();
+
+	if (pid != of || out.renamed)
+		snprintf(text, sizeof text, "Z %s[%d] ", out.ident, (int)pid);
+	of = pid;
+	out.renamed = false;
+	return text;
+}
+
+/* With the lock held. Before the line there is room for its head, after it for its end. */
+static void write_line(enum log_level level, char *line, size_t len)
+{
+	char head[HEAD_MAX_BYTES], *end;
+	struct timespec now;
+
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	size_t n = strftime(stamped, sizeof stamped, "%Y-%m-%dT%H:%M:%S", &tm);
-	n += (size_t)snprintf(stamped + n, sizeof stamped - n, ".%03ldZ %s[%d] %s: %s\n",
-		now.tv_nsec / 1000000, out.ident, (int)getpid(), level_names[level], line);
+	unsigned ms = (unsigned)(now.tv_nsec / 1000000);
+	const char fraction[] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+		(char)('0' + ms % 10), '\0' };
+	end = stpcpy(head, second_text(now.tv_sec));
+	end = stpcpy(stpcpy(stpcpy(end, fraction), who_text()), level_names[level]);
+	end = stpcpy(end, ": ");
+	size_t n = (size_t)(end - head);
+	memcpy(line - n, head, n);
+	line[len] = '\n';
 	/* A log that cannot be written must not stop the mail; there is nobody left to tell. */
-	if (write(out.fd, stamped, n) < 0)
+	if (write(out.fd, line - n, n + len + 1) < 0)
 		return;
 }
 
@@ -169,15 +206,26 @@ static void blank_controls(char *line)
 	}
 }
 
-static void emit(enum log_level level, const char *subsystem, const char *format, va_list args)
+/* The new length; what is too long is cut. */
+static size_t append_text(char *line, size_t len, const char *format, va_list args)
 {
-	char line[LINE_MAX_BYTES];
+	int more = vsnprintf(line + len, LINE_MAX_BYTES - len, format, args);
 
-	if (!log_wants(level))
-		return;
-	int saved = errno;
-	int n = snprintf(line, sizeof line, "%s: ", subsystem);
-	vsnprintf(line + n, sizeof line - (size_t)n, format, args);
+	if (more < 0)
+		line[len] = '\0', more = 0;
+	return len + (size_t)more < LINE_MAX_BYTES ? len + (size_t)more : LINE_MAX_BYTES - 1;
+}
+
+static size_t append_subsystem(char *line, const char *subsystem)
+{
+	char *end = stpcpy(stpcpy(line, subsystem), ": ");
+
+	return (size_t)(end - line);
+}
+
+/* There is room before the line, and at its end. */
+static void put(enum log_level level, char *line, size_t len)
+{
 	blank_controls(line);
 	pthread_mutex_lock(&out.lock);
 	if (out.target == LOG_TARGET_SYSLOG)
@@ -185,8 +233,33 @@ static void emit(enum log_level level, const char *subsystem, const char *format
 	else if (out.target == LOG_TARGET_JOURNAL)
 		write_journal(level, line);
 	else
-		write_line(level, line);
+		write_line(level, line, len);
 	pthread_mutex_unlock(&out.lock);
+}
+
+static void emit(enum log_level level, const char *subsystem, const char *format, va_list args)
+{
+	char room[HEAD_MAX_BYTES + LINE_MAX_BYTES], *line = room + HEAD_MAX_BYTES;
+
+	if (!log_wants(level))
+		return;
+	int saved = errno;
+	put(level, line, append_text(line, append_subsystem(line, subsystem), format, args));
+	errno = saved;
+}
+
+void log_put(enum log_level level, const char *subsystem, const char *text)
+{
+	char room[HEAD_MAX_BYTES + LINE_MAX_BYTES], *line = room + HEAD_MAX_BYTES;
+
+	if (!log_wants(level))
+		return;
+	int saved = errno;
+	size_t len = append_subsystem(line, subsystem);
+	size_t more = strnlen(text, LINE_MAX_BYTES - 1 - len);
+	memcpy(line + len, text, more);
+	line[len + more] = '\0';
+	put(level, line, len + more);
 	errno = saved;
 }
 
@@ -204,12 +277,14 @@ LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
 LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
 LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
 
-const char *log_value(char *buffer, size_t size, const char *value)
+/* Control characters and backslashes become \xHH; so do spaces and quotes unless it is a text. */
+static const char *escape(char *buffer, size_t size, const char *value, bool text)
 {
 	size_t n = 0;
 
 	for (const unsigned char *p = (const unsigned char *)(value ? value : ""); *p; p++) {
 		bool plain = *p > ' ' && *p != '"' && *p != '\\' && *p != 0x7f;
+		plain = plain || (text && (*p == ' ' || *p == '"'));
 		size_t need = plain ? 1 : 4;
 		if (n + need + 4 > size) {
 			n += (size_t)snprintf(buffer + n, size - n, "...");
@@ -221,5 +296,19 @@ const char *log_value(char *buffer, size_t size, const char *value)
 			n += (size_t)snprintf(buffer + n, size - n, "\\x%02x", *p);
 	}
 	buffer[n] = '\0';
+	return buffer;
+}
+
+const char *log_value(char *buffer, size_t size, const char *value)
+{
+	return escape(buffer, size, value, false);
+}
+
+const char *log_text(char *buffer, size_t size, const char *text)
+{
+	escape(buffer, size, text, true);
+	for (char *p = buffer; *p != '\0'; p++)
+		if (*p == '"')
+			*p = '\'';
 	return buffer;
 }

@@ -34,10 +34,16 @@ void log_warning(const char *subsystem, const char *format, ...) LOG_PRINTF_;
 void log_info(const char *subsystem, const char *format, ...) LOG_PRINTF_;
 void log_debug(const char *subsystem, const char *format, ...) LOG_PRINTF_;
 
+/* A line that is made already: for the one of each message, which formatting would double. */
+void log_put(enum log_level level, const char *subsystem, const char *line);
+
 /*
  * A value that came from outside, fit for one log line: control characters, spaces and quotes
  * become \xHH; cut with "..." where it does not fit. Returns buffer.
  */
 const char *log_value(char *buffer, size_t size, const char *value);
+/* A text for people, to stand between quotes: control characters and backslashes become \xHH, a
+ * quote becomes '; cut likewise. Returns buffer. */
+const char *log_text(char *buffer, size_t size, const char *text);
 
 #endif

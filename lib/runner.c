@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/mem.h"
 #include "lib/runner_internal.h"
 
 #define SLICE     (100 * CLOCK_MS)   /* how often `stop` is looked at */
@@ -28,6 +30,44 @@ struct run {
 	unsigned lines;
 	struct runner_result *result;
 };
+
+/* --- those that run ------------------------------------------------------------------------- */
+
+static struct {
+	pthread_mutex_t lock;
+	pid_t *groups;
+	size_t count;
+} living = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void remember(pid_t group)
+{
+	pthread_mutex_lock(&living.lock);
+	living.groups = mem_grow(living.groups, living.count + 1, sizeof(*living.groups));
+	living.groups[living.count++] = group;
+	pthread_mutex_unlock(&living.lock);
+}
+
+/* Before it is waited for: its number may be another's then. */
+static void forget(pid_t group)
+{
+	pthread_mutex_lock(&living.lock);
+	for (size_t i = 0; i < living.count; i++)
+		if (living.groups[i] == group)
+			living.groups[i--] = living.groups[--living.count];
+	if (living.count == 0)
+		mem_free(&living.groups);
+	pthread_mutex_unlock(&living.lock);
+}
+
+void runner_kill_all(void)
+{
+	pthread_mutex_lock(&living.lock);
+	for (size_t i = 0; i < living.count; i++)
+		kill(-living.groups[i], SIGKILL);
+	pthread_mutex_unlock(&living.lock);
+}
+
+/* --- one run ---------------------------------------------------------------------------------- */
 
 static void judge(struct run *run, enum runner_outcome outcome)
 {
@@ -161,6 +201,7 @@ static void finish(struct run *run)
 	while (!has_ended(run) && clock_mono_us() < mercy_us)
 		clock_sleep_us(5 * CLOCK_MS);
 	kill(-run->child.pid, SIGKILL);
+	forget(run->child.pid);
 	while (waitpid(run->child.pid, &status, 0) < 0 && errno == EINTR)
 		;
 	/* A pipe has room for one read of ours. */
@@ -202,6 +243,7 @@ void runner_run(const struct runner_options *options, struct runner_result *resu
 	words_free(&split);
 	if (result_r->status != 0)
 		return;
+	remember(run.child.pid);
 	if (options->time_limit > 0)
 		run.deadline_us = clock_mono_us() + options->time_limit;
 	follow(&run);

@@ -56,5 +56,7 @@ bool runner_succeeded(const struct runner_result *result);
 /* Appends one line: "ended with status 1: no such user". */
 void runner_reason(const struct runner_result *result, struct str *out);
 void runner_result_free(struct runner_result *result);
+/* Kills all programs that run: by a process that ends at once. */
+void runner_kill_all(void);
 
 #endif

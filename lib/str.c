@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "lib/str.h"
 
 #include <stdarg.h>
@@ -50,6 +51,16 @@ void str_append_c(struct str *s, char c)
 	str_append(s, &c, 1);
 }
 
+void str_append_u(struct str *s, uint64_t number)
+{
+	char digits[20], *first = digits + sizeof digits;
+
+	do
+		*--first = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	str_append(s, first, (size_t)(digits + sizeof digits - first));
+}
+
 void str_printf(struct str *s, const char *format, ...)
 {
 	va_list args;
@@ -69,6 +80,14 @@ void str_printf(struct str *s, const char *format, ...)
 const char *str_cstr(const struct str *s)
 {
 	return s->data ? s->data : "";
+}
+
+void str_copy(char *buffer, size_t size, const char *text)
+{
+	size_t len = text ? strnlen(text, size - 1) : 0;
+
+	memcpy(buffer, text ? text : "", len);
+	buffer[len] = '\0';
 }
 
 char *str_steal(struct str *s)

@@ -24,7 +24,8 @@ static const struct count {
 	{ "deleted", offsetof(struct sync_outcome, deleted) },
 	{ "conflicts", offsetof(struct sync_outcome, conflicts) },
 	{ "refused", offsetof(struct sync_outcome, refused) },
-	{ "pending", offsetof(struct sync_outcome, pending) },
+	{ "pending", offsetof(struct sync_outcome, pending) }, /* these two where they are not 0 */
+	{ "approved", offsetof(struct sync_outcome, approved) },
 };
 #define COUNTS (sizeof(counts) / sizeof(counts[0]))
 
@@ -56,8 +57,8 @@ void sync_outcome_format(const struct sync_outcome *outcome, struct str *out)
 
 	str_append_z(&value, words[outcome->word]);
 	for (size_t i = 0; i < COUNTS; i++)
-		if (counts[i].offset != offsetof(struct sync_outcome, pending) ||
-			outcome->pending > 0)
+		if (counts[i].offset < offsetof(struct sync_outcome, pending) ||
+			value_of(outcome, &counts[i]) > 0)
 			str_printf(&value, " %s=%" PRIu64, counts[i].name,
 				value_of(outcome, &counts[i]));
 	if (outcome->text != NULL && outcome->text[0] != '\0') {
@@ -97,4 +98,12 @@ bool sync_outcome_parse(const char *value, struct sync_outcome *outcome_r)
 	outcome_r->text = value + head;
 	outcome_r->text += strspn(outcome_r->text, "; ");
 	return true;
+}
+
+void sync_outcome_set(struct json *object, const struct sync_outcome *outcome)
+{
+	for (size_t i = 0; i < COUNTS; i++)
+		if (counts[i].offset <= offsetof(struct sync_outcome, pending))
+			json_set_int(
+				object, counts[i].name, (int64_t)value_of(outcome, &counts[i]));
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/json.h"
 #include "lib/str.h"
 
 enum sync_word {
@@ -28,6 +29,9 @@ struct sync_outcome {
 	enum sync_word word;
 	uint64_t persons, added, changed, deleted, conflicts, refused;
 	uint64_t pending; /* of SYNC_STOPPED: what restante sync approve approves; 0 = not said */
+	/* Size of the list that was approved and is not done yet: what is marked counts on until it
+	 * expires, and is not to be approved twice. 0 = none */
+	uint64_t approved;
 	const char *text; /* the reason, "" = none; of parse: points into what was parsed */
 };
 
@@ -37,5 +41,7 @@ const char *sync_word_name(enum sync_word word);
 void sync_outcome_format(const struct sync_outcome *outcome, struct str *out);
 /* False where the first word is none of ours; unknown counts are passed over. */
 bool sync_outcome_parse(const char *value, struct sync_outcome *outcome_r);
+/* The counts, by their names: persons, added, ..., pending. */
+void sync_outcome_set(struct json *object, const struct sync_outcome *outcome);
 
 #endif

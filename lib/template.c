@@ -19,23 +19,28 @@ static int fault(const char **error_r, const char *format, const char *text)
 
 /* --- names ---------------------------------------------------------------------------------- */
 
+#define SECOND(name) name, sizeof(name) - 1
+
 /* RFC 4519 and RFC 4524 give these attributes two names each; servers answer with the first. */
-static const char *const aliases[][2] = {
-	{ "cn", "commonName" },
-	{ "sn", "surname" },
-	{ "givenName", "gn" },
-	{ "mail", "rfc822Mailbox" },
-	{ "uid", "userid" },
-	{ "o", "organizationName" },
-	{ "ou", "organizationalUnitName" },
-	{ "l", "localityName" },
-	{ "st", "stateOrProvinceName" },
-	{ "c", "countryName" },
-	{ "street", "streetAddress" },
-	{ "facsimileTelephoneNumber", "fax" },
-	{ "mobile", "mobileTelephoneNumber" },
-	{ "pager", "pagerTelephoneNumber" },
-	{ "homePhone", "homeTelephoneNumber" },
+static const struct {
+	const char *first, *second;
+	size_t len; /* of the second: it is looked for with each attribute of each entry */
+} aliases[] = {
+	{ "cn", SECOND("commonName") },
+	{ "sn", SECOND("surname") },
+	{ "givenName", SECOND("gn") },
+	{ "mail", SECOND("rfc822Mailbox") },
+	{ "uid", SECOND("userid") },
+	{ "o", SECOND("organizationName") },
+	{ "ou", SECOND("organizationalUnitName") },
+	{ "l", SECOND("localityName") },
+	{ "st", SECOND("stateOrProvinceName") },
+	{ "c", SECOND("countryName") },
+	{ "street", SECOND("streetAddress") },
+	{ "facsimileTelephoneNumber", SECOND("fax") },
+	{ "mobile", SECOND("mobileTelephoneNumber") },
+	{ "pager", SECOND("pagerTelephoneNumber") },
+	{ "homePhone", SECOND("homeTelephoneNumber") },
 };
 
 static bool same(const char *a, const char *b)
@@ -45,9 +50,11 @@ static bool same(const char *a, const char *b)
 
 const char *template_canonical_name(const char *name)
 {
+	size_t len = strlen(name);
+
 	for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
-		if (same(name, aliases[i][1]))
-			return aliases[i][0];
+		if (aliases[i].len == len && same(name, aliases[i].second))
+			return aliases[i].first;
 	return name;
 }
 

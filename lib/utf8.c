@@ -1,5 +1,7 @@
 #include "lib/utf8.h"
 
+#include <string.h>
+
 size_t utf8_read(const char *text, uint32_t *code_r)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -40,6 +42,8 @@ bool utf8_valid(const char *text)
 	uint32_t code;
 	size_t n;
 
+	if (utf8_ascii(text, strlen(text)))
+		return true;
 	for (; *text != '\0'; text += n)
 		if ((n = utf8_read(text, &code)) == 0)
 			return false;
@@ -48,8 +52,16 @@ bool utf8_valid(const char *text)
 
 bool utf8_ascii(const char *data, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)data[i] >= 0x80)
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	unsigned char bits = 0;
+	uint64_t eight;
+
+	for (; len >= sizeof eight; data += sizeof eight, len -= sizeof eight) {
+		memcpy(&eight, data, sizeof eight);
+		if ((eight & high) != 0)
 			return false;
-	return true;
+	}
+	for (size_t i = 0; i < len; i++)
+		bits |= (unsigned char)data[i];
+	return bits < 0x80;
 }

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "milter/callbacks.h"
 
 #include <arpa/inet.h>
@@ -31,15 +32,15 @@ static struct connection *connection_of(SMFICTX *ctx)
 	return c;
 }
 
-static void copy_symbol(char *buffer, size_t size, SMFICTX *ctx, const char *name)
+static const char *symbol(SMFICTX *ctx, const char *name)
 {
 	const char *value = smfi_getsymval(ctx, (char *)name);
 
-	snprintf(buffer, size, "%s", value ? value : "");
+	return value ? value : "";
 }
 
-/* "i" where nothing is of use: an empty list cannot be asked for, and the MTA has no queue id
- * to send so early. */
+/* Nothing where nothing is of use: Sendmail writes a packet for each list that is not empty, set or
+ * not. The last is there to be lost: Sendmail 8.17.1 takes none for that, but its default. */
 static void ask_for_symbols(SMFICTX *ctx)
 {
 	static const struct {
@@ -47,10 +48,11 @@ static void ask_for_symbols(SMFICTX *ctx)
 		const char *names;
 	} wanted[] = {
 		{ SMFIM_CONNECT, "{daemon_name} v" },
-		{ SMFIM_HELO, "i" },
+		{ SMFIM_HELO, "" },
 		{ SMFIM_ENVFROM, "{auth_authen}" },
-		{ SMFIM_ENVRCPT, "i" },
+		{ SMFIM_ENVRCPT, "" },
 		{ SMFIM_EOM, "i" },
+		{ SMFIM_EOH, "" },
 	};
 
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
@@ -122,16 +124,14 @@ static void format_address(char *buffer, size_t size, const struct sockaddr *add
 static sfsistat on_connect(SMFICTX *ctx, char *name, struct sockaddr *address)
 {
 	struct connection *c = connection_of(ctx);
-	char daemon[256], version[64];
 
 	if (c == NULL)
 		return SMFIS_TEMPFAIL;
-	snprintf(c->client_name, sizeof c->client_name, "%s", name ? name : "");
+	str_copy(c->client_name, sizeof c->client_name, name);
 	format_address(c->client_address, sizeof c->client_address, address);
-	copy_symbol(daemon, sizeof daemon, ctx, "{daemon_name}");
-	copy_symbol(version, sizeof version, ctx, "v");
-	c->reentry = front_is_reentry(front, daemon);
-	c->sendmail = isdigit((unsigned char)version[0]); /* "8.17.1", or "Postfix 3.7.11" */
+	c->reentry = front_is_reentry(front, symbol(ctx, "{daemon_name}"));
+	/* "8.17.1", or "Postfix 3.7.11" */
+	c->sendmail = isdigit((unsigned char)*symbol(ctx, "v"));
 	return c->no_reply_connect ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
@@ -141,7 +141,7 @@ static sfsistat on_helo(SMFICTX *ctx, char *name)
 
 	if (c == NULL)
 		return SMFIS_TEMPFAIL;
-	snprintf(c->helo, sizeof c->helo, "%s", name ? name : "");
+	str_copy(c->helo, sizeof c->helo, name);
 	return c->no_reply_helo ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
@@ -200,7 +200,11 @@ static int add_recipient(void *context, const char *address, const char *params)
 {
 	char path[ADDRESS_MAX + 3];
 
-	snprintf(path, sizeof path, "<%s>", address);
+	size_t len = strnlen(address, ADDRESS_MAX);
+
+	path[0] = '<';
+	memcpy(path + 1, address, len);
+	memcpy(path + 1 + len, ">", 2);
 	return smfi_addrcpt_par(context, path, (char *)params) == MI_SUCCESS ? 0 : -1;
 }
 

@@ -222,9 +222,9 @@ void command_queue_bounce(void *context, const struct json *request, struct cont
 	if (result == HOLDQ_OK) {
 		log_warning("milter",
 			"returned to sender by an administrator id=%s number=%" PRIu64
-			" rcpts=%zu told=%zu reason=%s",
+			" rcpts=%zu told=%zu reason=\"%s\"",
 			c.message->envelope.id, c.id, c.count, told,
-			log_value(said, sizeof said, reason));
+			log_text(said, sizeof said, reason));
 		struct json *o = json_new_object();
 		json_set_int(o, "removed", (int64_t)c.count);
 		json_set_int(o, "told", (int64_t)told);

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #define KEPT_BETWEEN 131072 /* bytes that stay allocated between messages */
+#define KEPT_FIRST   4000   /* bytes at once: most messages have more, in small pieces */
 #define FIELD_MAX    4096   /* bytes of Message-ID and Date that tell messages apart */
 
 static void lose(struct content *c, enum holdq_result fault)
@@ -74,11 +75,14 @@ static void add(struct content *c, const void *data, size_t len, bool whole,
 /* The milter protocol has a bare LF between the lines of a folded header. */
 static void append_value(struct str *line, const char *value)
 {
-	for (const char *p = value; *p != '\0'; p++) {
-		if (*p == '\n' && (p == value || p[-1] != '\r'))
-			str_append_c(line, '\r');
-		str_append_c(line, *p);
+	const char *end;
+
+	for (; (end = strchr(value, '\n')) != NULL; value = end + 1) {
+		bool bare = end == value || end[-1] != '\r';
+		str_append(line, value, (size_t)(end - value));
+		str_append_z(line, bare ? "\r\n" : "\n");
 	}
+	str_append_z(line, value);
 }
 
 static void remember(struct str *field, const char *value)
@@ -115,6 +119,8 @@ void content_header(struct content *c, const char *name, const char *value, bool
 		return;
 	remember_field(c, name, value);
 	struct str *out = content_in_memory(c, 0) ? &c->kept : &line;
+	if (out->cap == 0)
+		str_reserve(out, KEPT_FIRST);
 	str_append_z(out, name);
 	str_append_z(out, leading_space ? ":" : ": ");
 	append_value(out, value);

@@ -65,17 +65,30 @@ static uint32_t keep_path(struct envelope *e, const char *argument)
 	return where;
 }
 
-static void make_id(char *id_r, size_t size)
+static char *put_hex(char *p, uint64_t number)
+{
+	int bits = 60;
+
+	while (bits > 0 && number >> bits == 0)
+		bits -= 4;
+	for (; bits >= 0; bits -= 4)
+		*p++ = "0123456789abcdef"[number >> bits & 15];
+	return p;
+}
+
+static void make_id(char id_r[ENVELOPE_ID_BYTES])
 {
 	unsigned n = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
+	char *p = put_hex(id_r, (uint64_t)clock_wall_us());
 
-	snprintf(id_r, size, "%" PRIx64 ".%x", (uint64_t)clock_wall_us(), n & 0xfffff);
+	*p++ = '.';
+	*put_hex(p, n & 0xfffff) = '\0';
 }
 
 void envelope_begin(struct envelope *e, char *const *arguments, const char *auth_user)
 {
 	envelope_end(e);
-	make_id(e->id, sizeof e->id);
+	make_id(e->id);
 	e->sender = keep_path(e, arguments[0] ? arguments[0] : "");
 	e->mail_params = keep_params(e, arguments[0] ? arguments + 1 : arguments);
 	e->auth_user = keep(e, auth_user ? auth_user : "");

@@ -17,6 +17,7 @@
 
 /* More recipients, or more bytes of them, are refused: memory is bounded whatever the MTA allows.
  */
+#define ENVELOPE_ID_BYTES       32
 #define ENVELOPE_RECIPIENTS_MAX 50000
 #define ENVELOPE_BYTES_MAX      (16u << 20)
 
@@ -26,8 +27,8 @@ struct envelope_recipient {
 };
 
 struct envelope {
-	bool open;   /* between MAIL and the end of message, abort or close */
-	char id[32]; /* the id= of the log, made at MAIL */
+	bool open;                  /* between MAIL and the end of message, abort or close */
+	char id[ENVELOPE_ID_BYTES]; /* the id= of the log, made at MAIL */
 	struct str text;
 	uint32_t sender, mail_params, auth_user;
 	struct envelope_recipient *recipients;

@@ -307,36 +307,64 @@ static void expect_commit(const struct eom *e)
 	lateness_answer(c->front->lateness, &c->late, &c->scratch);
 }
 
-/* The client's, as the MTA logs it, too: without what a folded field has around it. */
-static const char *message_id(const struct eom *e, char *buffer, size_t size)
+/* The client's Message-ID, as the MTA logs it, too: without what a folded field has around it. */
+static void append_message_id(const struct eom *e, struct str *line)
 {
+	struct str bare = STR_INIT;
+	char text[LOGGED_ID];
 	const char *value = str_cstr(&e->connection->content.message_id);
 
 	value += strspn(value, " \t\r\n");
-	char *bare = mem_strndup(value, strcspn(value, " \t\r\n"));
-	log_value(buffer, size, bare);
-	mem_free(&bare);
-	return buffer;
+	str_append(&bare, value, strcspn(value, " \t\r\n"));
+	str_append_z(line, log_value(text, sizeof text, bare.data));
+	str_free(&bare);
 }
 
+static void append_number(struct str *line, const char *name, uint64_t number)
+{
+	str_append_z(line, name);
+	str_append_u(line, number);
+}
+
+static void append_counts(const struct eom *e, struct str *line)
+{
+	append_number(line, " rcpts=", e->count);
+	append_number(line, " rewritten=", e->plan.added);
+	append_number(line, " held=", e->plan.held);
+	append_number(line, " left=", e->plan.left);
+	append_number(line, " repeated=", e->plan.repeated);
+	if (e->plan.held) {
+		append_number(line, " number=", e->message);
+		append_number(line, " new=", e->held);
+	}
+	if (e->plan.added + e->plan.left == 0)
+		str_append_z(line, " mta_copy=none");
+}
+
+/* One for each message, so it is not formatted: that took as long as looking up the recipient. */
 static void log_done(const struct eom *e)
 {
-	const struct connection *c = e->connection;
+	struct connection *c = e->connection;
+	struct str *line = &c->scratch;
 	const char *queue_id = e->mta->queue_id(e->mta->context);
-	char from[LOGGED], msgid[LOGGED_ID], number[40] = "";
+	char from[LOGGED];
 
 	if (!log_wants(LOG_LEVEL_INFO))
 		return;
-	if (e->plan.held)
-		snprintf(number, sizeof number, " number=%" PRIu64 " new=%zu", e->message, e->held);
-	log_info("milter",
-		"message id=%s queue_id=%s from=%s client=%s message_id=%s rcpts=%zu rewritten=%zu "
-		"held=%zu left=%zu repeated=%zu%s%s",
-		c->envelope.id, queue_id ? queue_id : "",
-		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
-		c->client_address, message_id(e, msgid, sizeof msgid), e->count, e->plan.added,
-		e->plan.held, e->plan.left, e->plan.repeated, number,
-		e->plan.added + e->plan.left == 0 ? " mta_copy=none" : "");
+	str_reset(line);
+	str_append_z(line, "message id=");
+	str_append_z(line, c->envelope.id);
+	str_append_z(line, " queue_id=");
+	str_append_z(line, queue_id ? queue_id : "");
+	str_append_z(line, " from=");
+	str_append_z(line,
+		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)));
+	str_append_z(line, " client=");
+	str_append_z(line, c->client_address);
+	str_append_z(line, " message_id=");
+	append_message_id(e, line);
+	append_counts(e, line);
+	log_put(LOG_LEVEL_INFO, "milter", str_cstr(line));
 }
 
 static void log_recipients(const struct eom *e)
@@ -360,13 +388,13 @@ static enum reply log_refused(const struct eom *e, enum reply reply, size_t by)
 	metric_add(&c->front->meter.refused[METER_MESSAGE][reply], 1);
 	log_warning("milter",
 		"message refused id=%s queue_id=%s from=%s client=%s rcpts=%zu to=%s "
-		"reply=%s,%s reason=%s",
+		"reply=%s,%s reason=\"%s\"",
 		c->envelope.id, queue_id ? queue_id : "",
 		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
 		c->client_address, e->count,
 		log_value(to, sizeof to, by < e->count ? e->recipients[by].argument : ""),
 		text->code, text->enhanced,
-		log_value(reason, sizeof reason, e->reason ? e->reason : ""));
+		log_text(reason, sizeof reason, e->reason ? e->reason : ""));
 	return reply;
 }
 

@@ -204,10 +204,11 @@ static int64_t step(struct node *n)
 	if (view.node_dn[0] == '\0')
 		return NEVER;
 	int64_t retry_at = 0;
+	/* first, for it holds for the version in view: a heartbeat would make another */
+	if (!must_wait(n, &retry_at) && leave)
+		node_leave(n, &view);
 	if (!must_wait(n, &retry_at))
 		write_entry(n, view.node_dn);
-	if (!must_wait(n, &retry_at) && leave)
-		node_leave(n, view.node_dn);
 	int64_t next = must_wait(n, &retry_at) ? retry_at : n->heartbeat_at;
 	next = silent_at < next ? silent_at : next;
 	/* What empties the queue does not wake this thread. */

@@ -45,7 +45,8 @@ struct node {
 	uint64_t ready;                 /* may be written, or was: acked */
 	struct drain_report report;     /* to be written, when have_report */
 	bool have_report, drain_begun;
-	uint64_t leaving_mark; /* decisions begun before `disabling` was seen; 0 = not */
+	uint64_t leaving_mark;  /* decisions begun before `disabling` was seen; 0 = not */
+	char leaving_since[64]; /* the version of the entry that said so */
 };
 
 /* --- node_state.c --- */
@@ -58,8 +59,8 @@ void node_follow_state(struct node *n, const struct replica_view *view);
 bool node_record_level(struct node *n, const char *csn);
 /* A node that is `disabling` holds nothing any more, and its MTA's queue has nothing either. */
 bool node_may_leave(struct node *n, const struct replica_view *view);
-/* Writes `disabled`. */
-void node_leave(struct node *n, const char *dn);
+/* Writes `disabled`, unless the entry was touched since. */
+void node_leave(struct node *n, const struct replica_view *view);
 
 /* --- node_watch.c --- */
 

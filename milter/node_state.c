@@ -96,6 +96,19 @@ static void cut_off(struct node *n)
 	set_mark(n, NODEMARK_CUT_OFF);
 }
 
+/* In between it may have been enabled, and served: then all is waited for anew. */
+static void follow_leaving(struct node *n, const struct replica_view *view)
+{
+	bool leaving = view->node == NODE_DISABLING;
+	bool same = leaving && strcmp(n->leaving_since, view->node_mark) == 0;
+
+	if (same)
+		return;
+	drain_leave(n->drain, false);
+	n->leaving_mark = leaving ? decisions_mark(n->front->decisions) : 0;
+	snprintf(n->leaving_since, sizeof n->leaving_since, "%s", leaving ? view->node_mark : "");
+}
+
 void node_follow_state(struct node *n, const struct replica_view *view)
 {
 	if (!view->loaded)
@@ -106,10 +119,7 @@ void node_follow_state(struct node *n, const struct replica_view *view)
 		cut_off(n);
 	else if (view->node == NODE_ENABLED)
 		set_mark(n, NODEMARK_SERVING);
-	if (view->node != NODE_DISABLING)
-		n->leaving_mark = 0;
-	else if (n->leaving_mark == 0)
-		n->leaving_mark = decisions_mark(n->front->decisions);
+	follow_leaving(n, view);
 }
 
 void node_read_mark(struct node *n)
@@ -151,11 +161,16 @@ bool node_may_leave(struct node *n, const struct replica_view *view)
 	return nothing && drain_left(n->drain);
 }
 
-/* Recorded before it is written, and also where the answer is lost or says that the state is
- * another by now: our own `disabled` must not be taken for somebody else's. */
-void node_leave(struct node *n, const char *dn)
+/*
+ * Recorded before it is written, and also where the answer is lost or says that the state is
+ * another by now: our own `disabled` must not be taken for somebody else's. The write holds for the
+ * version that was judged: executed later, it would find `disabling` again of a front door that was
+ * enabled in between and holds mail.
+ */
+void node_leave(struct node *n, const struct replica_view *view)
 {
 	struct node_changes changes = { .count = 0 };
+	char assertion[128];
 
 	/* What was handed over must not come back in a loss of power: nobody would look. */
 	if (holdq_sync(n->front->queue) != HOLDQ_OK)
@@ -165,8 +180,9 @@ void node_leave(struct node *n, const char *dn)
 		return;
 	node_changes_text(&changes, "restanteNodeState", "disabled");
 	node_changes_number(&changes, "restanteMessagesHeld", 0);
-	if (node_entry_write(n->entry, dn, &changes, "(restanteNodeState=disabling)") != LDAP_DONE)
+	snprintf(assertion, sizeof assertion, "(&(restanteNodeState=disabling)(entryCSN=%s))",
+		view->node_csn);
+	if (node_entry_write(n->entry, view->node_dn, &changes, assertion) != LDAP_DONE)
 		return;
-	n->leaving_mark = 0;
 	log_info("node", "holds nothing any more, and nothing is queued: disabled");
 }

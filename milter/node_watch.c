@@ -52,8 +52,9 @@ static void say_silence(struct node *n, bool silent)
 
 	if (silent && !n->silence_said)
 		log_error("node",
-			"cut off from the directory: its changes do not come any more, moves wait "
-			"since=%s",
+			"cut off from the directory: its changes do not come any more; mail flows "
+			"on the last known truth, unknown recipients hear 451, moves wait: check "
+			"the directory server and the way to it since=%s",
 			clock_human(human, sizeof human, lasted));
 	if (!silent && n->silence_said)
 		log_info("node", "the directory's changes come again");

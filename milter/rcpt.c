@@ -11,16 +11,15 @@ static enum reply refuse(
 	const struct connection *c, const char *argument, enum reply reply, const char *reason)
 {
 	const struct reply_text *text = reply_text(reply);
-	char to[LOGGED], from[LOGGED], system[LOGGED];
+	char to[LOGGED], from[LOGGED], why[LOGGED];
 	void (*log)(const char *, const char *, ...) =
 		reply_is_permanent(reply) ? log_info : log_warning;
 
 	metric_add(&c->front->meter.refused[METER_RCPT][reply], 1);
-	log("milter", "recipient refused id=%s to=%s from=%s client=%s reply=%s,%s reason=%s",
+	log("milter", "recipient refused id=%s to=%s from=%s client=%s reply=%s,%s reason=\"%s\"",
 		c->envelope.id, log_value(to, sizeof to, argument),
 		log_value(from, sizeof from, envelope_text(&c->envelope, c->envelope.sender)),
-		c->client_address, text->code, text->enhanced,
-		log_value(system, sizeof system, reason));
+		c->client_address, text->code, text->enhanced, log_text(why, sizeof why, reason));
 	return reply;
 }
 

@@ -204,6 +204,16 @@ static void restore_reserve(struct holdq *queue)
 	queue->reserve_wanted = !made;
 }
 
+/* Called with the lock, which it lets go. */
+static void tell_room(struct holdq *queue)
+{
+	uint64_t limit_free = queue->limits.free;
+
+	pthread_mutex_unlock(&queue->lock);
+	holdq_tell_room(queue, limit_free);
+	pthread_mutex_lock(&queue->lock);
+}
+
 /* Called with the lock, which it may let go. Space is looked for more often where none is left, and
  * that gained something the last time. */
 static bool is_check_due(struct holdq *queue, int64_t since_us)
@@ -254,6 +264,8 @@ void *holdq_chores(void *context)
 			continue;
 		int waited = clock_cond_wait_until(
 			&queue->chore, &queue->lock, clock_mono_us() + CHORE_INTERVAL);
+		if (waited == ETIMEDOUT)
+			tell_room(queue);
 		if (waited == ETIMEDOUT && queue->reserve_wanted)
 			restore_reserve(queue);
 	}

@@ -174,6 +174,8 @@ enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t
 uint64_t holdq_free_space(struct holdq *queue);
 /* The store said that the disk is full: so it is until the next look. */
 void holdq_space_gone(struct holdq *queue);
+/* Where it was said that the disk is full: says that it is not any more, with something to spare. */
+void holdq_tell_room(struct holdq *queue, uint64_t limit_free);
 /* The reserve is a file that is given up so that messages can be removed from a full disk. */
 bool holdq_reserve_make(struct holdq *queue); /* false: no space for it now */
 bool holdq_reserve_drop(const char *dir);

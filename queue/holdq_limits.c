@@ -14,6 +14,8 @@
 #define SPACE_CACHED_US (100 * CLOCK_MS)
 /* New messages stop here, so that removals, which need log space, go on. */
 #define SPACE_FLOOR (UINT64_C(16) << 20)
+/* More than that, or each message that is larger than others would say that it is full again. */
+#define ROOM_AGAIN (2 * SPACE_FLOOR)
 /* A message is in the log and in its table, pages half full at worst. */
 #define SPACE_FACTOR  3
 #define RESERVE_BYTES (8 << 20)
@@ -78,6 +80,22 @@ static void tell_full(struct holdq *queue)
 			"milter.queue_free "
 			"dir=%s",
 			queue->dir);
+}
+
+void holdq_tell_room(struct holdq *queue, uint64_t limit_free)
+{
+	pthread_mutex_lock(&queue->space_lock);
+	bool told = queue->full_told_us != 0;
+	pthread_mutex_unlock(&queue->space_lock);
+	if (!told || holdq_free_space(queue) < limit_free + ROOM_AGAIN)
+		return;
+	pthread_mutex_lock(&queue->space_lock);
+	queue->full_told_us = 0;
+	pthread_mutex_unlock(&queue->space_lock);
+	log_info("queue",
+		"there is room on the disk again: mail for held mailboxes is taken "
+		"dir=%s",
+		queue->dir);
 }
 
 enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t bytes)
@@ -149,7 +167,10 @@ bool holdq_reserve_drop(const char *dir)
 	bool dropped = unlink(path) == 0;
 
 	if (dropped)
-		log_warning("queue", "disk full, the reserve is given up file=%s", path);
+		log_warning("queue",
+			"disk full: its reserve is given up, so that what is held can be released; "
+			"make room, and it is made again file=%s",
+			path);
 	mem_free(&path);
 	return dropped;
 }

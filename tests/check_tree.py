@@ -145,6 +145,19 @@ def fuzz_targets():
             yield "docs/tests.md: there is no fuzz/fuzz_%s.c" % name
 
 
+def model_guards():
+    """docs/model.md has a row for each guard and configuration, and names functions that there are."""
+    page, checks = read("docs/model.md"), read("tests/model/checks.py")
+    for name in re.findall(r'(?m)^    (?:guard\(|(?:Check|lease)\("\w+", )"([\w-]+)"', checks):
+        if "`%s`" % name not in page:
+            yield "docs/model.md: no `%s`" % name
+    for path, name in re.findall(r"`((?:\w+/)+\w+\.c)` `(\w+)`", page):
+        if not os.path.exists(os.path.join(TOP, path)):
+            yield "docs/model.md: there is no " + path
+        elif not re.search(r"(?m)^[a-z].*\b%s\(" % name, read(path)):
+            yield "docs/model.md: there is no %s in %s" % (name, path)
+
+
 # What a build needs: configure's own tools come with debhelper.
 DEBHELPER_HAS = {"gcc", "libc6-dev", "make", "autoconf", "automake"}
 PACKAGING_ADDS = {"debhelper-compat", "libcmocka-dev"}
@@ -176,7 +189,7 @@ def main():
         failed += bool(complaints)
     for what, rule in (("files of a release", licence_and_names),
                        ("tests named in docs", named_tests),
-                       ("fuzz targets", fuzz_targets), ("Debian package", debian_package)):
+                       ("fuzz targets", fuzz_targets), ("model guards", model_guards), ("Debian package", debian_package)):
         complaints = list(rule())
         print("%s %s" % ("FAIL" if complaints else "PASS", what))
         for complaint in complaints:

@@ -16,6 +16,7 @@ check-local:
 endif
 include tests/bench/local.mk
 include tests/fuzz/local.mk
+include tests/model/local.mk
 TESTS += $(check_PROGRAMS)
 EXTRA_DIST += tests/check.py tests/check_tree.py tests/tsan.supp tests/system/clock_jump.c
 

@@ -184,8 +184,8 @@ static sfsistat peer_negotiate(SMFICTX *ctx, unsigned long actions, unsigned lon
 	unsigned long *protocol_r, unsigned long *unused2_r, unsigned long *unused3_r)
 {
 	static const int stages[] = { SMFIM_CONNECT, SMFIM_HELO, SMFIM_ENVFROM, SMFIM_ENVRCPT,
-		SMFIM_EOM };
-	static const char *const names[] = { "{daemon_name}", "i", "{auth_authen}", "i", "i" };
+		SMFIM_EOM, SMFIM_EOH };
+	static const char *const names[] = { "{daemon_name} v", "", "{auth_authen}", "", "i", "" };
 
 	(void)unused2, (void)unused3;
 	if ((protocol & WITHOUT_REPLY) != WITHOUT_REPLY)

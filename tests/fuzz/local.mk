@@ -11,7 +11,8 @@ fuzz_programs = tests/fuzz/fuzz_address tests/fuzz/fuzz_xtext tests/fuzz/fuzz_re
 	tests/fuzz/fuzz_when tests/fuzz/fuzz_person tests/fuzz/fuzz_entry tests/fuzz/fuzz_mapping \
 	tests/fuzz/fuzz_source tests/fuzz/fuzz_ldif tests/fuzz/fuzz_csvstream \
 	tests/fuzz/fuzz_actiontemplate \
-	tests/fuzz/fuzz_actionoutput
+	tests/fuzz/fuzz_actionoutput \
+	tests/fuzz/fuzz_tlv
 replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/replay_reply \
 	tests/fuzz/replay_dot tests/fuzz/replay_cookie tests/fuzz/replay_sync tests/fuzz/replay_params \
 	tests/fuzz/replay_record tests/fuzz/replay_held tests/fuzz/replay_mtaqueue \
@@ -21,7 +22,8 @@ replay_programs = tests/fuzz/replay_address tests/fuzz/replay_xtext tests/fuzz/r
 	tests/fuzz/replay_person tests/fuzz/replay_entry tests/fuzz/replay_mapping \
 	tests/fuzz/replay_source tests/fuzz/replay_ldif tests/fuzz/replay_csvstream \
 	tests/fuzz/replay_actiontemplate \
-	tests/fuzz/replay_actionoutput
+	tests/fuzz/replay_actionoutput \
+	tests/fuzz/replay_tlv
 
 EXTRA_PROGRAMS += $(fuzz_programs)
 check_PROGRAMS += $(replay_programs)
@@ -203,6 +205,13 @@ tests_fuzz_fuzz_ldif_LDADD = $(LIB_LIBS)
 tests_fuzz_replay_ldif_SOURCES = tests/fuzz/fuzz_ldif.c $(replay_sources)
 tests_fuzz_replay_ldif_CPPFLAGS = $(replay_cppflags)
 tests_fuzz_replay_ldif_LDADD = $(LIB_LIBS)
+
+tests_fuzz_fuzz_tlv_SOURCES = tests/fuzz/fuzz_tlv.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_tlv_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_tlv_LDADD = $(LIB_LIBS)
+tests_fuzz_replay_tlv_SOURCES = tests/fuzz/fuzz_tlv.c $(replay_sources)
+tests_fuzz_replay_tlv_CPPFLAGS = $(replay_cppflags)
+tests_fuzz_replay_tlv_LDADD = $(LIB_LIBS)
 
 tests_fuzz_fuzz_csvstream_SOURCES = tests/fuzz/fuzz_csvstream.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_csvstream_LDFLAGS = $(fuzz_ldflags)

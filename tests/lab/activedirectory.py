@@ -82,7 +82,8 @@ class Samba(Server):
         lines = ["dn: " + dn_of(name), "changetype: modify"]
         for key, value in attributes.items():
             lines.append("replace: " + key)
-            lines += [] if value is None else [ldif_value(key, value)]
+            values = [] if value is None else [value] if isinstance(value, str) else value
+            lines += [ldif_value(key, one) for one in values]
             lines.append("-")
         self.modify("\n".join(lines) + "\n")
 

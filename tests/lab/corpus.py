@@ -11,6 +11,7 @@ import smtplib
 import threading
 import time
 
+from .frontdoor import settled
 from .mail import Refused, Smtp
 from .process import LabError, wait_for
 
@@ -176,8 +177,7 @@ def compare(lab, timeline, directory):
     timeline.say("%d messages of the corpus wait" % lab.milter.held())
     timeline.restante(lab, "swap", HELD, "--system", "S2", "--to", "held@s2.lab", "--wait", "--yes")
     began = time.monotonic()
-    wait_for(lambda: lab.milter.held() == 0, 60, "the corpus to be released")
-    wait_for(lab.mta.empty, 60, "the queue of the MTA to be empty")
+    settled(lab, 60)
     timeline.say("released and delivered in %.2f s" % (time.monotonic() - began))
     judge(lab, messages, accepted, comparison)
     report(timeline, messages, comparison)

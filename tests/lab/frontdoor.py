@@ -1,10 +1,11 @@
 """One front door: its MTA, and the milter with a replica and a hold queue of its own."""
 
 import os
+import time
 
 from .milter import Milter
 from .postfix import Postfix
-from .process import LabError
+from .process import LabError, wait_for
 from .sendmail import Sendmail
 from .slapd import identity
 from .wire import Wire
@@ -18,6 +19,28 @@ def chosen_mta():
     if name not in MTAS:
         raise LabError("RESTANTE_MTA=%s: there are %s" % (name, " and ".join(MTAS)))
     return name
+
+
+FLUSH_AFTER = 10.0  # seconds
+
+
+def settled(door, timeout=30):
+    """Nothing is held or queued any more, or it is told what is, and what became of it so far."""
+    wait_for(lambda: door.milter.held() == 0, timeout, "the hold queue to be empty")
+    flushed = time.monotonic()
+
+    def empty():
+        """What a process of an MTA that was stopped still delivers, the next one leaves alone for
+        minutes unless it is asked."""
+        nonlocal flushed
+        if not door.mta.empty() and time.monotonic() > flushed + FLUSH_AFTER:
+            door.mta.flush()
+            flushed = time.monotonic()
+        return door.mta.empty()
+    try:
+        wait_for(empty, timeout, "the queue of the MTA to be empty")
+    except LabError as error:
+        raise LabError("\n".join([str(error), *door.mta.evidence()])) from error
 
 
 class FrontDoor:

@@ -223,6 +223,14 @@ class Postfix(Server):
         """What `postqueue -j` shows: a list of objects."""
         return [json.loads(line) for line in self.tool("postqueue", "-j").stdout.splitlines()]
 
+    def evidence(self):
+        """What a queue that does not get empty has, for whoever reads why: the listing, and the
+        lines of the mail log with each id."""
+        told = []
+        for queued in self.listing():
+            told += [json.dumps(queued), *self.log_lines(r"\b%s\b" % queued["queue_id"])]
+        return told
+
     def flush(self):
         self.tool("postqueue", "-f")
 

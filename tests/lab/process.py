@@ -72,6 +72,23 @@ def answers(port, host="127.0.0.1"):
         return False
 
 
+def process_told(pid):
+    """A line on what it does at the moment."""
+    told = ["process %d" % pid]
+    for what in ("cmdline", "wchan", "syscall"):
+        try:
+            with open("/proc/%d/%s" % (pid, what), errors="replace") as facts:
+                told.append("%s: %s" % (what, facts.read().replace("\0", " ").strip()))
+        except OSError as error:
+            told.append("%s: %s" % (what, error.strerror))
+    try:
+        ends = os.listdir("/proc/%d/fd" % pid)
+        told.append("open: " + " ".join(os.readlink("/proc/%d/fd/%s" % (pid, end)) for end in ends))
+    except OSError as error:
+        told.append(str(error))
+    return ", ".join(told)
+
+
 def run(argv, stdin=None, check=True, timeout=120, env=None):
     """Runs a command to its end; its output is bytes."""
     done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

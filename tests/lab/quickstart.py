@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab import corpus as corpora  # noqa: E402
+from lab.frontdoor import settled  # noqa: E402
 from lab.lab import SOURCE, Lab, end_on_signals  # noqa: E402
 from lab.ledger import Ledger, clean, last_line  # noqa: E402
 from lab.mail import Injector  # noqa: E402
@@ -182,6 +183,9 @@ class Show:
             injector.stop()
         timeline.say("sending has ended: %d messages acknowledged, %d transactions repeated" % (
             len(self.ledger.acknowledged()), injector.retries))
+        for record in self.ledger.records:
+            for _, why in record.troubles:
+                timeline.say("repeated: %s for %s: %s" % (record.msgid, record.target, why))
         self.settle()
 
     def hold(self):
@@ -219,8 +223,7 @@ class Show:
             time.monotonic() - self.swapped))
 
     def settle(self):
-        wait_for(lambda: self.lab.milter.held() == 0, 30, "the hold queue to be empty")
-        wait_for(self.lab.mta.empty, 30, "the queue of the MTA to be empty")
+        settled(self.lab)
         self.timeline.say("reading every mailbox of S1 and S2 over IMAP")
         held = {r.msgid for r in self.ledger.acknowledged()
                 if self.held < r.attempts[0] and r.acknowledged < self.swapped and

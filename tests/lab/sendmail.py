@@ -10,7 +10,7 @@ import os
 import re
 import signal
 
-from .process import LabError, Server, free_port, run, wait_for
+from .process import LabError, Server, free_port, process_told, run, wait_for
 
 # Instead of cf/ostype/debian.m4 and the like, which name places of an installed Sendmail.
 MC = """\
@@ -261,6 +261,10 @@ class Sendmail(Server):
                     lines = queued.read().splitlines()
             except FileNotFoundError:
                 continue
+            if not lines:
+                # not acknowledged yet, or never: whoever finds the file that it has just made locked
+                # gives it up, and it stays for ten minutes
+                continue
             reason = "".join(line[1:] for line in lines if line.startswith("M"))
             addresses = [line.partition(":")[2].strip("<>") for line in lines
                          if re.match(r"R[A-Z]*:", line)]
@@ -269,6 +273,26 @@ class Sendmail(Server):
                           "recipients": [{"address": a, "delay_reason": reason}
                                          for a in addresses]})
         return found
+
+    def evidence(self):
+        """What a queue that does not get empty has, for whoever reads why: each of its files with
+        its locks, the lines of the mail log with its id, and the processes that may be at it."""
+        told = []
+        for path in sorted(glob.glob(os.path.join(self.spool, "*"))):
+            name = os.path.basename(path)
+            try:
+                status = os.stat(path)
+                told.append("%s: %d bytes" % (name, status.st_size))
+                with open("/proc/locks") as locks:
+                    told += [line.rstrip() for line in locks if ":%d " % status.st_ino in line]
+                if name[:2] in ("qf", "hf", "xf"):
+                    with open(path, errors="replace") as queued:
+                        told += ["  " + line for line in queued.read().splitlines()]
+                if name[:2] in ("qf", "hf"):
+                    told += self.log_lines(name[2:])
+            except OSError as error:
+                told.append(str(error))
+        return told + [process_told(pid) for pid in [self.pid, *self._children()] if pid]
 
     def flush(self):
         self.tool("-q")
@@ -284,7 +308,8 @@ class Sendmail(Server):
 
     def queue_list_command(self):
         """For queue_list of restante.conf."""
-        listing = "env LD_PRELOAD=%s %s -C %s -bp -v" % (self.library(), self.binary, self.conf)
+        listing = "env LD_PRELOAD=%s %s -C %s -bp -v -OQueueSortOrder=filename" % (
+            self.library(), self.binary, self.conf)
         return "%s && %s -qQ" % (listing, listing)
 
     def wait_logged(self, pattern, timeout=20):

@@ -222,6 +222,7 @@ def pytest_runtest_makereport(item):
     if report.when == "call":
         item.stash[PASSED] = report.passed
     if report.failed:
-        for name, value in getattr(item, "funcargs", {}).items():
+        for value in getattr(item, "funcargs", {}).values():
+            value = getattr(value, "lab", value)  # of a fixture that has one
             if isinstance(value, Lab):
                 value.keep_logs("%s-%s" % (re.sub(r"\W+", "-", item.name), report.when))

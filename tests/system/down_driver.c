@@ -40,13 +40,7 @@ static void say(const struct run_record *record, enum sync_word word, const stru
 	json_set_string(object, "outcome", sync_word_name(word));
 	json_set_string(object, "text", str_cstr(&record->reason));
 	json_set_string(object, "run", str_cstr(&record->run));
-	json_set_int(object, "persons", (int64_t)outcome->persons);
-	json_set_int(object, "added", (int64_t)outcome->added);
-	json_set_int(object, "changed", (int64_t)outcome->changed);
-	json_set_int(object, "deleted", (int64_t)outcome->deleted);
-	json_set_int(object, "conflicts", (int64_t)outcome->conflicts);
-	json_set_int(object, "refused", (int64_t)outcome->refused);
-	json_set_int(object, "pending", (int64_t)outcome->pending);
+	sync_outcome_set(object, outcome);
 	json_set_int(object, "took_us", record->end_us - record->start_us);
 	json_set_string(object, "adopted", str_cstr(adopted));
 	json_dump(object, &line);

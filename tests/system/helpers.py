@@ -1,12 +1,12 @@
 """What several system tests need."""
 
+import contextlib
 import itertools
-import time
 
+from lab.frontdoor import settled  # noqa: F401
 from lab.mail import Refused, Smtp, compose
 from lab.process import LabError, wait_for
 
-FLUSH_AFTER = 10.0  # seconds
 _names = itertools.count(1)
 
 
@@ -59,22 +59,6 @@ def contents(lab, system, user):
     found = [content for _, content in imap.contents()]
     imap.close()
     return found
-
-
-def settled(lab, timeout=30):
-    """Nothing is held or queued any more."""
-    wait_for(lambda: lab.milter.held() == 0, timeout, "the hold queue to be empty")
-    flushed = time.monotonic()
-
-    def empty():
-        """What a process of an MTA that was stopped still delivers, the next one leaves alone for
-        minutes unless it is asked."""
-        nonlocal flushed
-        if not lab.mta.empty() and time.monotonic() > flushed + FLUSH_AFTER:
-            lab.mta.flush()
-            flushed = time.monotonic()
-        return lab.mta.empty()
-    wait_for(empty, timeout, "the queue of the MTA to be empty")
 
 
 def rests(lab):
@@ -157,3 +141,18 @@ def begin(lab, recipients, sender="someone@outside.test"):
     for recipient in recipients:
         assert smtp.command("RCPT TO:<%s>" % recipient)[0] == 250
     return smtp
+
+
+@contextlib.contextmanager
+def configured(lab, **options):
+    """While it lasts, restante.conf says so."""
+    before = {name: value for name, value in lab.milter.options.items() if name in options}
+    lab.milter.configure(**options)
+    lab.milter.ask("reload")
+    try:
+        yield
+    finally:
+        for name in options:
+            del lab.milter.options[name]
+        lab.milter.configure(**before)
+        lab.milter.ask("reload")

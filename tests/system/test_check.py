@@ -1,6 +1,7 @@
 """./check calls a failure what is one: a run that hangs, falls over or says nothing."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -52,6 +53,7 @@ def test_a_test_that_hangs_fails_and_the_next_one_runs(tmp_path):
                          ids=["interrupted", "killed"])
 def test_a_run_without_an_end_is_ended(tmp_path, script, number):
     log = tmp_path / "log"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as check.main does
     status, said = check.run_bounded(["sh", "-c", "echo begun; exec %s" % script if number == -2 else
                                       "echo begun; " + script], str(log), 1, 1)
     assert status == number and "begun" in said and "no end after 1 s: SIGINT" in said

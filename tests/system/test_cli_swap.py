@@ -35,6 +35,24 @@ def test_swap(restante, slapd, box):
     assert 0 <= shown["acked_ms"] <= shown["drained_ms"] < 15000
 
 
+def test_the_address_books_follow_a_swap(restante, slapd, box):
+    """A down sync of each system that has them is asked for; of others nobody would answer."""
+    dn, address, _ = box
+    systems = {name: "cn=%s,ou=systems,%s" % (name, FEDERATION) for name in ("S1", "S2", "S3")}
+    for name in ("S1", "S3"):
+        slapd.replace(systems[name], "root", restanteDownSyncOutcome="complete persons=1")
+    try:
+        asked = [slapd.read(one).get("restantedownsyncasked") for one in systems.values()]
+        restante("hold", address)
+        with FrontDoor(slapd):
+            restante(*swap(address))
+        now = [slapd.read(one).get("restantedownsyncasked") for one in systems.values()]
+        assert [before != after for before, after in zip(asked, now)] == [True, False, True]
+    finally:
+        for one in systems.values():
+            slapd.replace(one, "root", restanteDownSyncOutcome=None, restanteDownSyncAsked=None)
+
+
 def test_swap_without_an_id_removes_the_old_one(restante, slapd, box):
     dn, address, _ = box
     slapd.replace(dn, restanteSourceId="old", restanteState="holding", mailHost="s1.lab")

@@ -1,13 +1,18 @@
 """restante-dirsync, up: from drop files into a real directory, whatever happens on the way."""
 
+import calendar
 import os
 import random
+import shutil
 import subprocess
 import time
 
 import pytest
 
+from lab.dirsync import Dirsync
 from lab.lab import Lab
+from lab.process import wait_for
+from lab.slapd import FEDERATION
 from synced import HEADER, System, approve, counts, level
 
 
@@ -81,6 +86,40 @@ def test_an_alias_passes_to_somebody_else_at_once(lab):
     assert alias not in system.addresses(first)
     assert alias in system.addresses(second)
     assert counts(system.sync())["changed"] == 0
+
+
+def test_an_alias_stays_where_whoever_lists_it_gets_no_entry(lab):
+    """A new mailbox without a physical address of its own cannot have it; so it is marked, as ever."""
+    system = System(lab, count=4, physical="%{phone}", attributes="cn=name sn=name")
+    for uid in system.people:
+        system.people[uid]["phone"] = uid + "@s4.lab"
+    system.sync()
+    first = sorted(system.people)[0]
+    alias = system.people[first]["aliases"][0]
+    system.people[first]["aliases"] = [system.people[first]["mail"]]
+    late = system.add(9, alias, phone="late@example.org")
+    system.sync()
+    assert alias in system.addresses(first) and late not in system.entries()
+    assert "restantevanishingaddress" in system.entries()[first]
+    system.people[late]["phone"] = "late@s4.lab"
+    system.sync()
+    assert alias in system.addresses(late) and alias not in system.addresses(first)
+
+
+def test_made_anew_it_keeps_what_nobody_knows_of(lab):
+    """Without a snapshot an address may be by hand; so it does not pass to who lists it as well."""
+    system = System(lab, count=3)
+    system.sync()
+    first = sorted(system.people)[0]
+    person = system.people.pop(first)
+    alias = person["aliases"][0]
+    shutil.rmtree(os.path.join(system.dirsync.state, system.name.lower()))
+    again = system.prefix + "again"
+    system.people[again] = {**person, "aliases": [person["mail"]]}
+    other = system.add(8, alias)
+    found = counts(system.sync())
+    assert (found["refused"], found["conflicts"]) == (0, 1)
+    assert alias in system.addresses(again) and alias not in system.addresses(other)
 
 
 def test_two_swap_their_aliases(lab):
@@ -199,6 +238,32 @@ def test_many_that_vanish_stop_the_run_until_it_is_approved(lab):
     code, _ = system.sync(check=False)
     assert code == 4
     system.people.update(kept)
+
+
+def test_an_approval_holds_on_another_host(lab):
+    """What was let pass and is not deleted yet goes on to count; nobody is asked twice for it."""
+    system = System(lab, count=30)
+    system.sync()
+    for uid in sorted(system.people)[:10]:
+        del system.people[uid]
+    assert system.sync(check=False)[0] == 4
+    approve(system)
+    assert " complete " in system.sync()
+    assert "approved=10" in system.outcome() and "restantesyncapproved" not in system.record()
+    own, system.dirsync = system.dirsync, Dirsync(lab, system.dirsync.ups, name="elsewhere")
+    system.people[sorted(system.people)[0]]["name"] = "Changed elsewhere"
+    assert counts(system.sync())["changed"] == 1
+    # not for more; nor is it lost where a run fails
+    for uid in sorted(system.people)[:3]:
+        del system.people[uid]
+    code, out = system.sync(check=False)
+    assert code == 4 and "pending=13" in out and "approved=10" in system.outcome()
+    system.dirsync = own
+    code, out = system.sync(check=False)
+    assert code == 4 and "pending=13" in out
+    approve(system)
+    assert " complete " in system.sync()
+    assert "approved=13" in system.outcome()
 
 
 def test_an_empty_export_is_an_outage(lab):
@@ -386,6 +451,32 @@ def change_at_random(system, dice):
         else:
             person["aliases"] = ["alias-%d-%s@example.org" % (number, uid)]
     system.add(dice.randrange(10**9))
+
+
+def instant(csn):
+    """Seconds, of "20261122055000.123456Z#..."."""
+    return calendar.timegm(time.strptime(csn[:14], "%Y%m%d%H%M%S")) + int(csn[15:21]) / 1e6
+
+
+def test_a_load_gives_way_to_who_passes_the_fence(lab):
+    """The epoch is raised while much is written: for a tenth of a second, less what is under way,
+    nothing is."""
+    system = System(lab, count=1500)
+    system.export()
+    run = system.dirsync.begin_once("--up", system.name)
+    wait_for(system.entries, 60, "the load to write")
+    epoch = int(lab.slapd.read(FEDERATION, who="root").get("restanteepoch", ["0"])[0])
+    raised = []
+    while run.poll() is None and len(raised) < 4:
+        lab.slapd.replace(FEDERATION, who="root", restanteEpoch=str(epoch + len(raised) + 1))
+        raised.append(instant(lab.slapd.read(FEDERATION, who="root")["entrycsn"][0]))
+        time.sleep(0.25)  # longer than it gives way, and has to itself after that
+    run.communicate(timeout=120)
+    assert run.returncode == 0
+    written = sorted(instant(e["entrycsn"][0]) for e in system.entries().values())
+    assert len(written) == 1500 and written[0] < raised[0] < written[-1]
+    assert max(later - one for one, later in zip(written, written[1:])
+               if raised[0] < later < raised[-1] + 1) >= 0.05
 
 
 def test_killed_at_any_instant_it_goes_on(lab):

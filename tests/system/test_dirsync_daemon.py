@@ -7,16 +7,31 @@ import time
 import pytest
 
 from exposition import scrape
+from lab.dirsync import Dirsync
 from lab.lab import Lab
 from lab.process import free_port, wait_for
 from lab.slapd import PEOPLE
-from synced import System, level
+from synced import HEADER, System, level
 
 
 @pytest.fixture(scope="module")
 def lab():
     with Lab(start=("slapd",)) as one:
         yield one
+
+
+def test_whoever_asks_at_once_is_told_of_all_systems(lab):
+    """From the first moment on that it listens: a run of nothing would count as done."""
+    system = System(lab, count=1)
+    daemon = system.dirsync
+    daemon.configure(metrics=True, metrics_listen="127.0.0.1:%d" % free_port())
+    for _ in range(20):
+        daemon.start(wait=False)
+        try:
+            wait_for(daemon.ready, what="the control socket", interval=0)
+            assert [s["system"] for s in daemon.ask("status")["systems"]] == [system.name]
+        finally:
+            daemon.stop()
 
 
 def test_two_at_once(lab):
@@ -139,6 +154,36 @@ def test_metrics(lab):
         assert scrape(other).get("restante_sync_running", **labels) == 0
     finally:
         system.dirsync.stop()
+
+
+def left_by_a_crash(system, dirsync):
+    """The lease that one leaves who is killed while its source has not answered."""
+    system.dirsync.ups[system.name]["command"] = "/bin/sleep 60"
+    dirsync.configure()
+    process = dirsync.begin_once("--up", system.name)
+    wait_for(lambda: " %s/" % dirsync.options["holder"] in system.record().get(
+        "restanteuplease", [""])[0], 20, "the lease")
+    process.kill()
+    process.communicate()
+    system.dirsync.ups[system.name]["command"] = "/bin/echo " + HEADER.strip()
+    return system.record()["restanteuplease"][0].split(" ")[1]
+
+
+def test_two_hosts_of_one_name(lab):
+    """Neither takes the other's lease for its own; one that starts again need not wait for it."""
+    system = System(lab, source="command", format="csv", new_system="true")
+    options = {"holder": "same", "lease": "5s"}
+    hosts = [Dirsync(lab, system.dirsync.ups, options=options, name="host%d" % number)
+             for number in range(2)]
+    names = []
+    for host, waits in ((hosts[0], True), (hosts[1], False)):
+        names.append(left_by_a_crash(system, host))
+        hosts[1].configure()
+        began = time.monotonic()
+        _, out = hosts[1].once("--up", system.name)
+        assert " complete " in out and (time.monotonic() - began > 4.5) == waits, out
+    assert names[0] != names[1]
+    assert not re.search("cannot be kept", hosts[0].log_text() + hosts[1].log_text())
 
 
 def test_another_host_goes_on_when_the_lease_stands_still(lab):

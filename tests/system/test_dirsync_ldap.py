@@ -104,6 +104,100 @@ def test_changes_alone_by_cookie(lab):
     assert backend.entries()["anna"]["maillocaladdress"] == ["anna3.l1@example.org"]
 
 
+def test_what_an_earlier_delta_has_marked_passes(lab):
+    """To somebody else, by a delta that does not show who had it: an alias, and all of one who left."""
+    backend = Backend(lab, "L10", delta="syncrepl")
+    backend.people.replace("anna", mail=["anna.l10@example.org", "vip@example.org"])
+    backend.sync()
+    backend.people.replace("anna", mail="anna.l10@example.org")
+    backend.people.delete("bert")
+    backend.sync()
+    assert backend.entries()["anna"]["restantevanishingaddress"][0].startswith("vip@")
+    backend.people.replace("carl", mail=["carl.l10@example.org", "vip@example.org"])
+    backend.people.replace("dora", mail=["dora.l10@example.org", "bert.l10@example.org"])
+    found = counts(backend.sync())
+    assert not backend.was_full() and (found["conflicts"], found["refused"]) == (0, 0)
+    entries = backend.entries()
+    assert "vip@example.org" in entries["carl"]["maillocaladdress"]
+    assert "bert.l10@example.org" in entries["dora"]["maillocaladdress"]
+    assert entries["anna"]["maillocaladdress"] == ["anna.l10@example.org"]
+    assert "restantevanishingaddress" not in entries["anna"]
+    assert "maillocaladdress" not in entries["bert"] and "restantevanishedsince" in entries["bert"]
+    # what is not marked stays with whoever has it
+    backend.people.replace("carl", mail=["carl.l10@example.org", "emil.l10@example.org"])
+    assert counts(backend.sync())["conflicts"] == 1 and not backend.was_full()
+    assert "emil.l10@example.org" in backend.entries()["emil"]["maillocaladdress"]
+
+
+def test_what_is_pending_counts_once(lab):
+    """However often deltas show the mailbox in which it is."""
+    backend = Backend(lab, "L11", delta="syncrepl", max_delete=3)
+    backend.people.replace("anna", mail=["anna.l11@example.org", "vip11@example.org"])
+    backend.sync()
+    backend.people.replace("anna", mail="anna.l11@example.org")
+    backend.people.delete("bert")
+    backend.sync()
+    for number in range(4):
+        backend.people.replace("anna", sn="Number %d" % number)
+        assert counts(backend.sync())["changed"] == 1 and not backend.was_full()
+    # and what is pending elsewhere counts on
+    for name in ("carl", "dora"):
+        backend.people.delete(name)
+    code, out = backend.sync(check=False)
+    assert code == 4 and "4 deletions are pending" in out and not backend.was_full()
+    assert "restantevanishedsince" not in backend.entries()["carl"]
+
+
+def test_what_a_delta_cannot_settle_is_settled_by_the_next_run(lab):
+    backend = Backend(lab, "L12", delta="syncrepl", attributes="cn=cn sn=sn seeAlso=title")
+    backend.people.replace("anna", mail=["anna.l12@example.org", "vip12@example.org"])
+    backend.sync()
+
+    def run(full):
+        found = counts(backend.sync())
+        assert backend.was_full() == full, backend.dirsync.log_tail(3)
+        return found
+    # listed by somebody else first, and dropped by its owner then
+    backend.people.replace("carl", mail=["carl.l12@example.org", "vip12@example.org"])
+    assert run(False)["conflicts"] == 1
+    backend.people.replace("anna", mail="anna.l12@example.org")
+    run(False)
+    assert "vip12@example.org" in backend.entries()["anna"]["maillocaladdress"]
+    run(True)
+    assert "vip12@example.org" in backend.entries()["carl"]["maillocaladdress"]
+    run(False)
+    # refused: the next run tries it once more, and those after it need not
+    backend.people.replace("emil", title="no DN")
+    assert run(False)["refused"] == 1
+    assert run(True)["refused"] == 1
+    backend.people.replace("frida", title="cn=boss,dc=example,dc=org")
+    assert run(False)["refused"] == 0
+    # waits for the end of a hold: until then each run looks
+    dn = backend.entries()["dora"]["dn"]
+    backend.slapd.replace(dn, restanteState="holding")
+    backend.people.move("dora", to=PEOPLE, new="doris")
+    run(False)
+    run(True)
+    assert "doris" not in backend.entries()
+    backend.slapd.replace(dn, restanteState="active")
+    run(True)
+    assert "doris" in backend.entries()
+    run(False)
+
+
+def test_foreign_addresses_that_nobody_may_read_any_more(lab):
+    """They would go without a grace: replies to old mail need them."""
+    backend = Backend(lab, "L13", foreign="title")
+    for name in NAMES:
+        backend.people.replace(name, title="/o=Old/cn=" + name)
+    backend.sync()
+    for name in NAMES[:4]:
+        backend.people.replace(name, title=None)
+    code, out = backend.sync(check=False)
+    assert code == 4 and "4 of 8 entries" in out and "restanteForeignAddress" in out
+    assert len(backend.slapd.search("(&(restanteSystem=L13)(restanteForeignAddress=*))")) == 8
+
+
 def test_changes_alone_by_time_delete_nothing(lab):
     backend = Backend(lab, "L2", delta="modifyTimestamp", delta_margin="1s")
     backend.sync()
@@ -170,9 +264,11 @@ def test_killed_and_stopped_in_the_middle_of_a_pull(lab):
         pull_through(backend, relay)
         for end in (signal.SIGKILL, signal.SIGTERM):
             relay.tamper = after(4, lambda message: [])
+            # who was killed has it still
+            before = backend.slapd.read(backend.dn).get("restanteuplease", [" - "])
             run = backend.dirsync.begin_once("--up", "L9")
-            wait_for(lambda: " - " not in backend.slapd.read(backend.dn).get(
-                "restanteuplease", [" - "])[0], 20, "the run to begin")
+            wait_for(lambda known=before: backend.slapd.read(backend.dn).get(
+                "restanteuplease", known) != known, 30, "the run to begin")
             run.send_signal(end)
             run.communicate(timeout=30)
             assert run.returncode == (1 if end == signal.SIGTERM else -end)

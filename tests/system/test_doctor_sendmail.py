@@ -82,7 +82,7 @@ def door():
 def doctor(door):
     sections = door.milter.settings()
     sections["milter"].update({
-        "queue_list": "true sendmail -C %s -bp -v" % door.cf,
+        "queue_list": "true sendmail -C %s -bp -v -OQueueSortOrder=filename" % door.cf,
         "release_listener": "smtp:127.0.0.1:%d" % door.greeter.port})
     return Doctor(door.milter.cli_binary, door.dir, sections)
 
@@ -166,6 +166,11 @@ def test_a_table_whose_source_is_elsewhere(doctor, door):
         assert doctor.found() == {("unseen", "mta.tables")}
     finally:
         os.rename(path + ".db", path)
+
+
+def test_a_listing_that_locks(doctor, door):
+    with doctor.set(milter={"queue_list": "true sendmail -C %s -bp -v" % door.cf}):
+        assert doctor.found() == {("warning", "mta.queue-settings")}
 
 
 def test_where_the_settings_are(doctor, door):

@@ -221,7 +221,7 @@ def test_server_closes_in_the_middle(lab, book, made):
     wire = Wire(book.port)
     down = Down(lab, **dict(book.settings(), uri=wire.uri))
     process = down.start()
-    wait_for(lambda: down.log_text().count("contact added") > 20, 20, "the first contacts")
+    wait_for(lambda: down.log_text().count("contact added") > 20, 20, "the first contacts", 0)
     wire.cut()
     record = down.end(process)
     assert record["outcome"] == "failed" and record["text"]

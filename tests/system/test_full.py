@@ -2,14 +2,15 @@
 client hears 452 4.3.1 and keeps the message; what was acknowledged is there, and everybody whose
 mailbox is not held goes on."""
 
-import contextlib
+import itertools
 import os
 import subprocess
 import tempfile
 
 import pytest
 
-from helpers import arrived, fresh, send, settled, sunk, to_sink, unhold, user_of
+from helpers import (arrived, configured, fresh, send, settled, sunk, to_sink, unhold, user_of,
+                     verdict, wait_verdict)
 from lab.lab import Lab
 from lab.mail import Refused, Smtp, compose
 from lab.process import LabError, wait_for
@@ -42,24 +43,11 @@ def fill_by_mail(lab, address, size=300000):
 
 # --- limits ---------------------------------------------------------------------------------------
 
-@contextlib.contextmanager
-def limits(lab, **options):
-    lab.milter.configure(**options)
-    lab.milter.ask("reload")
-    try:
-        yield
-    finally:
-        for name in options:
-            del lab.milter.options[name]
-        lab.milter.configure()
-        lab.milter.ask("reload")
-
-
 def test_the_limit_of_one_mailbox_concerns_no_other(wide):
     full, _ = to_sink(wide, "holding")
     other, _ = to_sink(wide, "holding")
     active, active_at = to_sink(wide)
-    with limits(wide, mailbox_bytes="20K"):
+    with configured(wide, mailbox_bytes="20K"):
         assert answer(wide, full, 30000) == ("dot", FULL)
         assert answer(wide, full, 15000) is None
         assert answer(wide, full, 15000) == ("dot", FULL)
@@ -67,7 +55,7 @@ def test_the_limit_of_one_mailbox_concerns_no_other(wide):
         assert answer(wide, other, 15000) is None
         assert answer(wide, active, 30000) is None
         assert wide.milter.held() == 2
-    with limits(wide, mailbox_bytes="10K"):
+    with configured(wide, mailbox_bytes="10K"):
         assert answer(wide, full) == ("RCPT", FULL)
     assert answer(wide, full) is None, "the limit is gone"
     for address in (full, other):
@@ -80,21 +68,21 @@ def test_the_limit_of_the_queue_leaves_active_mailboxes_alone(wide):
     first, first_at = to_sink(wide, "holding")
     second, _ = to_sink(wide, "holding")
     active, _ = to_sink(wide)
-    with limits(wide, queue_bytes="40K"):
+    with configured(wide, queue_bytes="40K"):
         taken = fill_by_mail(wide, first, 15000)
         assert len(taken) == 2 and wide.milter.held() == 2
         assert answer(wide, second, 15000) == ("dot", FULL)
         assert answer(wide, [active, second], 15000) == ("dot", FULL)
         sunk(wide, send(wide, active))
-    with limits(wide, queue_bytes="20K"):
+    with configured(wide, queue_bytes="20K"):
         assert answer(wide, second) == ("RCPT", FULL)
         unhold(wide, first)
         for msgid in taken:
             assert [m.recipients[0][0] for m in sunk(wide, msgid)] == [first_at]
         settled(wide)
         assert answer(wide, second, 15000) is None, "there is room again"
-    said = wide.milter.log_text().replace("\\x20", " ")
-    assert "reply=452,4.3.1 reason=the limit of the hold queue is reached" in said
+    said = wide.milter.log_text()
+    assert 'reply=452,4.3.1 reason="the limit of the hold queue is reached"' in said
     unhold(wide, second)
     settled(wide)
 
@@ -167,10 +155,13 @@ def test_held_mail_fills_the_disk(small):
     finally:
         small.disk.free()
     assert sorted(small.message_ids("S1", user_of(address))) == sorted(taken)
-    said = small.milter.log_text().replace("\\x20", " ")
-    assert "reply=452,4.3.1 reason=too little free space on the disk of " + small.disk.path in said
+    said = small.milter.log_text()
+    assert 'reply=452,4.3.1 reason="too little free space on the disk of ' + small.disk.path in said
+    assert "held=%d" % len(taken) in [line for line in said.splitlines() if " ready " in line][-1]
     # what to do is said once, not for each message
     assert said.count("make room there, or lower milter.queue_free") == 2  # it was started twice
+    wait_for(lambda: "there is room on the disk again" in small.milter.log_text(), 30,
+             "the end of it to be told")
 
 
 def held_box(lab):
@@ -282,3 +273,31 @@ def test_the_disk_fills_in_the_middle_of_a_release(small):
         twice += len(found) - len(set(found))
     print("held as the disk filled: %d of %d; twice: %d" % (left, all_of_them, twice))
     assert twice <= WORKERS
+
+
+# --- the replica's disk ---------------------------------------------------------------------------
+
+def test_a_full_disk_of_the_replica(tmp_path):
+    """Mail flows on what was known; one line says which disk, and no server is blamed."""
+    disk = SmallDisk(str(tmp_path / "disk"), 48)
+    try:
+        with Lab(start=("slapd", "milter"), milter_options={
+                "replica_dir": os.path.join(disk.path, "replica"), "replica_cache": "1M"}) as lab:
+            known = fresh(lab)
+            mark = len(lab.milter.log_text())
+            disk.fill()
+
+            def told():
+                lab.slapd.add_mailbox("more%d" % next(number))
+                return "no space on the disk" in lab.milter.log_text()[mark:]
+            number = itertools.count()
+            wait_for(told, 30, "the disk to be told")
+            assert verdict(lab, known) == "rewrite"
+            last = "more%d@example.org" % (next(number) - 1)
+            disk.free()
+            wait_verdict(lab, last, "rewrite")
+            said = lab.milter.log_text()[mark:]
+            assert said.count("error: directory: replica: no space on the disk of replica_dir: "
+                              "make room there\n") == 1
+    finally:
+        disk.close()

@@ -124,7 +124,8 @@ def test_every_option_of_the_daemon(daemon):
 
 
 def log_formats():
-    """Every format of a log line, its pieces joined: [(subsystem, format)]."""
+    """Every format of a log line, its pieces joined: [(subsystem, format)]; of one that is put
+    together (log_put) the pieces, the one that begins it first."""
     found = []
     for folder in ("lib", "directory", "queue", "milter"):
         for name in sorted(os.listdir(os.path.join(SOURCE, folder))):
@@ -133,6 +134,9 @@ def log_formats():
             with open(os.path.join(SOURCE, folder, name)) as source:
                 text = re.sub(r'(?<!\\)"\s*(PRI[a-z]\d+\s*)?"', "", source.read())
             found += re.findall(r'\(\s*"([a-z]+)",\s*"((?:[^"\\]|\\.)*)"', text)
+            pieces = sorted(re.findall(r'\(line, "([^"]*)"', text), key=lambda p: p[0] == " ")
+            found += [(subsystem, "".join(pieces))
+                      for subsystem in re.findall(r'log_put\(\w+, "([a-z]+)"', text)]
     return found
 
 
@@ -141,7 +145,8 @@ def test_every_log_line_of_the_page():
     assert len(lines) >= 7
     formats = log_formats()
     for subsystem, line in lines:
-        words = re.match(r"[^=]*?(?=\S+=)", line).group(0).strip()
+        # "..." stands for what administrators read in the log itself
+        words = re.match(r"[^=]*?(?=\S+=)", line).group(0).split("...")[0].strip()
         keys = re.findall(r"(\S+)=", line)
         assert any(subsystem == where and form.startswith(words) and all(
             re.search(r"(^| )%s=" % key, form) for key in keys) for where, form in formats), line

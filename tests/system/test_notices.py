@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from helpers import refusal, send, settled, sunk, to_sink, unhold, user_of, wait_verdict
+from helpers import (configured, refusal, send, settled, sunk, to_sink, unhold, user_of,
+                     wait_verdict)
 from lab.lab import chosen_mta
 from lab.mail import message_id
 from lab.process import wait_for
@@ -26,21 +27,6 @@ def message(subject="s", body="body\r\n", more=""):
     text = "From: %s\r\nSubject: %s\r\nMessage-ID: %s\r\n%s\r\n%s" % (
         WRITER, subject, msgid, more, body)
     return msgid, text.encode()
-
-
-@contextlib.contextmanager
-def configured(lab, **options):
-    """While it lasts, restante.conf says so."""
-    before = {name: value for name, value in lab.milter.options.items() if name in options}
-    lab.milter.configure(**options)
-    lab.milter.ask("reload")
-    try:
-        yield
-    finally:
-        for name in options:
-            del lab.milter.options[name]
-        lab.milter.configure(**before)
-        lab.milter.ask("reload")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """What is Sendmail's own: the shipped snippet's listeners, its queue's listing, and recipients that it
 would drop without a word (TRAPS 18, 24)."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -152,6 +153,39 @@ def test_a_message_in_quarantine_is_undrained(lab, stuck):
         wait_drained(lab, raise_epoch(lab), [stuck[1]])
     finally:
         lab.mta.tool("-Q", "-qQ", "-qI" + queued)
+
+
+def test_the_listing_locks_nothing(lab, stuck):
+    """A Sendmail that finds the file it has just made locked disconnects its client. The mark is of
+    files that the one who lists could not lock."""
+    queued = lab.mta.listing()[0]["queue_id"]
+    with open(os.path.join(lab.mta.spool, "qf" + queued)) as file:
+        wait_for(lambda: locked(file), 10, "the queue run to leave the file alone")
+        said = subprocess.run(lab.mta.queue_list_command(), shell=True, check=True,
+                              stdout=subprocess.PIPE, timeout=60).stdout.decode()
+    assert queued in said and queued + "*" not in said
+
+
+def locked(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def test_an_empty_queue_file_keeps_no_move_waiting(lab):
+    """What is left of a message that was not acknowledged; Sendmail keeps it for ten minutes."""
+    address = fresh(lab)
+    empty = os.path.join(lab.mta.spool, "qf6AMAAAaa000001")
+    with open(empty, "w"):
+        pass
+    try:
+        hold(lab, address)
+        wait_drained(lab, raise_epoch(lab), [])
+    finally:
+        os.unlink(empty)
+    lab.milter.cli("unhold", address)
 
 
 def listing_as(lab, groups):

@@ -1,12 +1,18 @@
 """Active Directory as a source of up syncs: deltas by uSNChanged, against a Samba domain
-controller."""
+controller; and the sample settings for it, from there into the directory."""
+
+import os
+import re
 
 import pytest
 
+from lab.dirsync import Dirsync
 from lab.lab import Lab
 from lab.ldaprelay import DONE, LdapRelay
 from lab.activedirectory import ADMINISTRATOR, PEOPLE, READER, SUFFIX, Samba, dn_of, person
+from lab.slapd import FEDERATION
 from source import Source
+from synced import counts
 
 NAMES = ["anna", "bert", "carl", "dora", "emil", "frida"]
 OURS = ("(&(objectClass=user)(!(objectClass=computer))(!(isCriticalSystemObject=TRUE))"
@@ -16,7 +22,7 @@ X500 = "/o=AD/ou=First/cn=Recipients/cn="
 
 @pytest.fixture(scope="module", name="lab")
 def _lab():
-    with Lab(start=()) as lab:
+    with Lab(start=("slapd",)) as lab:
         yield lab
 
 
@@ -186,3 +192,141 @@ def test_whole_pulls_by_pages(people, source):
     assert pull.outcome == "complete" and set(NAMES) <= set(ids(pull))
     assert all(line["place"] == dn_of(name) for name in NAMES
                for line in [pull.persons[ids(pull)[name]]])
+
+
+# --- into the directory, by the sample settings ---------------------------------------------------
+
+def sample_keys(lab, samba, who):
+    """contrib/dirsync/active-directory.conf, with the names of this domain."""
+    with open(os.path.join(lab.source, "contrib/dirsync/active-directory.conf")) as conf:
+        text = re.search(r"(?ms)^up S1 \{(.*?)^\}", conf.read()).group(1)
+    keys = dict(re.findall(r'(?m)^  (\w+) = "?(.*?)"?$', text))
+    assert keys["id"] == "objectGUID" and keys["delta"] == "usn"
+    del keys["ca_file"]
+    return {**keys, "uri": samba.uri, "delta_server": samba.uri, "base": PEOPLE,
+            "bind_dn": ADMINISTRATOR if who == "administrator" else READER,
+            "password_file": samba.password_files[who], "page": 4, "every": "0s",
+            "max_delete_percent": 100,
+            # Exchange's part of the schema is not Samba's
+            "filter": keys["filter"].replace("msExchMailboxGuid", "proxyAddresses"),
+            "physical": keys["physical"].replace("exchange.example.net", "exchange.lab")}
+
+
+class Synced:
+    """A system of this test's own, its mailboxes in the domain, and the directory."""
+
+    def __init__(self, lab, samba, name, who="administrator"):
+        self.lab, self.name = lab, name
+        self.dn = "cn=%s,ou=systems,%s" % (name, FEDERATION)
+        lab.slapd.modify("dn: %s\nchangetype: add\nobjectClass: restanteBackend\ncn: %s\n" % (
+            self.dn, name), "root")
+        self.dirsync = Dirsync(lab, {name: sample_keys(lab, samba, who)},
+                               downs={name: {"marker": "adminDescription=restante", "target":
+                                             "ldap", "uri": samba.uri, "container": PEOPLE}},
+                               name="dirsync-" + name.lower())
+
+    def run(self, *arguments):
+        """(counts, whether everything was read)"""
+        _, out = self.dirsync.once("--up", *arguments, self.name)
+        return counts(out), re.findall(r"up sync complete .* full=(\d)",
+                                       self.dirsync.log_text())[-1] == "1"
+
+    def entries(self):
+        return {e["mailroutingaddress"][0].split("@")[0]: e
+                for _, e in self.lab.slapd.search("(restanteSystem=%s)" % self.name)}
+
+    def outcome(self):
+        return self.lab.slapd.read(self.dn)["restanteupsyncoutcome"][0]
+
+
+def mailbox(name, system, *aliases):
+    return person(name, displayName=name.title(), legacyExchangeDN=X500 + name, proxyAddresses=[
+        "SMTP:%s@example.org" % system_name(name, system), "X500:/o=Old/cn=" + name,
+        *("smtp:" + alias for alias in aliases)], mail="%s@example.org" % system_name(name, system))
+
+
+def system_name(name, system):
+    return "%s.%s" % (name.title(), system)
+
+
+@pytest.fixture(name="exchange")
+def _exchange(lab, people):
+    """Those of NAMES with addresses that are federated; a contact of ours beside them."""
+    made = []
+
+    def make(name, **more):
+        for one in NAMES:
+            people.delete(one)
+        people.modify("\n".join(
+            [mailbox(one, name, "%s.alias.%s@example.org" % (one, name)) for one in NAMES]
+            + ["dn: CN=ours,%s\nchangetype: add\nobjectClass: contact\nmail: ours@example.org\n"
+               "adminDescription: restante\nproxyAddresses: SMTP:ours@example.org\n" % PEOPLE]))
+        made.append(Synced(lab, people, name, **more))
+        return made[-1]
+    yield make
+    people.modify("dn: CN=ours,%s\nchangetype: delete\n" % PEOPLE)
+
+
+def test_the_sample_from_there_into_the_directory(people, exchange):
+    one = exchange("A1")
+    found, full = one.run()
+    assert full and (found["added"], found["refused"], found["conflicts"]) == (len(NAMES), 0, 0)
+    first = one.entries()
+    assert sorted(first) == NAMES
+    anna = first["anna"]
+    assert anna["mail"] == ["Anna.A1@example.org"]
+    assert sorted(anna["maillocaladdress"]) == ["anna.a1@example.org", "anna.alias.a1@example.org"]
+    assert sorted(anna["restanteforeignaddress"]) == [
+        "X500:" + X500 + "anna", "X500:/o=Old/cn=anna"]
+    # nothing is written twice, by deltas nor by a full run
+    for arguments, whole in (((), False), (("--full",), True), ((), False)):
+        found, full = one.run(*arguments)
+        assert full == whole and found["changed"] == found["added"] == 0
+    assert one.entries() == first
+
+
+def test_what_changes_there_changes_in_the_directory(people, exchange):
+    """New, renamed, an alias that passes, deleted, moved out of the base, not matched any more."""
+    one = exchange("A2")
+    one.run()
+    people.modify(mailbox("hans", "A2", "frida.alias.a2@example.org"))
+    people.replace("frida", displayName="Frida the Second", proxyAddresses="SMTP:Frida.A2@example.org")
+    people.delete("bert")
+    people.move("carl")
+    people.replace("dora", proxyAddresses=None)
+    people.move("emil", to=PEOPLE, new="emile")
+    found, full = one.run()
+    assert not full and (found["refused"], found["conflicts"]) == (0, 0)
+    entries = one.entries()
+    assert sorted(entries) == sorted(NAMES + ["hans"])
+    assert {name for name, e in entries.items() if "restantevanishedsince" in e} == {
+        "bert", "carl", "dora"}
+    assert entries["frida"]["displayname"] == ["Frida the Second"]
+    assert entries["frida"]["maillocaladdress"] == ["frida.a2@example.org"]
+    assert "frida.alias.a2@example.org" in entries["hans"]["maillocaladdress"]
+    # back again; and an address of one who is gone passes to somebody else
+    people.move("carl", to=PEOPLE, old="CN=Users," + SUFFIX)
+    people.replace("anna", proxyAddresses=["SMTP:Anna.A2@example.org", "smtp:bert.a2@example.org"])
+    found, full = one.run()
+    entries = one.entries()
+    assert not full and found["conflicts"] == 0
+    assert "restantevanishedsince" not in entries["carl"]
+    assert "bert.a2@example.org" in entries["anna"]["maillocaladdress"]
+    # a full run finds nothing that these have missed
+    before = one.entries()
+    found, full = one.run("--full")
+    changed = {name for name, e in one.entries().items() if e != before[name]}
+    assert full and (found["added"], found["deleted"]) == (0, 0) and not changed
+    people.delete("hans")
+
+
+def test_who_may_not_see_deletions_is_told_so(people, exchange):
+    """Only full runs delete then."""
+    one = exchange("A3", who="reader")
+    one.run()
+    people.delete("anna")
+    found, full = one.run()
+    assert not full and "CN=Deleted Objects" in one.outcome()
+    assert "restantevanishedsince" not in one.entries()["anna"]
+    one.run("--full")
+    assert "restantevanishedsince" in one.entries()["anna"]

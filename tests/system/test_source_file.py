@@ -90,6 +90,27 @@ class System:
         return before
 
 
+@pytest.mark.parametrize("form", ["ldif", "csv"])
+def test_what_a_down_sync_wrote_is_not_read(lab, form):
+    """An export of everything has our contacts, too, whether or not this host has the section that
+    made them."""
+    system = System(lab, source=form)
+    own = [("id", "%s-1" % system.name), ("mail", "%s-1@example.org" % system.name),
+           ("alias", ""), ("name", "Own"), ("phone", "1")]
+    ours = [(name, value.replace("-1", "-2")) for name, value in own]
+    if form == "csv":
+        text = "%s,EmployeeType\n%s,\n%s,Restante\n" % tuple(
+            ",".join(one) for one in ([name for name, _ in own], [value for _, value in own],
+                                      [value for _, value in ours]))
+    else:
+        text = "".join("dn: id=%s\n%s%s\n" % (
+            values[0][1], "".join("%s: %s\n" % one for one in values if one[1]), more)
+            for values, more in ((own, ""), (ours, "employeeType: Restante\n")))
+    system.drop(text, name="people." + form)
+    assert system.sync() == (0, "complete", "")
+    assert set(system.entries()) == {"%s-1" % system.name}
+
+
 # --- what is wrong with a file --------------------------------------------------------------------
 
 BAD = {

@@ -9,7 +9,7 @@ from lab.dirsync import Dirsync
 
 NAMES = ["entryCSN", "mail", "restantePrimaryUTF8", "mailLocalAddress", "restanteAddressUTF8",
          "mailRoutingAddress", "restanteForeignAddress", "restanteSourceId", "telephoneNumber",
-         "displayName", "cn"]
+         "displayName", "cn", "manager"]
 
 
 def record(number, **attributes):
@@ -39,7 +39,7 @@ class Up:
         self.dirsync = Dirsync(lab, ups={"S1": {
             "source": "ldif", "folder": self.folder, "id": "id", "addresses": "mail alias",
             "primary": "mail", "proxy_addresses": "proxy", "physical": "%{uid}@s1.lab",
-            "attributes": "cn=name displayName=name telephoneNumber=phone",
+            "attributes": "cn=name displayName=name telephoneNumber=phone manager=boss",
             "new_system": True, "max_delete_percent": 100}})
 
     def run(self, text):
@@ -81,6 +81,24 @@ def test_a_second_run_writes_nothing(up):
     assert len(first["id-4"]["restanteforeignaddress"]) == 1
     up.run(text.replace("alias", "ALIAS"))
     assert up.found() == first
+
+
+def test_names_of_entries_are_compared_as_such(up):
+    """The directory gives a DN back in a spelling of its own."""
+    bosses = ["CN=Doe\\, John,OU=People,DC=ad,DC=example", "cn=Plain ,  ou=People, DC=ad,DC=example",
+              "CN=\\C3\\84nne,ou=people,dc=ad,dc=example", "CN=a\\+b+UID=x,DC=ad,DC=example"]
+
+    def run():
+        up.run("".join(record(20 + n, mail="boss%d@example.org" % n, name="Boss", boss=[boss])
+                       for n, boss in enumerate(bosses)))
+    run()
+    first = {one: entry for one, entry in up.found().items() if entry.get("manager")}
+    assert len(first) == len(bosses)
+    run()
+    assert {one: up.found()[one] for one in first} == first
+    bosses[1] = bosses[1].replace("Plain", "Other")
+    run()
+    assert "cn=Other," in up.found()["id-21"]["manager"][0]
 
 
 def by_hand(up, number):

@@ -1,5 +1,8 @@
 # unit tests of directory/
-check_PROGRAMS += tests/unit/test_record tests/unit/test_refresh tests/unit/test_replica tests/unit/test_lookup
+check_PROGRAMS += tests/unit/test_recall tests/unit/test_record tests/unit/test_refresh tests/unit/test_replica \
+	tests/unit/test_lookup
+tests_unit_test_recall_SOURCES = tests/unit/test_recall.c tests/unit/unit.h
+tests_unit_test_recall_LDADD = directory/libdirectory.a $(TEST_LIBS)
 tests_unit_test_record_SOURCES = tests/unit/test_record.c tests/unit/unit.h
 tests_unit_test_record_LDADD = directory/libdirectory.a $(TEST_LIBS)
 tests_unit_test_refresh_SOURCES = tests/unit/test_refresh.c tests/unit/replica_lab.c \

@@ -73,8 +73,7 @@ static bool made_anew(const struct modeling *m, const struct part *p, const stru
 
 	if (m->delta || m->parts[box->id].shown || moves || p->source->primary < 0)
 		return false;
-	return box->primary >= 0 ? box->primary == p->source->primary
-				 : box->has[p->source->primary];
+	return box->primary == p->source->primary;
 }
 
 static void mate(struct modeling *m, struct part *p)
@@ -104,7 +103,7 @@ static bool loses(const struct modeling *m, const struct part *p, int key)
 
 	if (!box->has[key] || (p->shown && p->source->lists[key]))
 		return false;
-	if (!p->shown && (!m->delta || p->gone))
+	if (!p->shown && (!m->delta || p->gone || box->gone >= 0))
 		return true;
 	return box->mark[key] >= 0 || (p->shown && p->before.known[key]);
 }

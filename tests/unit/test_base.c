@@ -47,6 +47,34 @@ static void test_str(void **state)
 	mem_free(&stolen);
 }
 
+static void test_str_numbers(void **state)
+{
+	struct str s = STR_INIT;
+
+	(void)state;
+	str_append_u(&s, 0);
+	str_append_u(&s, 10);
+	str_append_c(&s, ' ');
+	str_append_u(&s, UINT64_MAX);
+	assert_string_equal(str_cstr(&s), "010 18446744073709551615");
+	str_free(&s);
+}
+
+static void test_str_copy(void **state)
+{
+	char buffer[4];
+
+	(void)state;
+	str_copy(buffer, sizeof buffer, "ab");
+	assert_string_equal(buffer, "ab");
+	str_copy(buffer, sizeof buffer, "abcd");
+	assert_string_equal(buffer, "abc");
+	str_copy(buffer, sizeof buffer, NULL);
+	assert_string_equal(buffer, "");
+	str_copy(buffer, 1, "a");
+	assert_string_equal(buffer, "");
+}
+
 /* Growth keeps what was there and the NUL behind it, whatever the pieces. */
 static void test_str_growth(void **state)
 {
@@ -248,6 +276,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_str),
+		cmocka_unit_test(test_str_numbers),
+		cmocka_unit_test(test_str_copy),
 		cmocka_unit_test(test_str_growth),
 		cmocka_unit_test(test_mem),
 		cmocka_unit_test(test_out_of_memory),

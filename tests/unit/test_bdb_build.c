@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -280,6 +282,33 @@ static void test_a_damaged_page_is_told(void **state)
 	assert_int_not_equal(bdb_get_into(f->table, NULL, "00000001", 8, value, 16, &len), BDB_OK);
 }
 
+/* A table that is being built has no environment that would say where errors go. */
+static void test_a_disk_that_takes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	const char *error = NULL;
+	struct rlimit limit, none;
+	int said[2], keep = dup(STDERR_FILENO);
+	char text[512];
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	assert_int_equal(pipe2(said, O_CLOEXEC | O_NONBLOCK), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	dup2(said[1], STDERR_FILENO);
+	setrlimit(RLIMIT_FSIZE, &none);
+	struct bdb_build *build = bdb_build_begin(f->env, "t", &error);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	dup2(keep, STDERR_FILENO);
+	close(keep);
+	assert_null(build);
+	assert_non_null(strstr(error, "File too large"));
+	assert_int_equal(read(said[0], text, sizeof text), -1);
+	close(said[0]);
+	close(said[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -293,6 +322,7 @@ int main(void)
 		TEST(test_the_log_of_another_table_of_that_name),
 		TEST(test_the_log_of_a_removed_table),
 		TEST(test_a_damaged_page_is_told),
+		TEST(test_a_disk_that_takes_nothing),
 	};
 
 	return cmocka_run_group_tests_name("bdb_build", tests, NULL, NULL);

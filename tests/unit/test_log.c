@@ -87,6 +87,38 @@ static void test_line(void **state)
 	assert_int_equal(status.st_mode & 0777, 0600);
 }
 
+/* As if it had been formatted, whatever it looks like. */
+static void test_line_that_is_made(void **state)
+{
+	static char big[10000], text[20000];
+
+	(void)state;
+	memset(big, 'x', sizeof big - 1);
+	log_put(LOG_LEVEL_DEBUG, "s", "not written");
+	errno = ENOENT;
+	log_put(LOG_LEVEL_INFO, "s", "100%s\n");
+	assert_int_equal(errno, ENOENT);
+	log_put(LOG_LEVEL_INFO, "s", big);
+	assert_int_equal(read_lines(file, text, sizeof text), 2);
+	assert_non_null(strstr(text, " info: s: 100%s \n"));
+	assert_true(strlen(text) < 5000);
+}
+
+/* The ident of the lines is that of the last log_open. */
+static void test_ident(void **state)
+{
+	const char *error = NULL;
+	char text[1000];
+
+	(void)state;
+	log_info("s", "one");
+	assert_int_equal(log_open("other", LOG_TARGET_FILE, file, &error), 0);
+	log_info("s", "two");
+	assert_int_equal(read_lines(file, text, sizeof text), 2);
+	assert_non_null(strstr(text, "Z unit["));
+	assert_non_null(strstr(text, "Z other["));
+}
+
 /* An administrator reads it on a terminal, which obeys what comes from a stranger. */
 static void test_control_characters(void **state)
 {
@@ -309,12 +341,24 @@ static void check_value(size_t size, const char *value, const char *expected)
 	assert_int_equal(buffer[size], '#');
 }
 
+static void check_text(size_t size, const char *text, const char *expected)
+{
+	char buffer[64];
+
+	memset(buffer, '#', sizeof buffer);
+	assert_string_equal(log_text(buffer, size, text), expected);
+	assert_true(strlen(buffer) < size);
+	assert_int_equal(buffer[size], '#');
+}
+
 static void test_value(void **state)
 {
 	(void)state;
 	check_value(32, "anna@example.org", "anna@example.org");
 	check_value(32, NULL, "");
 	check_value(32, "a b\"\\\n\x7f", "a\\x20b\\x22\\x5c\\x0a\\x7f");
+	check_text(32, "no \"room\"\\\n\x7f", "no 'room'\\x5c\\x0a\\x7f");
+	check_text(9, "\"a text that is cut\"", "'a te...");
 	check_value(32, "\xc3\xa4", "\xc3\xa4");
 	check_value(12, "abcdefghijklmnop", "abcdefgh...");
 	check_value(12, "abcdefgh", "abcdefgh");
@@ -327,6 +371,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_line, open_log),
+		cmocka_unit_test_setup(test_line_that_is_made, open_log),
+		cmocka_unit_test_setup(test_ident, open_log),
 		cmocka_unit_test_setup(test_control_characters, open_log),
 		cmocka_unit_test_setup(test_levels, open_log),
 		cmocka_unit_test_setup(test_one_line, open_log),

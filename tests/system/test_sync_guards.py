@@ -1,0 +1,92 @@
+"""What stops an up sync, from an export to the directory, over several runs."""
+
+import os
+import shutil
+
+import pytest
+
+from lab.lab import Lab
+from synced import System, approve, counts, level
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with Lab(start=("slapd",)) as one:
+        yield one
+
+
+def vanished(system):
+    return {uid for uid, e in system.entries().items() if "restantevanishedsince" in e}
+
+
+def test_a_few_that_vanish_in_each_run(lab):
+    """4% in each run are 8% with the second, and stay so until somebody approves it."""
+    system = System(lab, count=100)
+    system.sync()
+    names = sorted(system.people)
+    for uid in names[:4]:
+        del system.people[uid]
+    assert counts(system.sync())["changed"] == 4
+    assert counts(system.sync())["changed"] == 0
+    for uid in names[4:8]:
+        del system.people[uid]
+    for _ in range(2):
+        code, out = system.sync(check=False)
+        assert code == 4 and "pending=8" in out and "8 mailboxes vanished" in out
+        assert vanished(system) == set(names[:4])
+    approve(system)
+    system.sync()
+    assert vanished(system) == set(names[:8])
+
+
+def test_a_source_that_was_made_anew_has_other_ids(lab):
+    """As a restored or re-created server: entries keep their state, once that is approved."""
+    system = System(lab, count=40)
+    system.sync()
+    before = system.entries()
+    held = sorted(system.people)[0]
+    lab.slapd.replace(before[held]["dn"], restanteState="holding")
+    system.people = {"again-" + uid: person for uid, person in system.people.items()}
+    code, out = system.sync(check=False)
+    assert code == 4 and "40 of 40 mailboxes" in out and "another id" in out
+    assert set(system.entries()) == set(before) and vanished(system) == set()
+    approve(system)
+    system.sync()
+    after = system.entries()
+    assert {uid: e["entryuuid"] for uid, e in after.items()} == {
+        "again-" + uid: e["entryuuid"] for uid, e in before.items()}
+    assert after["again-" + held]["restantestate"] == ["holding"]
+    # its new physical address waits for the end of the hold
+    assert after["again-" + held]["mailroutingaddress"] == before[held]["mailroutingaddress"]
+    lab.slapd.replace(before[held]["dn"], restanteState="active")
+    system.sync()
+    level(system)
+    assert counts(system.sync())["changed"] == 0
+
+
+def test_nothing_is_deleted_before_two_complete_pulls(lab):
+    """However short the grace is; what a lost snapshot has counted counts no more."""
+    system = System(lab, count=30, grace="0s")
+    system.sync()
+    first, other = sorted(system.people)[:2]
+    alias = system.people[other]["aliases"][0]
+    del system.people[first]
+    system.people[other]["aliases"] = [system.people[other]["mail"]]
+    assert counts(system.sync())["deleted"] == 0
+    assert vanished(system) == {first} and alias in system.addresses(other)
+    shutil.rmtree(os.path.join(system.dirsync.state, system.name.lower()))
+    assert counts(system.sync())["deleted"] == 0
+    assert vanished(system) == {first} and alias in system.addresses(other)
+    assert counts(system.sync())["deleted"] == 1
+    level(system)
+
+
+def test_no_approval_lets_an_empty_source_pass(lab):
+    system = System(lab, count=5)
+    system.sync()
+    system.people = {}
+    lab.slapd.replace(system.dn, restanteSyncApproved="1000000")
+    for _ in range(2):
+        code, out = system.sync(check=False)
+        assert code in (1, 4) and " complete " not in out
+    assert len(system.entries()) == 5 and vanished(system) == set()
