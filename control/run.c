@@ -17,6 +17,8 @@
 
 #define TURNS_MAX 64 /* of one run: more is a fault of ours, not of the move's */
 #define SHOWN     600
+/* A system that has as many actions as it may is asked again then. */
+#define BUSY_PAUSE (100 * CLOCK_MS)
 
 /* --- the worker's session --------------------------------------------------------------------- */
 
@@ -243,16 +245,12 @@ static bool done(struct run *r, enum step step)
 	return !r->purged;
 }
 
-static bool do_step(struct run *r, enum step step, const char *trouble)
+static bool try_step(struct run *r, enum step step)
 {
 	struct str why = STR_INIT;
 	enum progress progress = STEP_DONE;
 	bool on_assignee, go_on = false;
 
-	if (*trouble != '\0' && r->task->failures == 0) {
-		failed(r, step, trouble); /* asked again, but not at once */
-		return false;
-	}
 	if (step == STEP_ADDRESSES && !store_enter(r->control->store, r->task,
 					      (size_t)r->settings->config->control.moves)) {
 		store_queue(r->control->store, r->task);
@@ -288,6 +286,26 @@ static bool do_step(struct run *r, enum step step, const char *trouble)
 		break;
 	}
 	str_free(&why);
+	return go_on;
+}
+
+static bool do_step(struct run *r, enum step step, const char *trouble)
+{
+	bool on_assignee, go_on;
+	bool acts = step_action(step, &on_assignee) != ACTIONS;
+	const char *system = on_assignee ? r->move->target : r->move->assignor;
+
+	if (*trouble != '\0' && r->task->failures == 0) {
+		failed(r, step, trouble); /* asked again, but not at once */
+		return false;
+	}
+	if (acts && !settings_enter(r->settings, system)) {
+		r->due_us = clock_mono_us() + BUSY_PAUSE;
+		return false;
+	}
+	go_on = try_step(r, step);
+	if (acts)
+		settings_leave(r->settings, system);
 	return go_on;
 }
 

@@ -15,6 +15,7 @@ struct settings *settings_new(struct config *config, const char **error_r)
 	s->config = config;
 	s->serial = atomic_fetch_add(&serials, 1) + 1;
 	atomic_store(&s->users, 1);
+	s->running = mem_zalloc((config->actions.count + 1) * sizeof *s->running);
 	s->actions = mem_zalloc((config->actions.count + 1) * sizeof *s->actions);
 	for (size_t i = 0; i < config->actions.count; i++) {
 		s->actions[i] = actions_new(config->actions.items[i], error_r);
@@ -46,18 +47,47 @@ void settings_drop(struct settings **settings)
 		if (s->actions[i] != NULL)
 			actions_free(&s->actions[i]);
 	mem_free(&s->actions);
+	mem_free(&s->running);
 	config_free(&s->config);
 	mem_free(&s);
 }
 
-struct actions *settings_actions(const struct settings *settings, const char *system)
+/* config->actions.count: there is none. */
+static size_t find(const struct settings *settings, const char *system)
 {
 	const struct config_list *list = &settings->config->actions;
+	size_t at = 0;
 
-	for (size_t i = 0; i < list->count; i++) {
-		const struct config_actions *actions = list->items[i];
-		if (strcasecmp(actions->name, system) == 0)
-			return settings->actions[i];
-	}
-	return NULL;
+	while (at < list->count &&
+		strcasecmp(((const struct config_actions *)list->items[at])->name, system) != 0)
+		at++;
+	return at;
+}
+
+struct actions *settings_actions(const struct settings *settings, const char *system)
+{
+	return settings->actions[find(settings, system)];
+}
+
+bool settings_enter(struct settings *settings, const char *system)
+{
+	size_t at = find(settings, system);
+	const struct config_actions *actions;
+
+	if (at == settings->config->actions.count)
+		return true;
+	actions = settings->config->actions.items[at];
+	if (atomic_fetch_add(&settings->running[at], 1) < actions->concurrency ||
+		actions->concurrency == 0)
+		return true;
+	atomic_fetch_sub(&settings->running[at], 1);
+	return false;
+}
+
+void settings_leave(struct settings *settings, const char *system)
+{
+	size_t at = find(settings, system);
+
+	if (at < settings->config->actions.count)
+		atomic_fetch_sub(&settings->running[at], 1);
 }

@@ -50,8 +50,8 @@ struct task {
 	size_t heap; /* place, 0 = none */
 	int64_t due_us;
 	bool busy, woken, dead, in_room, in_queue;
-	bool begun, open;    /* of the move, as others of its mailbox may know */
-	int64_t complete_us; /* since when it is, 0 = it is not */
+	bool begun, open;              /* of the move, as others of its mailbox may know */
+	int64_t complete_us;           /* since when it is, 0 = it is not */
 	struct kept *kept;             /* NULL = nothing */
 	struct move *newer;            /* came while it was busy */
 	struct task *next_uuid;        /* chain of its bucket */

@@ -158,6 +158,7 @@ def test_the_mailbox_is_deleted_by_hand(lab, control):
     assert "gone-late" not in control.backend("S2")["mailboxes"]
 
 
+@pytest.mark.long
 def test_the_mailbox_is_changed_by_hand(lab, control):
     """Swapped elsewhere, or released while it is held."""
     moves = record_all(control, {"elsewhere": ("S2 list", "fail"),
@@ -228,3 +229,30 @@ def test_a_controller_whose_clock_is_off(lab, control, days):
         control.stop()
         control.turned = None
         control.start()
+
+
+@pytest.mark.long
+def test_no_more_actions_on_a_system_than_it_may_have(lab, control):
+    """Four moves whose second mailbox takes its time; one at a time is made."""
+    control.actions = {**control.actions, "concurrency": 1, "time_limit": "1s"}
+    control.configure()
+    control.reload()
+    wait_for(lambda: "reloaded" in control.log_text().rsplit("ready holder", 1)[1], 20, "the reload")
+    moves = record_all(control, {"crowd%d" % n: ("S2 create", "hang") for n in range(4)})
+    seen = set()
+
+    def at_work():
+        now = [dn for dn in moves.values()
+               if " create 2" in control.one(dn, "restanteMoveWork")]
+        assert len(now) <= 1
+        seen.update(now)
+        return len(seen) >= 2
+    try:
+        wait_for(at_work, 30, "two of them to be tried")
+    finally:
+        control.fault({})
+        control.actions = {"time_limit": "5s"}
+        control.configure()
+        control.reload()
+    for dn in moves.values():
+        control.wait_state(dn, 10, 60)

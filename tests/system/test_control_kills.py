@@ -73,6 +73,7 @@ def test_killed_in_a_step(lab, control, step, when):
     each_once(control, name)
 
 
+@pytest.mark.long
 def test_killed_after_an_effect_that_is_in_no_record(lab, control):
     name = "unrecorded"
     address, = control.people(name)
