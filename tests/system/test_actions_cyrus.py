@@ -13,6 +13,8 @@ from lab.lab import Lab
 from lab.mail import compose
 from lab.process import wait_for
 
+pytestmark = pytest.mark.postfix  # nothing of it is the MTA's
+
 
 @pytest.fixture(scope="module")
 def lab():

@@ -12,6 +12,8 @@ from backends import deliver, existing, inbox, keys, lab, s2, sieve  # noqa: F40
 from lab.dirsync import Dirsync
 from lab.process import wait_for
 
+pytestmark = pytest.mark.postfix  # nothing of it is the MTA's
+
 ACCESS = "carla@example.org"
 
 

@@ -8,6 +8,8 @@ from actions import Actions
 from backends import deliver, existing, inbox, keys, lab, s2, script_box, sieve  # noqa: F401
 from lab.process import wait_for
 
+pytestmark = pytest.mark.postfix  # nothing of it is the MTA's
+
 OWN = 'require ["fileinto", "mailbox"]; fileinto :create "Sorted";'
 
 
