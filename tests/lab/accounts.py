@@ -189,6 +189,10 @@ service anvil {{
 """
 
 
+TEMPLATES = ("create", "redirect", "unredirect", "addresses", "unaddress", "list", "open", "delete",
+             "contact")
+
+
 class AccountsDovecot(Dovecot):
     """Users are those of `accounts`, each with the password of its entry; the master user is
     `master`. What it redirects goes to the SMTP server at `smtp`."""
@@ -250,6 +254,28 @@ class AccountsDovecot(Dovecot):
     def ready(self):
         return super().ready() and answers(self.sieve_port) and answers(self.doveadm_port)
 
+    def users(self):
+        """A mailbox made by an action has a home that is named after its move."""
+        found = self.ldap.search(None, "(objectClass=posixAccount)").values()
+        return sorted(entry["uid"][0] for entry in found
+                      if os.path.isdir(entry["homedirectory"][0]))
+
+    def login(self, imap, user):
+        """As the master user: accounts have passwords of their own, or none."""
+        imap.authenticate("PLAIN", lambda challenge: (
+            "%s\0%s\0%s" % (user, self.master, self.master_password)).encode())
+
+    def actions(self, **more):
+        """Keys of actions NAME {}: the shipped ones."""
+        command = "%s --master %s --password-file %s --tls none" % (
+            "%s", self.master, self.master_file)
+        return {**self.ldap.bind(), "base": self.ldap.suffix, "settings": self.settings(),
+                "templates": os.path.join(self.lab.source, "contrib/actions"), "time_limit": "30s",
+                **{name: "dovecot-ldap/%s.ldif" % name for name in TEMPLATES},
+                "close": "dovecot-ldap/close.ldif; dovecot-kick --url %%{doveadm} --key-file %s"
+                         % self.api_key_file,
+                "empty": (command % "imap-empty") + " --server %{imap}", **more}
+
     def settings(self):
         """Of actions NAME {}, `settings`."""
         ldap = self.ldap
@@ -262,8 +288,15 @@ class AccountsDovecot(Dovecot):
 
     def make_account(self, uid, password="secret", **attributes):
         """As such a system has it, without anything of Restante."""
-        return self.ldap.add("uid=%s,%s" % (uid, self.ldap.people), **{
+        return self._add_account(self.ldap.people, uid, **{
+            "mail": uid + "@example.org", "userPassword": password, **attributes})
+
+    def make_unseen(self, uid):
+        """One without address, below ou=unseen, which must be there."""
+        return self._add_account("ou=unseen," + self.ldap.suffix, uid)
+
+    def _add_account(self, folder, uid, **attributes):
+        return self.ldap.add("uid=%s,%s" % (uid, folder), **{
             "objectClass": ["inetOrgPerson", "posixAccount"], "cn": uid.title(), "sn": uid.title(),
-            "uid": uid, "mail": uid + "@example.org", "userPassword": password,
-            "uidNumber": str(self.uid), "gidNumber": str(self.gid),
+            "uid": uid, "uidNumber": str(self.uid), "gidNumber": str(self.gid),
             "homeDirectory": "%s/mail/%s" % (self.dir, uid), **attributes})

@@ -49,11 +49,14 @@ class Control(Daemon):
                     "password_file": slapd.password_file("operator")}}
         sections.update({"scenario " + name: keys for name, keys in self.scenarios.items()})
         for system in self.systems:
-            command = "/usr/bin/python3 %s %s" % (ACTION, self.folder)
-            sections["actions " + system] = {"time_limit": "2s", "timeout": "1s",
-                                             **{action: command for action in ACTIONS},
-                                             **self.actions}
+            sections["actions " + system] = self.actions_of(system)
         return sections
+
+    def actions_of(self, system):
+        """Keys of actions NAME {}."""
+        command = "/usr/bin/python3 %s %s" % (ACTION, self.folder)
+        return {"time_limit": "2s", "timeout": "1s", **{action: command for action in ACTIONS},
+                **self.actions}
 
     def ready(self):
         return listens(self.control)

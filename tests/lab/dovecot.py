@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 
 from .process import Server, answers, free_port
 
@@ -98,6 +99,21 @@ class Dovecot(Server):
                 domain=self.domain, password=self.password, uid=owner.pw_uid, gid=owner.pw_gid,
                 imap_port=self.imap_port, lmtp_port=self.lmtp_port)
             conf.write(limits + CONFIG.format(accounts=self.accounts(names), **names))
+
+    def users(self):
+        """Who has got mail there so far."""
+        root = os.path.join(self.dir, "mail")
+        return sorted(u for u in os.listdir(root) if os.path.isdir(os.path.join(root, u)))
+
+    def arrived_since(self, user, instant):
+        """How many messages came after that wall clock time, by the names of their files."""
+        folder = os.path.join(self.dir, "mail", user, "Maildir")
+        names = os.listdir(folder + "/new") + os.listdir(folder + "/cur")
+        stamps = [re.match(r"(\d+)\.M(\d+)P", name).groups() for name in names]
+        return sum(int(seconds) + int(micro) / 1e6 > instant for seconds, micro in stamps)
+
+    def login(self, imap, user):
+        imap.login(user, self.password)
 
     def command(self):
         return ["/usr/sbin/dovecot", "-F", "-c", self.conf]

@@ -8,7 +8,6 @@ may come first. Nothing may arrive in a mailbox after the swap away from it.
 
 import collections
 import math
-import os
 import threading
 import time
 
@@ -40,10 +39,13 @@ class Stay:
     def __init__(self, place, since):
         self.place = place
         self.since = since      # the hold before it began; 0 for the first place
+        self.reach = since      # and from when on mail may be there
         self.until = math.inf   # the fence that ended it had passed
         self.uid_next = math.inf  # of the mailbox when it ended: what comes later is late
 
 
+# What lay in the MTA's queue for the old place goes on to the new one as soon as it is redirected.
+QUEUED = 5.0
 # The milter hears of the end of a hold a moment after it was written.
 HOLD_ECHO = 1.0
 
@@ -81,13 +83,21 @@ class Home:
         self.stays.append(Stay(place, held))
         return now
 
+    def moved(self, place, held, swapped, uid_next):
+        """By a controller, which redirects the old place to the new one before it swaps; said
+        afterwards. uid_next: of the old place at the swap."""
+        self.holds.append([held, swapped])
+        self.stays[-1].until, self.stays[-1].uid_next = swapped, uid_next
+        self.stays.append(Stay(place, held))
+        self.stays[-1].reach = held - QUEUED
+
     def allows(self, record, copy):
         system, user, uid = copy
         began, ended = record.attempts[0], record.acknowledged or math.inf
         for stay in self.stays:
             if stay.place != (system, user) or uid >= stay.uid_next:
                 continue
-            if began <= stay.until and ended >= stay.since:
+            if began <= stay.until and ended >= stay.reach:
                 return True
             if any(since < stay.until and began <= until + self.echo and ended >= since
                    for since, until in self.holds):
@@ -126,7 +136,7 @@ class Ledger:
         besides: (system, user) of mailboxes that somebody else looks after."""
         copies = collections.defaultdict(list)  # Message-ID -> [(system, user, uid)]
         for system, backend in lab.backends.items():
-            for user in users(backend):
+            for user in backend.users():
                 if (system, user) in besides:
                     continue
                 imap = lab.imap(system, user)
@@ -144,12 +154,6 @@ class Ledger:
                        if not self.homes[r.target].allows(r, copy)],
             strangers=[(msgid, where) for msgid, where in copies.items()
                        if where and msgid not in known])
-
-
-def users(backend):
-    """Who has got mail there so far."""
-    root = os.path.join(backend.dir, "mail")
-    return sorted(u for u in os.listdir(root) if os.path.isdir(os.path.join(root, u)))
 
 
 def last_line(outcome, corpus=None):

@@ -176,7 +176,7 @@ class Imap:
 
     def __init__(self, backend, user):
         self.imap = imaplib.IMAP4("127.0.0.1", backend.imap_port)
-        self.imap.login(user, backend.password)
+        backend.login(self.imap, user)
         self.imap.select("INBOX", readonly=True)
 
     def uid_next(self):

@@ -4,7 +4,8 @@
 packages_build="gcc libc6-dev make autoconf automake pkg-config libmilter-dev libldap-dev
 libdb5.3-dev libssl-dev libconfuse-dev libjansson-dev libidn2-dev libunistring-dev
 libmicrohttpd-dev"
-packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-lmtpd python3"
+packages_lab="slapd ldap-utils postfix dovecot-imapd dovecot-ldap dovecot-lmtpd
+dovecot-managesieved dovecot-sieve python3"
 packages_postfix="postfix(-ldap)?" # what goes below the build directory where Postfix does
 packages_sendmail="sendmail-bin sendmail-cf"
 packages_sendmail_libraries="m4 libdb5.3 libldap-2.5-0 libnsl2 libsasl2-2 libssl3 libwrap0"
@@ -13,6 +14,7 @@ packages_cyrus_libraries="libical3 libpcre3 libsasl2-2 libsasl2-modules libsasl2
 libxapian30"
 packages_model="spin gcc libc6-dev python3"
 packages_check="postfix-ldap dovecot-ldap dovecot-sieve dovecot-managesieved libcmocka-dev mandoc spin python3-yaml python3-pytest python3-dkim procps
+packages_check="postfix-ldap libcmocka-dev mandoc spin python3-yaml python3-pytest python3-dkim procps
 systemd zsh samba samba-dsdb-modules samba-ad-provision python3-samba"
 # for ./check --long: the Debian package on a clean system
 packages_long="dpkg-dev debhelper lintian debootstrap iproute2"

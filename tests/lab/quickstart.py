@@ -1,7 +1,8 @@
 """What ./quickstart shows: two systems tell the directory their people and are told each other's, and
-a mailbox moves from S1 to S2 while mail keeps coming."""
+restante-control moves a mailbox from S1 to S2 while mail keeps coming."""
 
 import argparse
+import calendar
 import json
 import os
 import signal
@@ -16,13 +17,14 @@ from lab.frontdoor import settled  # noqa: E402
 from lab.lab import SOURCE, Lab, end_on_signals  # noqa: E402
 from lab.ledger import Ledger, clean, last_line  # noqa: E402
 from lab.mail import Injector  # noqa: E402
+from lab.moving import S1, S2, S3, Moving  # noqa: E402
 from lab.process import LabError, name_of_our_own, run, wait_for  # noqa: E402
-from lab.syncs import S1, S2, S3, Syncs  # noqa: E402
 
 RATE = 40.0        # messages per second, all mailboxes together
-HOLD_FOR = 3.0     # seconds that mail is seen to wait
+BUSY = 2.5         # seconds that S1 takes to turn the redirection, so that mail is seen to wait
 MOVED = "anna@example.org"
 ALIAS = "a.anna@example.org"
+DONE = 10          # the state in which a move is complete
 OTHERS = {"bert@example.org": ("S1", "bert"), "carla@example.org": ("S2", "carla"),
           "contact@example.org": ("S1", "info"), "whoever@example.net": ("S1", "catchall")}
 
@@ -41,20 +43,26 @@ class Timeline:
     def restante(self, lab, *arguments):
         """Runs the command and shows it as one would type it, and what it said."""
         self.say("$ restante " + " ".join(arguments))
-        done = subprocess.run([lab.milter.cli_binary, "-c", lab.milter.conf] + list(arguments),
+        conf = lab.moving.control.conf if arguments[0] == "move" else lab.milter.conf
+        done = subprocess.run([lab.milter.cli_binary, "-c", conf] + list(arguments),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         self.more(done.stdout.decode(errors="replace"))
         if done.returncode != 0:
             raise LabError("restante %s: exit %d" % (arguments[0], done.returncode))
         return done
 
-    def dirsync(self, syncs, *arguments):
+    def dirsync(self, moving, *arguments):
         """The same with restante-dirsync."""
         self.say("$ restante-dirsync --once " + " ".join(arguments))
-        status, said = syncs.dirsync.once(*arguments, check=False)
+        status, said = moving.dirsync.once(*arguments, check=False)
         self.more(said)
         if status != 0:
             raise LabError("restante-dirsync: exit %d" % status)
+
+
+def csn_seconds(csn):
+    """The instant in 20261122055000.123456Z#..."""
+    return calendar.timegm(time.strptime(csn[:14], "%Y%m%d%H%M%S")) + float(csn[14:21])
 
 
 def kept_path():
@@ -106,25 +114,32 @@ def refuse_second():
 
 def start(timeline, options):
     lab = Lab(start=(), keep=False)
-    lab.syncs = None
-    parts = ["slapd", "s1", "s2", "milter", "mta"] + (["null"] if options.corpus else [])
-    lab.make(parts)
-    lab.syncs = Syncs(lab)
+    lab.make(("slapd",))
+    lab.moving = Moving(lab)
+    lab.make(["milter", "mta"] + (["null"] if options.corpus else []))
+    lab.moving.connect(busy=BUSY, scenarios={"quick": {"create": "0s", "drain": "5s"}})
     if options.corpus:
         corpora.prepare(lab)
-    what = {"slapd": "slapd, the directory", "people": "slapd, the people of S1", "s1": "Dovecot, backend S1",
+    what = {"slapd": "slapd, the directory", "s1-ldap": "slapd, the accounts of S1",
+            "s2-ldap": "slapd, the accounts of S2", "s1": "Dovecot, backend S1",
             "s2": "Dovecot, backend S2", "postfix": "Postfix, the front door",
             "sendmail": "Sendmail, the front door",
             "milter": "restante-milter, which loads its replica of the directory",
-            "null": "the milter that does nothing, for comparison"}
+            "null": "the milter that does nothing, for comparison",
+            "dirsync": "restante-dirsync, which keeps both systems and the directory the same",
+            "control": "restante-control, which moves mailboxes"}
     timeline.say("the lab is %s" % lab.dir)
-    first = [server for server in lab.servers if server.name in ("slapd", "people")]
-    for server in first + [server for server in lab.servers if server not in first]:
+    first = ("slapd", "s1-ldap", "s2-ldap")
+    for server in sorted(lab.servers, key=lambda server: server.name not in first):
         timeline.say("starting %s ..." % what[server.name])
         server.start()
-        if server is first[-1]:
-            lab.syncs.empty_directory()
-            fill(lab.syncs, timeline)
+        if server.name == first[-1]:
+            lab.moving.empty_directory()
+            lab.moving.fill()
+            fill(lab.moving, timeline)
+    for server in (lab.moving.dirsync, lab.moving.control):
+        timeline.say("starting %s ..." % what[server.name])
+        lab._add(server).start()
     return lab
 
 
@@ -133,19 +148,19 @@ def addresses(*systems):
     return sorted(shown[0] for system in systems for shown in system.values())
 
 
-def show_book(syncs, timeline, system, expected):
-    timeline.say("the address book of %s shows %s" % (system, " ".join(syncs.book(system))))
-    if syncs.book(system) != expected:
+def show_book(moving, timeline, system, expected):
+    timeline.say("the address book of %s shows %s" % (system, " ".join(moving.book(system))))
+    if moving.book(system) != expected:
         raise LabError("that should be %s" % " ".join(expected))
 
 
-def fill(syncs, timeline):
+def fill(moving, timeline):
     """Both systems into the directory, and each other's people into their address books."""
-    timeline.say("nobody of S1 and S2 is in the directory; S1 has its people in LDAP, S2 in a file")
-    timeline.dirsync(syncs, "--up")
-    timeline.dirsync(syncs, "--down")
-    show_book(syncs, timeline, "S1", addresses(S2, S3))
-    show_book(syncs, timeline, "S2", addresses(S1, S3))
+    timeline.say("nobody of S1 and S2 is in the directory; both have their people in LDAP servers")
+    timeline.dirsync(moving, "--up")
+    timeline.dirsync(moving, "--down")
+    show_book(moving, timeline, "S1", addresses(S2, S3))
+    show_book(moving, timeline, "S2", addresses(S1, S3))
 
 
 class Show:
@@ -157,7 +172,9 @@ class Show:
         self.home = self.ledger.home("S1", "anna", MOVED, ALIAS)
         for address, (system, user) in OTHERS.items():
             self.ledger.home(system, user, address)
-        self.held = self.swapped = None
+        self.held = self.swapped = None  # instants, time.monotonic()
+        self.swap_instant = None         # wall clock
+        self.record = None
         self.most_held = 0
         self.released_into_new = 0
 
@@ -172,9 +189,8 @@ class Show:
         try:
             time.sleep(1.0)
             timeline.restante(lab, "route", MOVED)
-            self.hold()
+            timeline.restante(lab, "move", "add", MOVED, "--to", "S2", "--scenario", "quick")
             self.watch()
-            self.swap()
             self.release()
             timeline.restante(lab, "route", MOVED)
             self.books()
@@ -188,33 +204,41 @@ class Show:
                 timeline.say("repeated: %s for %s: %s" % (record.msgid, record.target, why))
         self.settle()
 
-    def hold(self):
-        self.held = self.home.hold()
-        self.timeline.restante(self.lab, "hold", MOVED)
-
     def watch(self):
-        until = time.monotonic() + HOLD_FOR
-        while time.monotonic() < until:
-            time.sleep(HOLD_FOR / 4)
+        """The controller walks; what can be seen of it meanwhile."""
+        control = self.lab.moving.control
+        self.record, = (dn for dn, _ in self.lab.slapd.search(
+            "(objectClass=restanteMove)", ["cn"]))
+        self.timeline.say("S1 takes %.1f s to turn its redirection: so long mail waits" % BUSY)
+        until, listed = time.monotonic() + 30, False
+        while control.state(self.record) < DONE:
+            if control.one(self.record, "restanteMoveStopped") or time.monotonic() > until:
+                self.timeline.restante(self.lab, "move", "show", MOVED)
+                raise LabError("the move did not come to its end")
             held = self.lab.milter.held()
-            self.most_held = max(self.most_held, held)
-            self.timeline.say("%4d messages wait for Anna  %s" % (held, "#" * min(held, 60)))
-        self.timeline.restante(self.lab, "queue", "list", MOVED, "--limit", "3")
+            if held:
+                self.most_held = max(self.most_held, held)
+                self.timeline.say("%4d messages wait for Anna  %s" % (held, "#" * min(held, 60)))
+            if held > 20 and not listed:
+                self.timeline.restante(self.lab, "queue", "list", MOVED, "--limit", "3")
+                listed = True
+            time.sleep(0.5)
+        self.moved()
 
-    def swap(self):
-        self.timeline.restante(self.lab, "swap", MOVED, "--system", "S2", "--to", "anna@s2.lab",
-                               "--id", "s2-anna", "--wait", "--yes")
-        self.swapped = self.home.swapped(self.lab, ("S2", "anna"))
-        self.timeline.say("the hold lasted %.2f s; Anna lives on S2 now" % (
-            self.swapped - self.held))
+    def moved(self):
+        """The ledger is told when, by the versions of Anna's entry in the record of the move."""
+        held, swapped = (csn_seconds(csn) for csn in
+                         self.lab.moving.control.one(self.record, "restanteMoveHold").split())
+        offset = time.monotonic() - time.time()
+        self.held, self.swapped = held + offset, swapped + offset
+        self.timeline.say("the hold lasted %.2f s; Anna lives on S2 now" % (swapped - held))
+        self.swap_instant = swapped
 
     def books(self):
-        """Whoever moved is a stranger on the old system now, and none on the new one."""
-        self.timeline.say("Anna's account is deleted from the LDAP server of S1; the address books follow")
-        self.lab.syncs.people.delete("anna")
-        self.timeline.dirsync(self.lab.syncs, "--down")
-        show_book(self.lab.syncs, self.timeline, "S1", sorted([*addresses(S2, S3), MOVED]))
-        show_book(self.lab.syncs, self.timeline, "S2",
+        """Whoever moved is none of S2's contacts any more: the contact has become her account."""
+        wait_for(lambda: MOVED not in self.lab.moving.book("S2"), 10, "the address book of S2")
+        show_book(self.lab.moving, self.timeline, "S1", addresses(S2, S3))
+        show_book(self.lab.moving, self.timeline, "S2",
                   [one for one in addresses(S1, S3) if one != MOVED])
 
     def release(self):
@@ -224,6 +248,11 @@ class Show:
 
     def settle(self):
         settled(self.lab)
+        imap = self.lab.imap("S1", "anna")
+        late = self.lab.backends["S1"].arrived_since("anna", self.swap_instant)
+        self.home.moved(("S2", "anna"), self.held, self.swapped, imap.uid_next() - late)
+        imap.close()
+        self.timeline.restante(self.lab, "move", "show", MOVED)
         self.timeline.say("reading every mailbox of S1 and S2 over IMAP")
         held = {r.msgid for r in self.ledger.acknowledged()
                 if self.held < r.attempts[0] and r.acknowledged < self.swapped and
@@ -256,12 +285,13 @@ The lab is up; ./quickstart --stop ends it.
   hold by LDAP: printf 'dn: %s\\nchangetype: modify\\nreplace: restanteState\\nrestanteState: holding\\n' |
                 ldapmodify -x -H %s -D cn=operator,ou=services,cn=restante,dc=example,dc=org -y %s
   the command:  %s -c %s status
-  the syncs:    %s -c %s --once; people of S2 are in %s
-  read S1:      curl -s -u bert:%s 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1'    (S2: port %d)
+  a move:       %s -c %s move add bert@example.org --to S2 --scenario quick
+  the syncs:    %s -c %s --once
+  read S1:      curl -s -u bert:secret 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1'    (S2: port %d)
   logs:         %s
 """ % (lab.mta.port, slapd.search("(mailLocalAddress=bert@example.org)")[0][0], slapd.uri,
-       slapd.bare_password("operator"), milter.cli_binary, milter.conf, lab.syncs.dirsync.binary,
-       lab.syncs.dirsync.conf, lab.syncs.drop, lab.backends["S1"].password,
+       slapd.bare_password("operator"), milter.cli_binary, milter.conf, milter.cli_binary,
+       lab.moving.control.conf, lab.moving.dirsync.binary, lab.moving.dirsync.conf,
        lab.backends["S1"].imap_port, lab.backends["S2"].imap_port,
        os.path.join(lab.dir, "log")), flush=True)
 

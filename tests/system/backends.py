@@ -17,15 +17,7 @@ from lab.mail import compose
 
 
 def keys(s2, **more):
-    command = "%s --master restante --password-file %s --tls none" % ("%s", s2.master_file)
-    return {**s2.ldap.bind(), "base": s2.ldap.suffix, "settings": s2.settings(),
-            "templates": SHIPPED, "time_limit": "30s",
-            **{name: "dovecot-ldap/%s.ldif" % name for name in (
-                "create", "redirect", "unredirect", "addresses", "unaddress", "list", "open",
-                "delete", "contact")},
-            "close": "dovecot-ldap/close.ldif; dovecot-kick --url %%{doveadm} --key-file %s"
-                     % s2.api_key_file,
-            "empty": (command % "imap-empty") + " --server %{imap}", **more}
+    return s2.actions(**more)
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,16 @@ def test_nothing_arrives_in_the_old_mailbox_after_the_swap():
     assert not right_place(record([12.0], 13.0), ("S1", "a", 100))
 
 
+def test_a_redirected_mailbox_passes_on_what_lay_in_the_queue():
+    home = Home("S1", "a")
+    home.moved(("S2", "a"), 10.0, 20.0, 100)
+    queued, early, late = record([8.0], 9.0), record([3.0], 4.0), record([25.0], 26.0)
+    assert home.allows(queued, ("S1", "a", 7)) and home.allows(queued, ("S2", "a", 7))
+    assert home.allows(early, ("S1", "a", 7)) and not home.allows(early, ("S2", "a", 7))
+    assert home.allows(late, ("S2", "a", 7)) and not home.allows(late, ("S1", "a", 100))
+    assert not home.allows(queued, ("S1", "a", 100))
+
+
 def test_held_mail_may_see_another_hold_before_it_is_released():
     """To S2 at 20, held again at 21 and back to S1 at 30."""
     home = moved()

@@ -70,12 +70,15 @@ def test_the_show_and_its_corpus(tmp_path):
     same = 3 if chosen_mta() == "postfix" else 2
     assert any("corpus: 4 messages; held and released: %d the same" % same in line for line in lines)
     # each command is shown as one types it
-    for verb in ("route", "hold", "queue", "swap"):
+    for verb in ("route", "move add", "queue", "move show"):
         assert any("$ restante " + verb in line for line in lines)
-    # both systems were filled, and each shows the other's people, before and after the move
+    # both systems were filled; whoever moved is no contact any more where she moved to
     books = [line.split("  ", 2)[-1] for line in lines if "the address book of" in line]
     assert len(books) == 4 and "carla@example.org" in books[0] and "anna@example.org" in books[1]
-    assert "anna@example.org" in books[2] and "anna@example.org" not in books[0] + books[3]
+    assert "anna@example.org" not in books[0] + books[2] + books[3]
+    # the timeline of the move, to its end
+    timeline = "\n".join(line for line in lines if line.lstrip().startswith("|"))
+    assert re.search(r"(?m)^\s*\| .*\b10\b.*complete", timeline), timeline
     assert not os.path.exists(lab_of(lines))
 
 
