@@ -13,7 +13,6 @@ packages_cyrus="cyrus-common cyrus-imapd sasl2-bin"
 packages_cyrus_libraries="libical3 libpcre3 libsasl2-2 libsasl2-modules libsasl2-modules-db
 libxapian30"
 packages_model="spin gcc libc6-dev python3"
-packages_check="postfix-ldap dovecot-ldap dovecot-sieve dovecot-managesieved libcmocka-dev mandoc spin python3-yaml python3-pytest python3-dkim procps
 packages_check="postfix-ldap libcmocka-dev mandoc spin python3-yaml python3-pytest python3-dkim procps
 systemd zsh samba samba-dsdb-modules samba-ad-provision python3-samba"
 # for ./check --long: the Debian package on a clean system
