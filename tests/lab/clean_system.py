@@ -111,13 +111,14 @@ def installed():
     assert pwd.getpwnam("restante").pw_shell.endswith("nologin")
     assert not os.path.exists(QUEUE)
     for page in ("restante.1", "restante.conf.5", "restante.7", "restante-milter.8",
-                 "restante-dirsync.8"):
+                 "restante-dirsync.8", "restante-control.8", "restante-actions.5"):
         assert glob.glob("/usr/share/man/man*/%s.gz" % page), page
     assert os.path.exists("/usr/share/bash-completion/completions/restante")
     assert tool("systemd-analyze", "verify", "--man=no",
                 *["/lib/systemd/system/" + unit for unit in (
                     "restante-milter.service", "restante-dirsync.service",
-                    "restante-dirsync-once.service", "restante-dirsync-once.timer")]) == ""
+                    "restante-dirsync-once.service", "restante-dirsync-once.timer",
+                    "restante-control.service")]) == ""
     assert os.access(EXAMPLES + "/dirsync/cyrus-mailboxes", os.X_OK)
 
 

@@ -123,11 +123,41 @@ def test_every_option_of_the_daemon(daemon):
         assert "Fl -" + option in text, option
 
 
+def test_every_exit_status_of_the_controller():
+    with open(os.path.join(SOURCE, "control", "control.h")) as header:
+        codes = re.findall(r"CONTROL_EXIT_\w+ = (\d+)", header.read())
+    text = page("restante-control.8")
+    written = re.search(r"\.Sh EXIT STATUS(.*?)\.Sh ", text, re.S).group(1)
+    assert len(codes) >= 6 and re.findall(r"(?m)^\.It (\d+)$", written) == codes
+
+
+def test_every_state_of_a_move():
+    """Those that the controller enters."""
+    with open(os.path.join(SOURCE, "lib", "move.h")) as header:
+        states = dict(re.findall(r"(MOVE_\w+) = (\d+)", header.read()))
+    entered = set()
+    for name in ("machine_forward.c", "machine_finished.c"):
+        with open(os.path.join(SOURCE, "control", name)) as source:
+            entered |= {states[state] for state in re.findall(
+                r"decide_enter\(q, (MOVE_\w+)\)", source.read())}
+    text = page("restante-control.8")
+    written = re.search(r"\.Ss A move(.*?)\.Pp\n", text, re.S).group(1)
+    assert re.findall(r"[Ss]tate (\d+)", written) == sorted(entered, key=int)
+
+
+def test_every_metric_of_the_controller():
+    with open(os.path.join(SOURCE, "control", "exposition.c")) as source:
+        names = re.findall(r'"((?:restante_control|process)_\w+)"', source.read())
+    with open(os.path.join(SOURCE, "docs", "moves.md")) as text:
+        assert sorted(names) == sorted(re.findall(
+            r"(?m)^\| `((?:restante_control|process)_\w+)", text.read()))
+
+
 def log_formats():
     """Every format of a log line, its pieces joined: [(subsystem, format)]; of one that is put
     together (log_put) the pieces, the one that begins it first."""
     found = []
-    for folder in ("lib", "directory", "queue", "milter"):
+    for folder in ("lib", "directory", "queue", "milter", "control"):
         for name in sorted(os.listdir(os.path.join(SOURCE, folder))):
             if not name.endswith(".c"):
                 continue
@@ -137,11 +167,15 @@ def log_formats():
             pieces = sorted(re.findall(r'\(line, "([^"]*)"', text), key=lambda p: p[0] == " ")
             found += [(subsystem, "".join(pieces))
                       for subsystem in re.findall(r'log_put\(\w+, "([a-z]+)"', text)]
+            # lines about a move (control/run.c)
+            found += [("control", what + " id=%s move=%s")
+                      for what in re.findall(r'\breport\(r, \w+, "([^"]+)"', text)]
     return found
 
 
-def test_every_log_line_of_the_page():
-    lines = re.findall(r'(?m)^\.It Li "(\w+): (.*)"$', page("restante-milter.8"))
+@pytest.mark.parametrize("daemon", ["restante-milter", "restante-control"])
+def test_every_log_line_of_the_page(daemon):
+    lines = re.findall(r'(?m)^\.It Li "(\w+): (.*)"$', page(daemon + ".8"))
     assert len(lines) >= 7
     formats = log_formats()
     for subsystem, line in lines:

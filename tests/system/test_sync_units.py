@@ -1,4 +1,5 @@
-"""What an administrator starts restante-dirsync with: the units, the timer, the sample settings."""
+"""What an administrator starts restante-dirsync and restante-control with: the units, the timer, the sample
+settings."""
 
 import glob
 import json
@@ -17,6 +18,7 @@ from lab.syncs import Syncs
 BUILD = os.environ.get("RESTANTE_BUILD") or os.path.join(SOURCE, "build")
 PROGRAM = os.path.join(BUILD, "restante-dirsync")
 SYSTEMD = os.path.join(BUILD, "contrib/systemd")
+UNITS = ["restante-dirsync.service", "restante-dirsync-once.service", "restante-control.service"]
 SAMPLES = sorted(glob.glob(os.path.join(SOURCE, "contrib/dirsync/*.conf")))
 LDAP = 'ldap { uri = "ldap://127.0.0.1:1" base = "dc=example,dc=org" }\n'
 
@@ -27,12 +29,12 @@ LDAP = 'ldap { uri = "ldap://127.0.0.1:1" base = "dc=example,dc=org" }\n'
 def units(tmp_path):
     """{name: path} as built, but for the program: that need not be installed."""
     made = {}
-    for name in ("restante-dirsync.service", "restante-dirsync-once.service"):
+    for name in UNITS:
         with open(os.path.join(SYSTEMD, name)) as text:
             said = text.read()
-        program = re.search(r"(?m)^ExecStart=(/\S+/restante-dirsync)( --once)?$", said)
+        program = re.search(r"(?m)^ExecStart=(/\S+/(restante-\w+))( --once)?$", said)
         made[name] = tmp_path / name
-        made[name].write_text(said.replace(program.group(1), PROGRAM))
+        made[name].write_text(said.replace(program.group(1), os.path.join(BUILD, program.group(2))))
     timer = "restante-dirsync-once.timer"
     made[timer] = tmp_path / timer
     with open(os.path.join(SOURCE, "contrib/systemd", timer)) as text:
@@ -45,7 +47,7 @@ def test_systemd_has_no_complaint(units):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-@pytest.mark.parametrize("name", ["restante-dirsync.service", "restante-dirsync-once.service"])
+@pytest.mark.parametrize("name", UNITS)
 def test_the_exposure_is_at_most_two(units, name):
     done = run(["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager",
                 str(units[name])])
@@ -68,8 +70,8 @@ def test_the_daemon_and_the_single_pass(units):
 
 def test_services_share_their_folder():
     """systemd removes a RuntimeDirectory with the first service that stops."""
-    for name in ("restante-milter", "restante-dirsync", "restante-dirsync-once"):
-        with open(os.path.join(SYSTEMD, name + ".service")) as text:
+    for name in ("restante-milter.service", *UNITS):
+        with open(os.path.join(SYSTEMD, name)) as text:
             said = text.read()
         assert "\nRuntimeDirectory=restante\n" in said
         assert "\nRuntimeDirectoryPreserve=yes\n" in said
@@ -79,8 +81,7 @@ def test_make_installs_them(tmp_path):
     run(["make", "-s", "-C", BUILD, "install-systemdsystemunitDATA", "install-dist_dirsyncexampleDATA",
          "DESTDIR=%s" % tmp_path])
     installed = {name for _, _, names in os.walk(tmp_path) for name in names}
-    assert {"restante-dirsync.service", "restante-dirsync-once.service",
-            "restante-dirsync-once.timer"} <= installed
+    assert {*UNITS, "restante-dirsync-once.timer"} <= installed
     assert {os.path.basename(path) for path in SAMPLES} <= installed
 
 
