@@ -22,8 +22,9 @@ static const char *objection(const struct move *move, enum move_request request)
 
 	if (move->outcome != MOVE_OPEN_OR_DONE)
 		return "it is over";
-	if (backward && move->state >= MOVE_COMPLETE)
-		return "it is complete; a move back is a move of its own (`restante move add`)";
+	if (backward && move->state >= MOVE_DELETED)
+		return "its old mailbox is deleted; a move back is a move of its own (`restante "
+		       "move add`)";
 	if (request == MOVE_ASKED_CANCEL && move->state >= MOVE_ADDRESSED)
 		return "its addresses were handed over; `restante move rollback` takes it back";
 	if ((request == MOVE_ASKED_ROLLBACK || request == MOVE_ASKED_ROLLBACK_LEAVE_MAIL) &&
