@@ -1,5 +1,6 @@
 /* Steps that are actions on a backend. */
 #define _GNU_SOURCE
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -234,6 +235,8 @@ enum progress step_action_run(struct run *r, enum step step, struct str *why)
 		return STEP_FAILED;
 	fill(r, on_assignee, &subject);
 	action_run(actions, action, &subject.subject, false, &r->control->stopping, &result);
+	log_debug("control", "acted move=%s system=%s action=%s took_us=%" PRId64, r->move->mailbox,
+		subject.subject.system, action_name(action), result.took_us);
 	progress = judge(&result, why);
 	if (progress == STEP_DONE) {
 		str_reset(why);
