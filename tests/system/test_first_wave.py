@@ -75,6 +75,22 @@ def test_its_settings_are_right(tmp_path):
     assert done.returncode == 78 and b"creates" in done.stderr
 
 
+def test_the_sample_has_the_same(tmp_path):
+    """contrib/restante.conf: its sections of the controller, without the comment signs."""
+    with open(os.path.join(SOURCE, "contrib/restante.conf")) as sample:
+        found = re.findall(r"(?ms)^# (?:control|scenario \w+) \{\n.*?^# \}\n", sample.read())
+    assert len(found) == 2
+    sections = re.sub(r"(?m)^# ", "", "".join(found))
+    secret = tmp_path / "secret"
+    secret.write_text("secret\n")
+    conf = tmp_path / "restante.conf"
+    conf.write_text('ldap { uri = "ldap://127.0.0.1:1" base = "dc=example,dc=org" }\n'
+                    + sections.replace("/etc/restante/control.password", str(secret)))
+    run([BUILD + "/restante-control", "-c", str(conf), "--check"])
+    for line in sections.splitlines():
+        assert line in section("Settings"), line
+
+
 def test_what_a_stopped_move_says():
     """Each of the words comes from the code, or from a shipped template."""
     said = ""
