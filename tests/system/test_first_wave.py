@@ -83,6 +83,7 @@ def test_the_sample_has_the_same(tmp_path):
     sections = re.sub(r"(?m)^# ", "", "".join(found))
     secret = tmp_path / "secret"
     secret.write_text("secret\n")
+    secret.chmod(0o600)
     conf = tmp_path / "restante.conf"
     conf.write_text('ldap { uri = "ldap://127.0.0.1:1" base = "dc=example,dc=org" }\n'
                     + sections.replace("/etc/restante/control.password", str(secret)))
