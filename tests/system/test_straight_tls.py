@@ -89,9 +89,10 @@ def password_file(tmp_path, password=PASSWORD, mode=0o600):
 
 
 def complaint(lab, port):
-    """The last line that says what is wrong with that backend."""
-    return [line for line in lab.milter.log_text().splitlines()
-            if "in trouble" in line and ":%d " % port in line][-1]
+    """The last line that says what is wrong with that backend; it may come after its state."""
+    return wait_for(lambda: [line for line in lab.milter.log_text().splitlines()
+                             if "in trouble" in line and ":%d " % port in line], 10,
+                    "a line about the trouble")[-1]
 
 
 def waits_in_trouble(lab, sink, *words):
