@@ -130,9 +130,27 @@ static void say_line(struct cli *cli, const char *what, const char *text)
 
 struct event {
 	int64_t at_us;
+	int leads_to; /* the state that a step is on the way to */
 	char text[64];
 	bool state;
 };
+
+/* Steps of the way back, and what is unknown, come after all. */
+static int leads_to(const char *step)
+{
+	static const struct {
+		const char *step;
+		int state;
+	} way[] = { { "create", 1 }, { "redirect-second", 1 }, { "addresses", 4 },
+		{ "ask-syncs", 4 }, { "list", 5 }, { "hold", 5 }, { "fence", 5 },
+		{ "unredirect-second", 6 }, { "redirect-first", 6 }, { "drain", 6 }, { "swap", 6 },
+		{ "ask-down", 10 }, { "close", 10 }, { "delete-old", 13 }, { "contact", 13 } };
+
+	for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++)
+		if (strcmp(way[i].step, step) == 0)
+			return way[i].state;
+	return MOVE_STATES;
+}
 
 static size_t events_of(const struct move *move, struct event *events)
 {
@@ -140,6 +158,7 @@ static size_t events_of(const struct move *move, struct event *events)
 
 	for (size_t i = 0; i < move->done_count; i++) {
 		events[count].at_us = move->done[i].at_us;
+		events[count].leads_to = leads_to(move->done[i].step);
 		snprintf(events[count].text, sizeof(events->text), "%s", move->done[i].step);
 		events[count++].state = false;
 	}
@@ -147,6 +166,7 @@ static size_t events_of(const struct move *move, struct event *events)
 		if (move->reached_us[state] <= 0)
 			continue;
 		events[count].at_us = move->reached_us[state];
+		events[count].leads_to = state;
 		snprintf(events[count].text, sizeof(events->text), "state %d: %s", state,
 			move_state_text(state));
 		events[count++].state = true;
@@ -154,13 +174,16 @@ static size_t events_of(const struct move *move, struct event *events)
 	return count;
 }
 
-/* In order of time; of one second the steps come before the state they led to. */
+/* In order of time; instants are whole seconds, and within one steps come before the state that
+ * they led to, and after the one before. */
 static int earlier(const void *a, const void *b)
 {
 	const struct event *left = a, *right = b;
 
 	if (left->at_us != right->at_us)
 		return left->at_us < right->at_us ? -1 : 1;
+	if (left->leads_to != right->leads_to)
+		return left->leads_to - right->leads_to;
 	return (int)left->state - (int)right->state;
 }
 

@@ -78,7 +78,9 @@ def test_the_show_and_its_corpus(tmp_path):
     assert "anna@example.org" not in books[0] + books[2] + books[3]
     # the timeline of the move, to its end
     timeline = "\n".join(line for line in lines if line.lstrip().startswith("|"))
-    assert re.search(r"(?m)^\s*\| .*\b10\b.*complete", timeline), timeline
+    walked = re.findall(r"(?m)^\s*\|   \S+ \S+Z +(?:(state \d+):.*|(\S+))$", timeline)
+    assert [state or step for state, step in walked if state or step in ("create", "swap")] == [
+        "state 0", "create", "state 1", "state 4", "state 5", "swap", "state 6", "state 10"]
     assert not os.path.exists(lab_of(lines))
 
 
