@@ -225,11 +225,18 @@ void store_index(struct store *s, struct task *task)
 
 /* --- room ------------------------------------------------------------------------------------- */
 
+/* A mailbox between its instant and its swap is held, or soon is: it does not wait behind the
+ * thousands of a wave that are to get their second mailboxes. */
+static int64_t at_once(const struct task *task)
+{
+	return task->in_room ? -1 : 0;
+}
+
 void store_wake_locked(struct store *s, struct task *task)
 {
 	task->woken = true;
 	if (!task->busy)
-		heap_put(s, task, 0);
+		heap_put(s, task, at_once(task));
 }
 
 static void unqueue(struct store *s, struct task *task)
@@ -409,7 +416,8 @@ void store_give(struct store *s, struct task *task, int64_t due_us, bool gone)
 			store_leave_locked(s, task);
 		if (!move_open(task->move))
 			mem_free(&task->kept);
-		heap_put(s, task, task->woken ? 0 : due_us);
+		heap_put(
+			s, task, task->woken || due_us <= clock_mono_us() ? at_once(task) : due_us);
 	}
 	pthread_mutex_unlock(&s->lock);
 }
