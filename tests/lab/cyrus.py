@@ -5,6 +5,7 @@ import imaplib
 import os
 import pwd
 import secrets
+import shutil
 import subprocess
 
 from .process import LabError, Server, answers, free_port, run
@@ -59,11 +60,9 @@ class Cyrus(Server):
         self.system, self.domain, self.name = system, system.lower() + ".lab", system.lower()
         super().__init__(lab)
         self.smtp, self.separator = smtp, "yes" if slashes else "no"
-        self.prefix = os.environ.get("RESTANTE_CYRUS_PREFIX") or os.path.join(
-            lab.build, "cyrus-private")
+        self.prefix = self._reachable(os.environ.get("RESTANTE_CYRUS_PREFIX") or os.path.join(
+            lab.build, "cyrus-private"))
         self.bin = os.path.join(self.prefix, "usr/lib/cyrus/bin")
-        if not os.path.exists(self.bin):
-            raise LabError("there is no Cyrus below %s; ./check puts it there" % self.prefix)
         self.imap_port, self.lmtp_port, self.sieve_port = free_port(), free_port(), free_port()
         self.conf = os.path.join(self.dir, "imapd.conf")
         self.master_password = secrets.token_hex(12)
@@ -72,6 +71,15 @@ class Cyrus(Server):
         self.master_file = os.path.join(self.dir, "master.password")
         with open(os.open(self.master_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
             out.write(self.master_password + "\n")
+
+    def _reachable(self, prefix):
+        """Its services run as a user who may see nothing of a build below a private folder."""
+        if not os.path.exists(os.path.join(prefix, "usr/lib/cyrus/bin")):
+            raise LabError("there is no Cyrus below %s; ./check puts it there" % prefix)
+        ours = os.path.join(self.lab.dir, "cyrus")
+        if not os.path.exists(ours):
+            shutil.copytree(os.path.join(prefix, "usr"), os.path.join(ours, "usr"), symlinks=True)
+        return ours
 
     def _prepare(self):
         owner = pwd.getpwnam("daemon")
