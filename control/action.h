@@ -77,6 +77,10 @@ struct actions; /* of one system, from actions NAME {} */
  * to do". Templates are read here; the settings may go afterwards. */
 struct actions *actions_new(const struct config_actions *settings, const char **error_r);
 void actions_free(struct actions **actions);
+/* Whether what can be done can be taken back, too: redirect, close and addresses each have a
+ * reverse. 0, or -1 with *error_r: without it a way back would leave it there. */
+int actions_check_pairs(
+	const struct actions *actions, const struct config_actions *settings, const char **error_r);
 bool actions_has(const struct actions *actions, enum action action);
 /* Attributes of DIR's entry that templates and arguments of commands name: NULL-terminated, valid
  * as long as the actions. */

@@ -284,6 +284,25 @@ static int read_all(
 	return 0;
 }
 
+int actions_check_pairs(
+	const struct actions *actions, const struct config_actions *settings, const char **error_r)
+{
+	static const enum action pairs[][2] = { { ACTION_REDIRECT, ACTION_UNREDIRECT },
+		{ ACTION_CLOSE, ACTION_OPEN }, { ACTION_ADDRESSES, ACTION_UNADDRESS } };
+	static _Thread_local char reason[256];
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		if (!actions_has(actions, pairs[i][0]) || actions_has(actions, pairs[i][1]))
+			continue;
+		snprintf(reason, sizeof(reason),
+			"actions %s.%s: there is no %s, which takes it back; set both",
+			settings->name, action_name(pairs[i][0]), action_name(pairs[i][1]));
+		*error_r = reason;
+		return -1;
+	}
+	return 0;
+}
+
 struct actions *actions_new(const struct config_actions *settings, const char **error_r)
 {
 	struct actions *actions = mem_zalloc(sizeof(*actions));

@@ -148,15 +148,20 @@ static void set_leading(struct leader *l, uint64_t term, int64_t since_us, int64
 {
 	pthread_mutex_lock(&l->lock);
 	uint64_t before = l->term;
+	/* while it had lapsed nobody worked: those that were due then are looked at again */
+	bool lapsed = before != 0 && since_us - l->since_us >= l->length_us;
 	l->term = term;
 	l->since_us = since_us;
 	l->length_us = length_us;
 	l->tried = true;
 	snprintf(l->who, sizeof l->who, "%s", l->lease.holder != NULL ? l->lease.holder : "");
 	pthread_mutex_unlock(&l->lock);
-	if (before == term)
+	if (before == term && !lapsed)
 		return;
-	if (term != 0)
+	if (before == term)
+		log_info("control", "this controller leads on, its lease had lapsed term=%" PRIu64,
+			term);
+	else if (term != 0)
 		log_info("control", "this controller leads term=%" PRIu64, term);
 	else
 		log_warning("control", "this controller leads no more term=%" PRIu64, before);

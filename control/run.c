@@ -455,8 +455,13 @@ static void carry_on(struct run *r)
 	int turns = 0;
 
 	if (takes_over(r, &why)) {
+		/* the claim stands while it is waited out: should we die, the next one waits, too
+		 */
 		r->due_us = clock_mono_us() + (r->task->hold_off_us - clock_boot_us());
-	} else if (why.len > 0) {
+		str_free(&why);
+		return;
+	}
+	if (why.len > 0) {
 		failed(r, STEP_NONE, str_cstr(&why));
 	} else {
 		while (turn(r) && ++turns < TURNS_MAX && !atomic_load(&r->control->stopping))
@@ -474,8 +479,39 @@ static void carry_on(struct run *r)
 			id_of(r), r->move->address, log_value(shown, sizeof shown, str_cstr(&why)));
 		r->task->failures++;
 		r->due_us = clock_mono_us() + backoff_us(r);
+		r->task->stale = true;
+	}
+	if (r->lost && record_changed(&r->change))
+		r->task->stale = true;
+	str_free(&why);
+}
+
+/*
+ * Whether the record may be worked on. What could not be recorded is read again before anything
+ * else, and done again; a term above ours is another leader's.
+ */
+static bool may_work(struct run *r)
+{
+	struct str why = STR_INIT;
+
+	if (r->task->stale) {
+		if (reread(r, &why) != STEP_DONE)
+			failed(r, STEP_NONE, str_cstr(&why));
+		else
+			r->task->stale = false;
+	}
+	if (!r->task->stale && !r->lost && r->move->work.term > r->term) {
+		log_warning("control",
+			"the record has a higher term than this controller's: another one leads, "
+			"or the lease was reset id=%s move=%s term=%" PRIu64,
+			id_of(r), r->move->address, r->move->work.term);
+		leader_doubt(r->control->leader);
+		r->task->failures++;
+		r->due_us = clock_mono_us() + backoff_us(r);
+		r->lost = true;
 	}
 	str_free(&why);
+	return !r->task->stale && !r->lost;
 }
 
 int64_t run_task(struct worker *worker, struct task *task, bool *gone_r)
@@ -491,7 +527,8 @@ int64_t run_task(struct worker *worker, struct task *task, bool *gone_r)
 
 	if (r.term != 0 && follow_loaded(control->follow)) {
 		facts_scenario(&r);
-		carry_on(&r);
+		if (may_work(&r))
+			carry_on(&r);
 	}
 	*gone_r = r.purged;
 	run_forget_mailbox(&r);

@@ -19,7 +19,8 @@ struct settings *settings_new(struct config *config, const char **error_r)
 	s->actions = mem_zalloc((config->actions.count + 1) * sizeof *s->actions);
 	for (size_t i = 0; i < config->actions.count; i++) {
 		s->actions[i] = actions_new(config->actions.items[i], error_r);
-		if (s->actions[i] != NULL)
+		if (s->actions[i] != NULL &&
+			actions_check_pairs(s->actions[i], config->actions.items[i], error_r) == 0)
 			continue;
 		settings_drop(&s);
 		return NULL;

@@ -34,12 +34,13 @@ bool start_check(const struct config *config, FILE *out)
 	}
 	for (size_t i = 0; i < config->actions.count; i++) {
 		struct actions *actions = actions_new(config->actions.items[i], &error);
-		if (actions == NULL) {
+		if (actions == NULL ||
+			actions_check_pairs(actions, config->actions.items[i], &error) < 0) {
 			fprintf(out, "%s: %s\n", config->path, error);
 			good = false;
-		} else {
-			actions_free(&actions);
 		}
+		if (actions != NULL)
+			actions_free(&actions);
 	}
 	return good;
 }

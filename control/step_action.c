@@ -188,7 +188,8 @@ static bool is_unchanged(struct run *r, enum step step, struct str *why)
 		return false;
 	}
 	same = strcmp(fresh->work_text, r->move->work_text) == 0 &&
-	       fresh->request == MOVE_ASKED_NOTHING &&
+	       fresh->request == MOVE_ASKED_NOTHING && fresh->outcome == r->move->outcome &&
+	       fresh->may_delete == r->move->may_delete &&
 	       strcmp(fresh->physical, r->move->physical) == 0 &&
 	       strcmp(fresh->old_physical, r->move->old_physical) == 0;
 	move_free(&fresh);
@@ -198,11 +199,16 @@ static bool is_unchanged(struct run *r, enum step step, struct str *why)
 	}
 	if (run_look(r, why) != STEP_DONE)
 		return false;
-	same = r->mailbox == NULL ||
-	       strcasecmp(r->mailbox->physical,
-		       second ? r->move->physical : r->move->old_physical) != 0;
+	if (r->mailbox == NULL) /* whoever has no entry any more keeps the old mailbox */
+		same = second;
+	else
+		same = strcasecmp(r->mailbox->physical,
+			       second ? r->move->physical : r->move->old_physical) != 0;
 	if (!same)
-		str_append_z(why, "the directory routes to the mailbox that was to be deleted");
+		str_append_z(why,
+			r->mailbox == NULL
+				? "the entry of the mailbox is gone"
+				: "the directory routes to the mailbox that was to be deleted");
 	return same;
 }
 

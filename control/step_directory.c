@@ -118,6 +118,11 @@ enum progress step_swap(struct run *r, bool back, struct str *why)
 		return STEP_FAILED;
 	if (is_there(r, back))
 		return note_swap(r);
+	if (*(back ? m->old_physical : m->physical) == '\0') {
+		str_append_z(why, "the record has no physical address to swap to; correct "
+				  "restanteMovePhysical and restanteMoveOldPhysical");
+		return STEP_REFUSED;
+	}
 	if (!run_may_act(r, step, why))
 		return STEP_FAILED;
 	result = mailbox_swap(session, r->mailbox, back ? m->assignor : m->target,

@@ -416,8 +416,8 @@ void store_give(struct store *s, struct task *task, int64_t due_us, bool gone)
 			store_leave_locked(s, task);
 		if (!move_open(task->move))
 			mem_free(&task->kept);
-		heap_put(
-			s, task, task->woken || due_us <= clock_mono_us() ? at_once(task) : due_us);
+		bool now = task->woken || (task->in_room && due_us <= clock_mono_us());
+		heap_put(s, task, now ? at_once(task) : due_us);
 	}
 	pthread_mutex_unlock(&s->lock);
 }

@@ -44,6 +44,7 @@ struct task {
 	unsigned failures;   /* in a row */
 	uint64_t taken_over; /* term under which an older claim was taken over, */
 	int64_t hold_off_us; /* and until when its action may still run: CLOCK_BOOTTIME */
+	bool stale;          /* something that was done is not recorded: the record counts */
 
 	/* of the store: */
 	uint8_t uuid[16];

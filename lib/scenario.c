@@ -19,6 +19,13 @@ const char *scenario_fault(const struct config_scenario *scenario)
 	return NULL;
 }
 
+static int64_t late(const struct move *move)
+{
+	const int64_t swapped = move->reached_us[MOVE_SWAPPED];
+
+	return swapped > move->instant_us ? swapped : move->instant_us;
+}
+
 /* An offset of "never" is none: what must happen happens at the instant. */
 int64_t scenario_time_us(const struct config_scenario *scenario, const struct move *move, int state)
 {
@@ -27,8 +34,8 @@ int64_t scenario_time_us(const struct config_scenario *scenario, const struct mo
 		return move->instant_us + (scenario->create != INT64_MAX ? scenario->create : 0);
 	case MOVE_ADDRESSED: return move->instant_us;
 	case MOVE_DELETED:
-		return scenario->delete != INT64_MAX ? move->instant_us + scenario->delete
-						     : INT64_MAX;
+		/* a swap that came late leaves the same time to find out what is missing */
+		return scenario->delete != INT64_MAX ? late(move) + scenario->delete : INT64_MAX;
 	default: return INT64_MAX;
 	}
 }
