@@ -188,6 +188,21 @@ def test_directory_gone_in_the_middle(lab, control):
         assert where(lab, name) == ("S2", name + "@s2.lab", "active")
 
 
+def test_directory_gone_for_longer_than_the_lease(lab, control):
+    """Who was held when it went is not forgotten when it is back."""
+    moves = record_all(control, {"long-%d" % n: ("S1 redirect", "fail") for n in range(3)})
+    for dn in moves.values():
+        control.wait_state(dn, 5, 60)
+    lab.slapd.stop()
+    wait_for(lambda: control.ask("status")["term"] == 0, 60, "the lease to lapse")
+    time.sleep(2)  # what falls due without a leader, does so
+    control.fault({})
+    lab.slapd.start()
+    for name, dn in moves.items():
+        control.wait_state(dn, 10, 90)
+        assert where(lab, name) == ("S2", name + "@s2.lab", "active")
+
+
 def test_front_door_that_never_acknowledges(lab, control):
     """It stops the move, not the mail of others; it is shown who; the administrator disables it."""
     lab.slapd.modify("dn: cn=frontx,ou=nodes,cn=restante,dc=example,dc=org\nchangetype: add\n"

@@ -171,3 +171,22 @@ def test_an_action_of_a_leader_that_was_replaced_is_waited_out(lab, control):
     control.wait_state(dn, 10, 60)
     assert "an older claim is waited out" in control.log_text()
     settled(lab, control, name)
+
+
+def test_a_leader_killed_while_it_waits_leaves_the_waiting_to_the_next(lab, control):
+    """The claim of the first one stands until it was waited out."""
+    name = "patient"
+    address, = control.people(name)
+    control.fault({"S2 unredirect " + address: "hang"})
+    dn = control.record("m-" + name, address)
+    wait_for(lambda: "unredirect-second" in control.one(dn, "restanteMoveWork"), 30, "its claim")
+    waited = "an older claim is waited out"
+    before = control.log_text().count(waited)
+    for number in (1, 2):
+        control.kill()
+        control.fault({})
+        control.start()
+        wait_for(lambda n=number: control.log_text().count(waited) == before + n, 30,
+                 "leader %d to wait" % number)
+        assert "unredirect-second 2" in control.one(dn, "restanteMoveWork")
+    control.wait_state(dn, 10, 60)
