@@ -76,15 +76,8 @@ static void command_reload(void *context, const struct json *request, struct con
 	struct str unchanged = STR_INIT, error = STR_INIT;
 
 	(void)request;
-	if (control_reload(context, &unchanged, &error) < 0) {
-		control_fail(reply, "trouble", "%s", str_cstr(&error));
-	} else {
-		struct json *j = json_new_object();
-		json_set_string(j, "unchanged", str_cstr(&unchanged));
-		control_ok(reply, j);
-	}
-	str_free(&unchanged);
-	str_free(&error);
+	int result = control_reload(context, &unchanged, &error);
+	control_reloaded(reply, result, &unchanged, &error);
 }
 
 const struct control_command control_commands[] = {

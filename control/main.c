@@ -25,20 +25,6 @@ static void usage(FILE *out)
 		CONFIG_DEFAULT_PATH);
 }
 
-static int dump(const char *path)
-{
-	const char *error;
-	struct config *config = config_load(path, &error);
-
-	if (config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		return CONTROL_EXIT_CONFIG;
-	}
-	config_dump(config, NULL, stdout);
-	config_free(&config);
-	return CONTROL_EXIT_OK;
-}
-
 enum { OPTION_DUMP = 256, OPTION_ONCE, OPTION_PID, OPTION_READY };
 
 static const struct option options[] = {
@@ -97,7 +83,7 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	if (line.dump)
-		return dump(line.run.config_path);
+		return config_show(line.run.config_path) ? CONTROL_EXIT_OK : CONTROL_EXIT_CONFIG;
 	if (line.check)
 		return control_check(line.run.config_path);
 	return control_run(&line.run);

@@ -37,6 +37,8 @@ void control_ok(struct control_reply *reply, struct json *fields);
 /* code: "usage", "notfound", "refused", "trouble". */
 void control_fail(struct control_reply *reply, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* To `reload`: result < 0 = refused with `error`; else the settings that need a restart. Frees both. */
+void control_reloaded(struct control_reply *reply, int result, struct str *unchanged, struct str *error);
 /* -1 once the peer is gone: stop sending. */
 int control_stream(struct control_reply *reply);
 int control_item(struct control_reply *reply, struct json *item); /* takes item */

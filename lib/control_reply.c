@@ -81,6 +81,20 @@ void control_fail(struct control_reply *reply, const char *code, const char *for
 	send_line(reply, "{\"v\":1,\"ok\":false", fields);
 }
 
+void control_reloaded(
+	struct control_reply *reply, int result, struct str *unchanged, struct str *error)
+{
+	if (result < 0) {
+		control_fail(reply, "refused", "%s", str_cstr(error));
+	} else {
+		struct json *fields = json_new_object();
+		json_set_string(fields, "unchanged", str_cstr(unchanged));
+		control_ok(reply, fields);
+	}
+	str_free(unchanged);
+	str_free(error);
+}
+
 int control_stream(struct control_reply *reply)
 {
 	if (!expect(reply, REPLY_NONE, "stream"))

@@ -207,15 +207,8 @@ static void command_reload(void *context, const struct json *request, struct con
 	struct str unchanged = STR_INIT, error = STR_INIT;
 
 	(void)request;
-	if (front_reload(context, &unchanged, &error) < 0) {
-		control_fail(reply, "refused", "%s", str_cstr(&error));
-	} else {
-		struct json *o = json_new_object();
-		json_set_string(o, "unchanged", str_cstr(&unchanged));
-		control_ok(reply, o);
-	}
-	str_free(&unchanged);
-	str_free(&error);
+	int result = front_reload(context, &unchanged, &error);
+	control_reloaded(reply, result, &unchanged, &error);
 }
 
 const struct control_command commands[] = {
