@@ -15,6 +15,7 @@ struct wanted {
 	char *place;                                   /* "FILE:LINE", NULL = the command line */
 	char *address, *target, *at, *scenario, *wave; /* as they were given */
 	char *key;                                     /* the address in normal form */
+	char *mailbox;                                 /* entryUUID, NULL = none was found */
 	int64_t instant_us;
 	bool may_delete;
 	char *dn; /* once it is recorded */
@@ -28,13 +29,14 @@ struct wanted_list {
 struct wanted *wanted_add(struct wanted_list *list);
 void wanted_free(struct wanted_list *list);
 /*
- * Judges all of them, with a complaint for each one that is wrong: address, system, scenario,
- * instant, duplicate, unknown mailbox, already there, already moving. CLI_DONE, or the worst code:
- * then nothing may be recorded.
+ * Judges all of them, with a complaint for whatever is wrong: address, encoding, system, scenario,
+ * instant, unknown mailbox, already there, already moving, a mailbox twice. CLI_DONE, or a code of
+ * these: then nothing may be recorded.
  */
 int wanted_judge(struct cli *cli, struct wanted_list *list);
-/* Records all of them, or none: what was recorded when one fails is taken back. */
-int wanted_record(struct cli *cli, struct wanted_list *list);
+/* Records all of them, or none: what was recorded when one fails is taken back, but for *left_r
+ * that a controller has begun with, or that cannot be taken back. */
+int wanted_record(struct cli *cli, struct wanted_list *list, size_t *left_r);
 
 /* --- those there are ------------------------------------------------------------------------ */
 

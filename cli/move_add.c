@@ -31,13 +31,14 @@ static void give_recorded(struct cli *cli, const struct wanted_list *list)
 	cli_give(cli, object);
 }
 
-static int judge_and_record(struct cli *cli, struct wanted_list *list, bool dry_run)
+static int judge_and_record(struct cli *cli, struct wanted_list *list, bool dry_run, size_t *left_r)
 {
 	int code = cli_need_config(cli);
 
+	*left_r = 0;
 	if (code == CLI_DONE)
 		code = wanted_judge(cli, list);
-	return code == CLI_DONE && !dry_run ? wanted_record(cli, list) : code;
+	return code == CLI_DONE && !dry_run ? wanted_record(cli, list, left_r) : code;
 }
 
 static char *copy(const char *text)
@@ -84,6 +85,7 @@ int verb_move_add(struct cli *cli, int argc, char **argv)
 {
 	struct given given = { .to = NULL };
 	struct wanted_list list = { NULL, 0 };
+	size_t left;
 	char at[32];
 	int code = take_options(cli, argc, argv, &given);
 
@@ -103,7 +105,7 @@ int verb_move_add(struct cli *cli, int argc, char **argv)
 		w->wave = copy(given.wave);
 		w->may_delete = given.may_delete;
 	}
-	code = judge_and_record(cli, &list, given.dry_run);
+	code = judge_and_record(cli, &list, given.dry_run, &left);
 	for (size_t i = 0; code == CLI_DONE && i < list.count; i++)
 		cli_say(cli, "%s: to %s at %s, %s", list.list[i].address, list.list[i].target,
 			when_text(at, sizeof(at), list.list[i].instant_us),
@@ -148,7 +150,7 @@ static int take_header(struct import *import, const struct csv *csv)
 		if (column < 0 || import->column[column] >= 0)
 			return cli_fail(import->cli, CLI_USAGE,
 				"%s:%u: column \"%s\": the columns are address, to, at, scenario "
-				"and wave, each once",
+				"and wave, each once, with commas between them",
 				import->path, csv->line, csv_field(csv, i));
 		import->column[column] = (int)i;
 	}
@@ -205,12 +207,22 @@ static int take_rows(struct import *import, struct csv *csv, struct wanted_list 
 	return worst;
 }
 
+/* As spreadsheets call "Unicode text". */
+static bool is_utf16(const struct str *text)
+{
+	return text->len >= 2 &&
+	       (memcmp(text->data, "\xff\xfe", 2) == 0 || memcmp(text->data, "\xfe\xff", 2) == 0);
+}
+
 static int read_file(struct import *import, struct wanted_list *list)
 {
 	struct str text = STR_INIT;
 	struct csv csv;
 	int code = textfile_read(import->cli, import->path, &text);
 
+	if (code == CLI_DONE && is_utf16(&text))
+		code = cli_fail(import->cli, CLI_USAGE,
+			"%s: it is in UTF-16; save it as CSV in UTF-8", import->path);
 	if (code == CLI_DONE) {
 		csv_begin(&csv, str_cstr(&text), text.len);
 		code = take_rows(import, &csv, list);
@@ -225,6 +237,7 @@ int verb_move_import(struct cli *cli, int argc, char **argv)
 	struct given given = { .to = NULL };
 	struct wanted_list list = { NULL, 0 };
 	char count[TERM_COUNT];
+	size_t left = 0;
 	int code = take_options(cli, argc, argv, &given);
 
 	if (code >= 0)
@@ -234,14 +247,15 @@ int verb_move_import(struct cli *cli, int argc, char **argv)
 	struct import import = { .cli = cli, .path = argv[optind], .given = &given };
 	int read_code = read_file(&import, &list);
 	/* what can be read is judged all the same: all that is wrong is told at once */
-	code = list.count > 0 ? judge_and_record(cli, &list, given.dry_run || read_code != CLI_DONE)
-			      : read_code;
+	code = list.count > 0
+		       ? judge_and_record(cli, &list, given.dry_run || read_code != CLI_DONE, &left)
+		       : read_code;
 	code = read_code != CLI_DONE ? read_code : code;
 	if (code == CLI_DONE) {
 		cli_say(cli, "%s %s", term_count(count, (int64_t)list.count, "move", "moves"),
 			given.dry_run ? "could be recorded" : "recorded");
 		give_recorded(cli, &list);
-	} else if (!cli->quiet && list.count > 0) {
+	} else if (!cli->quiet && list.count > 0 && left == 0) {
 		fprintf(stderr, "restante: nothing was recorded\n");
 	}
 	wanted_free(&list);

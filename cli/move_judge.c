@@ -9,6 +9,7 @@
 #include "lib/mailbox.h"
 #include "lib/mem.h"
 #include "lib/scenario.h"
+#include "lib/utf8.h"
 #include "lib/when.h"
 
 /* An instant that much before now is still "now": the file was made a moment ago. */
@@ -38,7 +39,7 @@ void wanted_free(struct wanted_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		struct wanted *w = &list->list[i];
 		char **const texts[] = { &w->place, &w->address, &w->target, &w->at, &w->scenario,
-			&w->wave, &w->key, &w->dn };
+			&w->wave, &w->key, &w->mailbox, &w->dn };
 
 		for (size_t n = 0; n < sizeof(texts) / sizeof(texts[0]); n++)
 			mem_free(texts[n]);
@@ -61,6 +62,23 @@ static int judge_address(struct cli *cli, struct wanted *w)
 			"%s: an access address of one mailbox is needed, with its domain",
 			w->address);
 	w->key = mem_strdup(address.key);
+	return CLI_DONE;
+}
+
+/* slapd would refuse it when others are recorded already. */
+static int judge_texts(struct cli *cli, const struct wanted *w)
+{
+	const char *const texts[][2] = { { "address", w->address }, { "system", w->target },
+		{ "scenario", w->scenario }, { "wave", w->wave } };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const char *text = texts[i][1] != NULL ? texts[i][1] : "";
+
+		if (!utf8_valid(text))
+			return cli_fail(cli, CLI_USAGE,
+				"%s: the %s is not UTF-8; save the file in that encoding",
+				w->address, texts[i][0]);
+	}
 	return CLI_DONE;
 }
 
@@ -99,40 +117,6 @@ static int judge_scenario(struct cli *cli, const struct wanted *w)
 	return fault == NULL ? CLI_DONE
 			     : cli_fail(cli, CLI_REFUSED, "%s: scenario %s: %s", w->address,
 				       w->scenario, fault);
-}
-
-static int by_key(const void *a, const void *b)
-{
-	const struct wanted *left = *(struct wanted *const *)a, *right = *(struct wanted *const *)b;
-
-	return strcmp(left->key, right->key);
-}
-
-/* A complaint for each row that names a mailbox again. */
-static int judge_duplicates(struct cli *cli, struct wanted_list *list)
-{
-	struct wanted **order = mem_grow(NULL, list->count, sizeof(*order));
-	size_t count = 0;
-	int code = CLI_DONE;
-
-	for (size_t i = 0; i < list->count; i++)
-		if (list->list[i].key != NULL)
-			order[count++] = &list->list[i];
-	if (count > 1)
-		qsort(order, count, sizeof(*order), by_key);
-	for (size_t i = 1; i < count; i++) {
-		if (strcmp(order[i - 1]->key, order[i]->key) != 0)
-			continue;
-		const bool later = order[i - 1] < order[i];
-		const struct wanted *first = later ? order[i - 1] : order[i];
-
-		cli->place = later ? order[i]->place : order[i - 1]->place;
-		code = cli_fail(cli, CLI_USAGE, "%s is in the list twice, first in %s",
-			order[i]->address, first->place != NULL ? first->place : "it");
-	}
-	cli->place = NULL;
-	mem_free(&order);
-	return code;
 }
 
 /* --- what the directory knows --------------------------------------------------------------- */
@@ -193,7 +177,7 @@ static const struct move *open_move(const struct judging *judging, char *uuid, c
 	return found != NULL ? *found : NULL;
 }
 
-static int judge_mailbox(struct judging *judging, const struct wanted *w)
+static int judge_mailbox(struct judging *judging, struct wanted *w)
 {
 	struct cli *cli = judging->cli;
 	struct mailbox *mailbox = NULL;
@@ -207,7 +191,8 @@ static int judge_mailbox(struct judging *judging, const struct wanted *w)
 		return cli_fail(cli, CLI_NOTFOUND, "%s: no mailbox has that address", w->address);
 	if (result != LDAP_DONE)
 		return cli_fail_ldap(cli, result, w->address, error);
-	if (strcasecmp(mailbox->system, w->target) == 0)
+	w->mailbox = mem_strdup(mailbox->uuid);
+	if (w->target != NULL && strcasecmp(mailbox->system, w->target) == 0)
 		code = cli_fail(
 			cli, CLI_REFUSED, "%s lives on %s already", w->address, mailbox->system);
 	const struct move *move = open_move(judging, mailbox->uuid, w->key);
@@ -219,17 +204,77 @@ static int judge_mailbox(struct judging *judging, const struct wanted *w)
 	return code;
 }
 
+/* --- each mailbox once ------------------------------------------------------------------------ */
+
+/* By mailbox where it was found, else by address; rows of one stay in their order. */
+static int by_whom(const void *a, const void *b)
+{
+	const struct wanted *left = *(struct wanted *const *)a, *right = *(struct wanted *const *)b;
+	int order = strcmp(left->mailbox != NULL ? left->mailbox : left->key,
+		right->mailbox != NULL ? right->mailbox : right->key);
+
+	return order != 0 ? order : (left > right) - (left < right);
+}
+
+static bool of_one(const struct wanted *first, const struct wanted *other)
+{
+	if (first->mailbox != NULL && other->mailbox != NULL)
+		return strcmp(first->mailbox, other->mailbox) == 0;
+	return strcmp(first->key, other->key) == 0;
+}
+
+static int complain_of_twin(struct cli *cli, const struct wanted *first, const struct wanted *other)
+{
+	const char *place = first->place != NULL ? first->place : "it";
+
+	cli->place = other->place;
+	cli->subject = other->address;
+	int code = strcmp(first->key, other->key) == 0
+			   ? cli_fail(cli, CLI_USAGE, "%s is in the list twice, first in %s",
+				     other->address, place)
+			   : cli_fail(cli, CLI_USAGE,
+				     "%s is in the list twice: it is the mailbox of %s in %s",
+				     other->address, first->address, place);
+	cli->place = NULL;
+	return code;
+}
+
+/* A complaint for each row that names a mailbox again, by whichever of its addresses. */
+static int judge_duplicates(struct cli *cli, struct wanted_list *list)
+{
+	struct wanted **order = mem_grow(NULL, list->count, sizeof(*order));
+	size_t count = 0, first = 0;
+	int code = CLI_DONE;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (list->list[i].key != NULL)
+			order[count++] = &list->list[i];
+	if (count > 1)
+		qsort(order, count, sizeof(*order), by_whom);
+	for (size_t i = 1; i < count; i++)
+		if (of_one(order[first], order[i]))
+			code = complain_of_twin(cli, order[first], order[i]);
+		else
+			first = i;
+	mem_free(&order);
+	return code;
+}
+
 static int judge(struct judging *judging, struct wanted *w)
 {
-	int code = judge_address(judging->cli, w);
+	struct cli *cli = judging->cli;
+	int worst = judge_texts(cli, w);
 
-	if (code == CLI_DONE)
-		code = judge_instant(judging->cli, w, judging->now_us);
-	if (code == CLI_DONE)
-		code = judge_scenario(judging->cli, w);
-	if (code == CLI_DONE)
-		code = judge_system(judging, w);
-	return code == CLI_DONE ? judge_mailbox(judging, w) : code;
+	if (worst == CLI_DONE)
+		worst = judge_address(cli, w);
+	if (worst != CLI_DONE)
+		return worst;
+	const int codes[] = { judge_instant(cli, w, judging->now_us), judge_scenario(cli, w),
+		judge_system(judging, w), judge_mailbox(judging, w) };
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (worst == CLI_DONE || codes[i] == CLI_DIRECTORY)
+			worst = codes[i];
+	return worst;
 }
 
 int wanted_judge(struct cli *cli, struct wanted_list *list)
@@ -258,44 +303,59 @@ int wanted_judge(struct cli *cli, struct wanted_list *list)
 
 /* --- recording ------------------------------------------------------------------------------ */
 
-/* Only what nobody has begun to work on meanwhile. */
-static size_t take_back(struct cli *cli, const struct wanted_list *list, size_t count)
+/*
+ * Only what no controller has claimed meanwhile. An add whose answer was lost may have been done:
+ * it is tried, too. How many are or may be there all the same.
+ */
+static size_t take_back(struct cli *cli, const struct wanted_list *list)
 {
 	size_t left = 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (ldap_session_delete(cli->session, list->list[i].dn,
-			    "(&(restanteMoveState=0)(!(restanteMoveDone=*)))") != LDAP_DONE)
-			left++;
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->list[i].dn == NULL)
+			continue;
+		enum ldap_result result = ldap_session_delete(cli->session, list->list[i].dn,
+			"(&(restanteMoveState=0)(!(restanteMoveDone=*))(!(restanteMoveWork=*)))");
+		left += result != LDAP_DONE && result != LDAP_NO_ENTRY;
+	}
 	return left;
 }
 
-int wanted_record(struct cli *cli, struct wanted_list *list)
+static enum ldap_result record_one(struct cli *cli, struct wanted *w, const char **error_r)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		struct wanted *w = &list->list[i];
-		const struct move_order order = { w->key, w->target, w->scenario, w->wave,
-			w->instant_us, w->may_delete };
-		struct str dn = STR_INIT;
-		const char *error = "";
-		enum ldap_result result =
-			move_record(cli->session, cli->config->ldap.base, &order, &dn, &error);
+	const struct move_order order = { w->key, w->target, w->scenario, w->wave, w->instant_us,
+		w->may_delete };
+	struct str dn = STR_INIT;
+	enum ldap_result result =
+		move_record(cli->session, cli->config->ldap.base, &order, &dn, error_r);
 
-		if (result == LDAP_DONE) {
-			w->dn = str_steal(&dn);
+	if (dn.len > 0)
+		w->dn = str_steal(&dn);
+	str_free(&dn);
+	return result;
+}
+
+int wanted_record(struct cli *cli, struct wanted_list *list, size_t *left_r)
+{
+	*left_r = 0;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct wanted *w = &list->list[i];
+		const char *error = "";
+		enum ldap_result result = record_one(cli, &list->list[i], &error);
+
+		if (result == LDAP_DONE)
 			continue;
-		}
-		str_free(&dn);
 		cli->place = w->place;
 		int code = result == LDAP_TAKEN ? cli_fail(cli, CLI_REFUSED, "%s", error)
 						: cli_fail_ldap(cli, result, w->address, error);
 		cli->place = NULL;
-		size_t left = take_back(cli, list, i);
-		if (left > 0)
+		*left_r = take_back(cli, list);
+		if (*left_r > 0)
 			cli_fail(cli, code,
-				"%zu of the moves are recorded all the same; `restante move list` "
+				"%zu of the moves may be recorded all the same; `restante move "
+				"list` "
 				"shows them, `restante move cancel` takes them back",
-				left);
+				*left_r);
 		return code;
 	}
 	return CLI_DONE;

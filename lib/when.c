@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -102,6 +103,14 @@ static int64_t local_instant(struct tm *tm)
 	return tm->tm_hour == hour && tm->tm_min == minute ? instant : -1;
 }
 
+/* No 30 February: mktime makes it the 2 March. */
+static bool is_day(const struct tm *tm)
+{
+	struct tm day = { .tm_year = tm->tm_year, .tm_mon = tm->tm_mon, .tm_mday = tm->tm_mday };
+
+	return timegm(&day) != (time_t)-1 && day.tm_mday == tm->tm_mday;
+}
+
 int64_t when_parse(const char *text)
 {
 	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
@@ -112,6 +121,8 @@ int64_t when_parse(const char *text)
 		const char *rest = strptime(text, formats[i], &tm);
 		if (rest == NULL || (*rest != '\0' && strcmp(rest, "Z") != 0))
 			continue;
+		if (!is_day(&tm))
+			return -1;
 		int64_t instant = *rest == 'Z' ? timegm(&tm) : local_instant(&tm);
 		return instant < 0 ? -1 : instant * CLOCK_SECOND;
 	}

@@ -10,6 +10,7 @@ import pytest
 from command import DIRECTORY, DONE, FAILED, NOTFOUND, REFUSED, USAGE
 from lab.daemon import conf_section
 from lab.lab import Lab
+from lab.ldaprelay import LdapRelay, encode
 from lab.process import run
 from lab.slapd import BASE, FEDERATION, identity
 
@@ -20,13 +21,13 @@ ANNA = "anna@example.org"
 class Mover:
     """The command, with an administrator's bind and two scenarios."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, uri=None):
         self.lab = lab
-        self.conf = lab.dir + "/move.conf"
+        self.conf = lab.dir + ("/move.conf" if uri is None else "/relay.conf")
         slapd = lab.slapd
         bind = {"bind_dn": identity("operator"), "password_file": slapd.password_file("operator")}
         sections = {
-            "ldap": {"uri": slapd.uri, "base": BASE, "bind": "simple", "timeout": "5s", **bind},
+            "ldap": {"uri": uri or slapd.uri, "base": BASE, "bind": "simple", "timeout": "5s", **bind},
             "scenario plain": {"create": "-1h"},
             "scenario data": {"transfer": "mail"},
         }
@@ -172,18 +173,146 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once(move):
 @pytest.mark.parametrize("text, said", [
     ("", "no move in it"), ("address,to\n", "no move in it"), ("to,at\nS2,\n", "address is missing"),
     ("address,address\n", "each once"), ("address,colour\n", "colour"),
-    ("address,to\n\"anna@example.org,S2\n", "-:2")])
+    ("address;to\nanna@example.org;S2\n", "with commas between them"),
+    ("address,to\n\"anna@example.org,S2\n", "-:2: a quote is not closed"),
+    ("address,to\n\"anna\"@example.org,S2\n", "-:2: there is something behind"),
+    ("address,to\nanna@example.org,S\0002\n", "-:2: there is a NUL"),
+    ("address,to,at\nbert@example.org,S2,\nanna@example.org,S2,2030-02-30\n", "-:3:"),
+    ("address,to\nanna@example.org,\n", "-:2: anna@example.org: the system is missing")])
 def test_files_that_are_none(move, text, said):
     assert said in move.run("move", "import", "-", "--scenario", "plain", code=USAGE,
                             stdin=text.encode())
     assert not move.records()
 
 
-def test_a_file_that_the_directory_refuses_in_the_middle(move):
-    """What was recorded before is taken back: a value that is not UTF-8 is none for slapd."""
-    rows = b"address,to,wave\nanna@example.org,S2,w\nbert@example.org,S2,\xff\n"
-    said = move.run("move", "import", "-", "--scenario", "plain", stdin=rows, code=FAILED)
-    assert "-:3: " in said and "nothing was recorded" in said
+@pytest.mark.parametrize("content, said", [
+    ("address,to\nanna@example.org,S2\n".encode("utf-16"), "in UTF-16; save it as CSV in UTF-8"),
+    (b"address,to\nbert@example.org,S2\nj\xf6rg@example.org,S2\n", "rg@example.org: the address is not UTF-8"),
+    (b"address,to,wave\nanna@example.org,S2,w\nbert@example.org,S2,M\xe4rz\n",
+     "-:3: bert@example.org: the wave is not UTF-8"),
+    (b"address,to,scenario\nanna@example.org,S2,\xfcberall\n", "the scenario is not UTF-8")])
+def test_files_in_another_encoding(move, content, said):
+    assert said in move.run("move", "import", "-", "--scenario", "plain", code=USAGE, stdin=content)
+    assert not move.records()
+
+
+def test_a_file_with_quotes_and_line_ends_of_all_kinds(move):
+    rows = ('# who moves\r\n"address","to",at,"wave"\r\n"anna@example.org", "S2" ,,'
+            '"first, ""early"""\n\n bert@example.org,S2,2030-01-01T00:00Z,M\u00e4rz')
+    move.run("move", "import", "-", "--scenario", "plain", stdin=rows.encode())
+    waves = {r["restantemoveaddress"][0]: r["restantemovewave"][0] for _, r in move.records()}
+    assert waves == {ANNA: 'first, "early"', "bert@example.org": "M\u00e4rz"}
+
+
+def test_an_hour_that_clocks_leave_out_in_a_file(move):
+    rows = ("address,to,at\nanna@example.org,S2,2030-03-31T01:59\n"
+            "bert@example.org,S2,2030-03-31T02:00\ncarla@example.org,S1,2030-03-31T03:00\n")
+    words = ("move", "import", "-", "--scenario", "plain")
+    berlin = {"TZ": "Europe/Berlin"}
+    said = move.run(*words, code=USAGE, stdin=rows.encode(), environment=berlin)
+    assert "-:3: " in said and "clocks that go forward" in said
+    assert "-:2: " not in said and "-:4: " not in said
+    assert not move.records()
+    move.run(*words, stdin=rows.replace("T02:00", "T03:00").encode(), environment=berlin)
+    instants = {r["restantemoveaddress"][0]: r["restantemoveinstant"][0] for _, r in move.records()}
+    assert instants == {ANNA: "20300331005900Z", "bert@example.org": "20300331010000Z",
+                        "carla@example.org": "20300331010000Z"}
+
+
+def test_one_mailbox_by_two_of_its_addresses(move):
+    rows = ("address,to\nanna@example.org,S2\nbert@example.org,S2\na.anna@example.org,S2\n"
+            "anna@example.org,S2\n")
+    said = move.run("move", "import", "-", "--scenario", "plain", code=USAGE, stdin=rows.encode())
+    assert ("-:4: a.anna@example.org is in the list twice: it is the mailbox of anna@example.org "
+            "in -:2\n") in said
+    assert "-:5: anna@example.org is in the list twice, first in -:2\n" in said
+    assert "-:3: " not in said and "nothing was recorded" in said
+    said = move.run("move", "add", ANNA, "a.anna@example.org", "--to", "S2", "--scenario", "plain",
+                    code=USAGE)
+    assert "it is the mailbox of anna@example.org" in said
+    assert not move.records()
+
+
+def test_rows_that_move_already(move):
+    move.run("move", "add", ANNA, "--to", "S2", "--scenario", "plain")
+    rows = "address,to\nbert@example.org,S2\na.anna@example.org,S2\n"
+    said = move.run("move", "import", "-", "--scenario", "plain", code=REFUSED, stdin=rows.encode())
+    assert "-:3: a.anna@example.org moves already" in said and "-:2: " not in said
+    assert "nothing was recorded" in said and len(move.records()) == 1
+
+
+class Answers:
+    """Calls back(number) before the answer to each add is passed on; what that returns, where it is
+    anything, is passed on instead."""
+
+    ADD = 0x69
+
+    def __init__(self, back):
+        self.back, self.adds = back, 0
+
+    def __call__(self, message):
+        if message.op != self.ADD:
+            return [message]
+        self.adds += 1
+        return [self.back(self.adds) or message]
+
+
+def imported_through(move, back, code, rows=b"address,to\nanna@example.org,S2\nbert@example.org,S2\n"):
+    with LdapRelay(move.lab.slapd.port, Answers(back), everything=True) as relay:
+        said = Mover(move.lab, relay.uri).run("move", "import", "-", "--scenario", "plain",
+                                              stdin=rows, code=code)
+    return said
+
+
+def taken_meanwhile(move, number, **first):
+    """Behind the first add somebody else records the second mailbox."""
+    if number == 1:
+        if first:
+            move.lab.slapd.replace(move.records()[0][0], **first)
+        move.lab.slapd.modify(
+            "dn: cn=other,%s\nchangetype: add\nobjectClass: restanteMove\n"
+            "restanteMoveAddress: bert@example.org\nrestanteMoveTarget: S2\n" % MOVES, "root")
+
+
+def test_a_file_that_is_refused_in_the_middle(move):
+    """What was recorded before is taken back."""
+    said = imported_through(move, lambda n: taken_meanwhile(move, n), REFUSED)
+    assert "-:3: bert@example.org has an open move already" in said
+    assert "nothing was recorded" in said
+    assert [r["cn"] for _, r in move.records()] == [["other"]]
+
+
+def test_what_a_controller_took_is_not_taken_back(move):
+    said = imported_through(move, lambda n: taken_meanwhile(
+        move, n, restanteMoveWork="1 - 20301122000000Z somebody"), REFUSED)
+    assert "1 of the moves may be recorded all the same" in said
+    assert "nothing was recorded" not in said
+    assert sorted(r["restantemoveaddress"][0] for _, r in move.records()) == [ANNA, "bert@example.org"]
+
+
+def test_an_answer_that_says_no_to_what_was_done(move):
+    """The server's answer is no proof that the record is not there: it is looked for, too."""
+    def busy(number):
+        if number == 2:
+            return encode([[0x30, [[0x02, bytes([current[0]])], [0x69, [
+                [0x0a, b"\x33"], [0x04, b""], [0x04, b"busy"]]]]]])
+        return None
+
+    current = [0]
+
+    def back(number):
+        return busy(number)
+
+    class Numbered(Answers):
+        def __call__(self, message):
+            current[0] = message.parts[0][1][-1]
+            return super().__call__(message)
+
+    rows = b"address,to\nanna@example.org,S2\nbert@example.org,S2\n"
+    with LdapRelay(move.lab.slapd.port, Numbered(back), everything=True) as relay:
+        said = Mover(move.lab, relay.uri).run("move", "import", "-", "--scenario", "plain",
+                                              stdin=rows, code=DIRECTORY)
+    assert "nothing was recorded" in said
     assert not move.records()
 
 
