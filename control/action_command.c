@@ -83,7 +83,7 @@ static struct json *settings_of(const struct action_run *run)
 	return object;
 }
 
-/* Each name once, with all its values. */
+/* Each name once, with all its values; secrets are not told. */
 static struct json *attributes_of(const struct action_subject *subject)
 {
 	struct json *object = json_new_object();
@@ -92,7 +92,7 @@ static struct json *attributes_of(const struct action_subject *subject)
 		const char *name = subject->attributes[i][0];
 		struct json *values;
 
-		if (json_get(object, name) != NULL)
+		if (action_is_secret(name) || json_get(object, name) != NULL)
 			continue;
 		values = json_new_array();
 		for (size_t j = i; j < subject->attribute_count; j++)

@@ -57,6 +57,16 @@ enum part_outcome {
 	PART_FAILED,  /* to be tried again */
 };
 
+/* --- secrets -------------------------------------------------------------------------------- */
+
+/* A password, a hash or key of one, by its name: not for commands, the log, or the record. */
+bool action_is_secret(const char *name);
+/* The first one that the text puts in and that is no setting; size of name_r: TEMPLATE_NAME_MAX. */
+bool action_names_secret(const struct actions *actions, const char *text, char *name_r);
+/* 0, or -1 with *error_r where one would go elsewhere than into a value of a record. */
+int action_template_judge_secrets(const struct actions *actions,
+	const struct action_template *template, const char **error_r);
+
 /* Fills run->values from the settings and the subject. */
 void action_values_begin(struct action_run *run);
 void action_values_add(struct action_run *run, const char *name, const char *data);

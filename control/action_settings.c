@@ -143,6 +143,8 @@ static int read_template(struct actions *actions, const struct config_actions *s
 	else if ((*template_r = action_template_parse(slash != NULL ? slash + 1 : file,
 			  str_cstr(&text), text.len, &error)) == NULL)
 		result = fault(settings, key, error_r, "%s", error);
+	else if (action_template_judge_secrets(actions, *template_r, &error) != 0)
+		result = fault(settings, key, error_r, "%s", error);
 	else if (settings->uri == NULL || settings->uri[0] == '\0')
 		result = fault(settings, key, error_r,
 			"a template needs uri: name the LDAP server of the system");
@@ -166,17 +168,23 @@ static void ignore_name(void *context, const char *name)
 	(void)name;
 }
 
-static int check_words(const struct config_actions *settings, const char *key,
-	const struct words *words, const char **error_r)
+static int check_words(const struct actions *actions, const struct config_actions *settings,
+	const char *key, const struct words *words, const char **error_r)
 {
 	for (size_t i = 1; i < words->count; i++) {
 		char *text = action_without_stars(words->list[i]);
+		char secret[TEMPLATE_NAME_MAX];
 		const char *error;
 		int result = template_names(text, ignore_name, NULL, &error);
 
 		mem_free(&text);
 		if (result != 0)
 			return fault(settings, key, error_r, "%s", error);
+		if (action_names_secret(actions, words->list[i], secret))
+			return fault(settings, key, error_r,
+				"%%{%s} is a secret: everybody on the machine can read arguments; "
+				"a template may write it",
+				secret);
 	}
 	return 0;
 }
@@ -196,7 +204,7 @@ static int read_part(struct actions *actions, const struct config_actions *setti
 	if (is_template(&part->words))
 		return read_template(
 			actions, settings, key, part->words.list[0], &part->template, error_r);
-	return check_words(settings, key, &part->words, error_r);
+	return check_words(actions, settings, key, &part->words, error_r);
 }
 
 static int read_action(struct actions *actions, const struct config_actions *settings,

@@ -21,7 +21,9 @@ struct bed {
 static char *addresses[] = { (char[]){ "Anna@Example.org" }, (char[]){ "a.b@example.org" },
 	(char[]){ "@example.org" }, NULL };
 static const char *const attributes[][2] = { { "sn", "O'Neill; rm -rf $HOME" }, { "mobile", "1" },
-	{ "mobile", "2" } };
+	{ "mobile", "2" }, { "userPassword", "{SSHA}sesame" }, { "sambaNTPassword", "sesame" },
+	{ "unicodePwd", "sesame" }, { "krbPrincipalKey", "sesame" },
+	{ "userPassword;lang-de", "sesame" } };
 
 static char *path_of(struct bed *bed, const char *name)
 {
@@ -43,7 +45,8 @@ static void program(struct bed *bed, const char *name, const char *text)
 
 static int setup(void **state)
 {
-	static char empty[] = "", name[] = "S2", further[] = "host='imap one' port=143";
+	static char empty[] = "", name[] = "S2";
+	static char further[] = "host='imap one' port=143 password_file=/etc/s2";
 	struct bed *bed = calloc(1, sizeof(*bed));
 
 	snprintf(bed->dir, sizeof(bed->dir), "/tmp/restante-action-XXXXXX");
@@ -64,7 +67,7 @@ static int setup(void **state)
 		.source_id = "s-7",
 		.other = "anna@s1.example",
 		.attributes = attributes,
-		.attribute_count = 3 };
+		.attribute_count = COUNT(attributes) };
 	*state = bed;
 	return 0;
 }
@@ -139,13 +142,13 @@ static void arguments_and_document(void **state)
 		"echo 'text: it goes on'");
 	redirect_is(bed,
 		"redirect --to=%{other} '%{sn}' -- %{addresses*} %{none*} %{others*:local} "
-		"%{host}");
+		"%{host} %{password_file}");
 	run(bed, ACTION_REDIRECT, false);
 	expect(bed, ACTION_DONE, "");
 	read_back(bed, "args", &seen);
 	assert_string_equal(str_cstr(&seen),
 		"<--to=anna@s1.example>\n<O'Neill; rm -rf $HOME>\n<-->\n<anna@example.org>\n"
-		"<a.b@example.org>\n<a.b>\n<imap one>\n<do>\n");
+		"<a.b@example.org>\n<a.b>\n<imap one>\n</etc/s2>\n<do>\n");
 	read_back(bed, "document", &seen);
 	assert_string_equal(str_cstr(&seen),
 		"{\"v\":1,\"action\":\"redirect\",\"verb\":\"do\",\"system\":\"S2\","
@@ -154,7 +157,7 @@ static void arguments_and_document(void **state)
 		"\"a.b@example.org\",\"@example.org\"],\"foreign\":[],\"physical\":\"\","
 		"\"source_id\":\"s-7\",\"other\":\"anna@s1.example\",\"attributes\":{\"sn\":["
 		"\"O'Neill; rm -rf $HOME\"],\"mobile\":[\"1\",\"2\"]},\"settings\":{\"host\":"
-		"\"imap one\",\"port\":\"143\"}}\n");
+		"\"imap one\",\"port\":\"143\",\"password_file\":\"/etc/s2\"}}\n");
 	read_back(bed, "environment", &seen);
 	assert_non_null(strstr(seen.data, "RESTANTE_ACTION=redirect\n"));
 	assert_non_null(strstr(seen.data, "RESTANTE_VERB=do\n"));
@@ -324,11 +327,15 @@ static void settings_refused(void **state)
 	static const struct {
 		const char *redirect, *error;
 	} cases[] = {
+		{ "a %{userPassword*}", "actions S2.redirect: %{userPassword} is a secret" },
+		{ "a '-p=%{sn|SambaNTPassword:lower}'",
+			"actions S2.redirect: %{SambaNTPassword} is a secret" },
 		{ "a | b", "actions S2.redirect: \"a | b\": there is no shell" },
 		{ "a;", "actions S2.redirect: \"\": there is no command" },
 		{ "a %{b", "actions S2.redirect: behind a percent sign" },
 		{ "none.ldif", "actions S2.redirect: " },
 		{ "bad.ldif", "actions S2.redirect: bad.ldif:2: this is no NAME: VALUE" },
+		{ "leak.ldif", "actions S2.redirect: leak.ldif:9: %{a.userPassword} is a secret" },
 		{ "good.ldif", "actions S2.redirect: a template needs uri" },
 	};
 	struct bed *bed = *state;
@@ -336,6 +343,12 @@ static void settings_refused(void **state)
 	FILE *file = fopen(path_of(bed, "good.ldif"), "w");
 
 	fputs("check: present\nbase: x\n", file);
+	fclose(file);
+	file = fopen(path_of(bed, "leak.ldif"), "w");
+	fputs("find: a\nbase: x\n\ncheck: present\nbase: x\n\nrefuse: present\nbase: x\n"
+	      "text: was %{a.userPassword}\n\ndn: x\nchangetype: modify\n"
+	      "replace: userPassword\nuserPassword: %{userPassword*}\n",
+		file);
 	fclose(file);
 	program(bed, "bad.ldif", "nonsense");
 	for (size_t i = 0; i < COUNT(cases); i++) {
