@@ -282,3 +282,47 @@ void attention_syncs(const struct sync_systems *systems, struct json *lines)
 		look_at_side(system->name, &system->side[SYNC_DOWN], SYNC_DOWN, lines);
 	}
 }
+
+/* --- moves ---------------------------------------------------------------------------------- */
+
+/* A lease is renewed long before it ends; clocks differ a little. */
+#define LEASE_PATIENCE (60 * CLOCK_SECOND)
+
+static void look_at_leader(const struct move_tally *moves, const struct federation *federation,
+	int64_t now_us, struct json *lines)
+{
+	struct str line = STR_INIT;
+	char due[TERM_COUNT], at[32];
+
+	if (moves->due == 0 || now_us - federation->lease_until_us < LEASE_PATIENCE)
+		return;
+	str_printf(&line, "%s due, but no controller leads",
+		term_count(due, moves->due, "move is", "moves are"));
+	if (federation->lease_until_us > 0)
+		str_printf(&line, " (%s did until %s)", federation->controller,
+			when_text(at, sizeof(at), federation->lease_until_us));
+	str_append_z(&line, ": is restante-control up, and can it write to the directory?");
+	add(lines, &line);
+}
+
+void attention_moves(const struct move_tally *moves, const struct federation *federation,
+	int64_t now_us, struct json *lines)
+{
+	struct str line = STR_INIT;
+	char count[TERM_COUNT];
+
+	if (moves->stopped > 0) {
+		str_printf(&line,
+			"%s stopped: `restante move list --errors` says why; mend it, then "
+			"`restante move retry`, or take it back with `restante move rollback`",
+			term_count(count, moves->stopped, "move has", "moves have"));
+		add(lines, &line);
+	}
+	if (moves->trouble > 0) {
+		str_printf(&line, "%s an error and %s tried again: `restante move list --errors`",
+			term_count(count, moves->trouble, "move has", "moves have"),
+			moves->trouble == 1 ? "is" : "are");
+		add(lines, &line);
+	}
+	look_at_leader(moves, federation, now_us, lines);
+}

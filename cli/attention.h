@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "cli/move_tally.h"
 #include "lib/federation.h"
 #include "lib/json.h"
 #include "lib/syncask.h"
@@ -19,6 +20,9 @@ void attention_nodes(const struct federation_nodes *nodes, uint64_t epoch, int64
 void attention_systems(const struct federation_systems *systems, struct json *lines);
 /* Syncs whose last run was stopped, incomplete or failed. */
 void attention_syncs(const struct sync_systems *systems, struct json *lines);
+/* Moves that have stopped, meet errors, or are due while no controller leads. */
+void attention_moves(const struct move_tally *moves, const struct federation *federation,
+	int64_t now_us, struct json *lines);
 
 /* Whether the milter decides by itself: replica loaded and current, node enabled. */
 bool attention_ready(const struct json *milter);

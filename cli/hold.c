@@ -1,4 +1,4 @@
-#include "cli/moves.h"
+#include "cli/mailboxes.h"
 #include "cli/verbs.h"
 
 #include "lib/mailbox.h"
@@ -95,35 +95,35 @@ static int turn_listed(struct cli *cli, int count, char **addresses, const struc
 
 /* --- of a file ------------------------------------------------------------------------------ */
 
-static int find_all(
-	struct cli *cli, const struct moves *moves, struct mailbox **found, const struct turn *turn)
+static int find_all(struct cli *cli, const struct mailbox_lines *lines, struct mailbox **found,
+	const struct turn *turn)
 {
 	int worst = CLI_DONE;
 
-	for (size_t i = 0; i < moves->count && worst != CLI_DIRECTORY; i++) {
-		const struct move *move = &moves->list[i];
+	for (size_t i = 0; i < lines->count && worst != CLI_DIRECTORY; i++) {
+		const struct mailbox_line *line = &lines->list[i];
 
-		cli->place = move->place;
-		cli->subject = move->address;
-		int code = find(cli, move->address, &found[i]);
+		cli->place = line->place;
+		cli->subject = line->address;
+		int code = find(cli, line->address, &found[i]);
 		if (code == CLI_DONE && found[i]->state != turn->from &&
 			found[i]->state != turn->to)
-			code = refuse_state(cli, move->address, found[i]);
+			code = refuse_state(cli, line->address, found[i]);
 		worst = code != CLI_DONE ? code : worst;
 	}
 	cli->place = NULL;
 	return worst;
 }
 
-static int turn_all(
-	struct cli *cli, const struct moves *moves, struct mailbox **found, const struct turn *turn)
+static int turn_all(struct cli *cli, const struct mailbox_lines *lines, struct mailbox **found,
+	const struct turn *turn)
 {
 	int worst = CLI_DONE;
 
-	for (size_t i = 0; i < moves->count && worst != CLI_DIRECTORY; i++) {
-		cli->place = moves->list[i].place;
-		cli->subject = moves->list[i].address;
-		int code = turn_found(cli, moves->list[i].address, found[i], turn);
+	for (size_t i = 0; i < lines->count && worst != CLI_DIRECTORY; i++) {
+		cli->place = lines->list[i].place;
+		cli->subject = lines->list[i].address;
+		int code = turn_found(cli, lines->list[i].address, found[i], turn);
 		worst = code != CLI_DONE ? code : worst;
 	}
 	cli->place = NULL;
@@ -133,24 +133,24 @@ static int turn_all(
 /* Nothing is changed unless all of it can be. */
 static int turn_file(struct cli *cli, const char *path, const struct turn *turn)
 {
-	struct moves moves;
-	int code = moves_read(cli, path, true, &moves);
+	struct mailbox_lines lines;
+	int code = mailbox_lines_read(cli, path, true, &lines);
 
 	if (code != CLI_DONE) {
-		moves_free(&moves);
+		mailbox_lines_free(&lines);
 		return code;
 	}
-	struct mailbox **found = mem_zalloc(moves.count * sizeof(*found));
-	code = find_all(cli, &moves, found, turn);
+	struct mailbox **found = mem_zalloc(lines.count * sizeof(*found));
+	code = find_all(cli, &lines, found, turn);
 	cli->subject = path;
 	if (code != CLI_DONE)
 		cli_fail(cli, (enum cli_exit)code, "%s: nothing was changed", path);
 	else
-		code = turn_all(cli, &moves, found, turn);
-	for (size_t i = 0; i < moves.count; i++)
+		code = turn_all(cli, &lines, found, turn);
+	for (size_t i = 0; i < lines.count; i++)
 		mailbox_free(&found[i]);
 	mem_free(&found);
-	moves_free(&moves);
+	mailbox_lines_free(&lines);
 	return code;
 }
 

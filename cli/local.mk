@@ -5,9 +5,9 @@ cli_libcli_a_SOURCES = \
 	cli/doctor.c \
 	cli/hold.c \
 	cli/logline.c cli/logline.h \
+	cli/mailboxes.c cli/mailboxes.h \
 	cli/move.h cli/move_add.c cli/move_ask.c cli/move_find.c cli/move_judge.c cli/move_list.c \
-	cli/move_report.c cli/move_watch.c \
-	cli/moves.c cli/moves.h \
+	cli/move_report.c cli/move_tally.c cli/move_tally.h cli/move_watch.c \
 	cli/node.c \
 	cli/node_show.c cli/node_show.h \
 	cli/queue.c cli/queue_ask.h \

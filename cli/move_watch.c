@@ -83,10 +83,12 @@ static void draw_rate(struct watch *watch, const struct count *count, struct str
 
 	if (count->complete <= watch->first.complete || seconds < 1)
 		return;
-	str_printf(text, "  %.1f/s", rate);
-	str_printf(text, ", about %s left",
-		clock_human(human, sizeof(human),
-			(int64_t)((double)(count->waiting + count->way) / rate * CLOCK_SECOND)));
+	int64_t left = (int64_t)((double)(count->waiting + count->way) / rate) + 1; /* seconds */
+	if (left < 60)
+		snprintf(human, sizeof(human), "%" PRId64 " s", left);
+	else
+		clock_human(human, sizeof(human), left * CLOCK_SECOND);
+	str_printf(text, "  %.1f/s, about %s left", rate, human);
 }
 
 static void draw_moves(struct watch *watch, const struct move_list *list)

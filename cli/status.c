@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/attention.h"
 #include "cli/node_show.h"
@@ -18,6 +19,7 @@ struct status {
 	struct federation_nodes nodes;
 	struct federation_systems systems;
 	struct sync_systems syncs;
+	struct move_tally moves;
 	bool directory;
 	int64_t now_us;
 };
@@ -33,6 +35,20 @@ static void note(struct status *status, const char *what, const char *reason)
 	str_free(&line);
 }
 
+/* A machine with another of our daemons, and without that socket, is no front door. */
+static bool is_elsewhere(struct cli *cli)
+{
+	const char *others[] = { cli->config->control.control_socket,
+		cli->config->dirsync.control_socket };
+
+	if (access(cli_control_path(cli), F_OK) == 0)
+		return false;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (access(others[i], F_OK) == 0)
+			return true;
+	return false;
+}
+
 static void ask_milter(struct cli *cli, struct status *status)
 {
 	const char *error = NULL;
@@ -42,6 +58,8 @@ static void ask_milter(struct cli *cli, struct status *status)
 	if (cli->control != NULL)
 		status->milter = control_ask(cli->control, request, &error);
 	json_free(&request);
+	if (status->milter == NULL && is_elsewhere(cli))
+		return;
 	if (status->milter == NULL) {
 		note(status, "restante-milter on this machine: ", error);
 		return;
@@ -63,6 +81,8 @@ static enum ldap_result read_directory(struct cli *cli, struct status *status)
 		result = federation_read_systems(cli->session, base, &status->systems);
 	if (result == LDAP_DONE)
 		result = syncask_read(cli->session, base, NULL, &status->syncs);
+	if (result == LDAP_DONE)
+		result = move_tally_read(cli->session, base, status->now_us, &status->moves);
 	return result == LDAP_NO_ENTRY && status->federation != NULL ? LDAP_DONE : result;
 }
 
@@ -95,6 +115,7 @@ static void ask_directory(struct cli *cli, struct status *status)
 		status->now_us, status->lines);
 	attention_systems(&status->systems, status->lines);
 	attention_syncs(&status->syncs, status->lines);
+	attention_moves(&status->moves, status->federation, status->now_us, status->lines);
 }
 
 /* --- showing -------------------------------------------------------------------------------- */
@@ -108,8 +129,11 @@ static void show_milter(struct cli *cli, const struct status *status)
 	char up[32], size[16], age[16];
 	char mailboxes[TERM_COUNT], addresses[TERM_COUNT], messages[TERM_COUNT];
 
-	if (status->milter == NULL)
+	if (status->milter == NULL) {
+		if (is_elsewhere(cli))
+			cli_say(cli, "front door   none on this machine");
 		return;
+	}
 	cli_say(cli, "front door   %s: %s, replica %s, %s with %s, up %s",
 		node != NULL ? node : "?", state != NULL ? state : "?",
 		json_get_bool(view, "current", false) ? "current" : "not current",
@@ -127,6 +151,23 @@ static void show_milter(struct cli *cli, const struct status *status)
 			term_bytes(size, sizeof(size), (uint64_t)json_get_int(queue, "bytes", 0)),
 			when_age(age, sizeof(age), json_get_int(queue, "oldest_us", 0),
 				status->now_us));
+}
+
+/* Where nobody moves anything there is nothing to say. */
+static void show_moves(struct cli *cli, const struct status *status)
+{
+	const struct move_tally *moves = &status->moves;
+	const bool leads = status->federation->lease_until_us > status->now_us;
+	struct str leader = STR_INIT;
+
+	if (!leads && moves->due == 0 && moves->stopped == 0 && moves->trouble == 0)
+		return;
+	term_safe(leads ? status->federation->controller : "no controller", &leader);
+	cli_say(cli,
+		"moves        %" PRId64 " due, %" PRId64 " under way, %" PRId64
+		" stopped; %s leads",
+		moves->due, moves->under_way, moves->stopped, str_cstr(&leader));
+	str_free(&leader);
 }
 
 static void show_directory(struct cli *cli, const struct status *status)
@@ -149,6 +190,7 @@ static void show_directory(struct cli *cli, const struct status *status)
 	}
 	cli_say(cli, "systems      %s", str_cstr(&line));
 	str_free(&line);
+	show_moves(cli, status);
 	if (status->nodes.count > 0) {
 		cli_say(cli, "%s", "");
 		node_show_table(cli, &status->nodes);
@@ -208,6 +250,9 @@ static void give(struct cli *cli, struct status *status)
 		json_set(object, "domains", domains);
 		json_set(object, "nodes", node_show_json(&status->nodes));
 		json_set(object, "systems", systems_json(&status->systems));
+		json_set(object, "moves", move_tally_json(&status->moves));
+		json_set_string(object, "controller", status->federation->controller);
+		json_set_int(object, "lease_until_us", status->federation->lease_until_us);
 	}
 	status->lines = status->milter = NULL;
 	cli_give(cli, object);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/moves.h"
+#include "cli/mailboxes.h"
 #include "cli/swap.h"
 #include "cli/sync.h"
 #include "lib/clock.h"
@@ -13,7 +13,7 @@
 struct wave {
 	struct cli *cli;
 	const char *path;
-	struct moves moves;
+	struct mailbox_lines moves;
 	struct swap *swaps; /* one for each */
 	bool wait;
 	int64_t timeout_us;
@@ -95,7 +95,7 @@ static void prepare(struct wave *wave)
 	wave->left = mem_grow(NULL, count, sizeof(*wave->left));
 	wave->mailboxes = mem_zalloc(count * sizeof(*wave->mailboxes));
 	for (size_t i = 0; i < count; i++) {
-		const struct move *move = &wave->moves.list[i];
+		const struct mailbox_line *move = &wave->moves.list[i];
 
 		wave->swaps[i] = (struct swap){ .address = move->address,
 			.system = move->system,
@@ -248,7 +248,7 @@ static void free_wave(struct wave *wave)
 	mem_free(&wave->swaps);
 	mem_free(&wave->left);
 	mem_free(&wave->mailboxes);
-	moves_free(&wave->moves);
+	mailbox_lines_free(&wave->moves);
 }
 
 static int make(struct wave *wave)
@@ -279,7 +279,7 @@ int wave_run(struct cli *cli, const char *path, bool wait, int64_t timeout_us)
 		.view = { .cli = cli } };
 
 	cli->list = json_new_array();
-	int code = moves_read(cli, path, false, &wave.moves);
+	int code = mailbox_lines_read(cli, path, false, &wave.moves);
 	if (code == CLI_DONE)
 		code = make(&wave);
 	cli_give(cli, cli->list);

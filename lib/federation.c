@@ -6,6 +6,7 @@
 
 #include "lib/address.h"
 #include "lib/mem.h"
+#include "lib/when.h"
 
 void federation_dn(const char *base, struct str *out)
 {
@@ -61,10 +62,18 @@ static void take_domains(struct federation *federation, const struct ldap_attrib
 			federation->domains[federation->domain_count++] = mem_strdup(key);
 }
 
+static void take_lease(struct federation *federation, const char *expiry)
+{
+	int64_t until = expiry != NULL ? when_generalized_us(expiry) : 0;
+
+	federation->lease_until_us = until > 0 ? until : 0;
+}
+
 enum ldap_result federation_read(
 	struct ldap_session *session, const char *base, struct federation **federation_r)
 {
-	static const char *const attributes[] = { "restanteEpoch", "associatedDomain", NULL };
+	static const char *const attributes[] = { "restanteEpoch", "associatedDomain",
+		"restanteLeaseHolder", "restanteLeaseExpiry", NULL };
 	struct str dn = STR_INIT;
 	struct ldap_entry *entry = NULL;
 
@@ -77,6 +86,8 @@ enum ldap_result federation_read(
 	struct federation *federation = mem_zalloc(sizeof(*federation));
 	federation->has_epoch = ldap_entry_value(entry, "restanteEpoch") != NULL;
 	federation->epoch = number(entry, "restanteEpoch");
+	federation->controller = text_of(entry, "restanteLeaseHolder");
+	take_lease(federation, ldap_entry_value(entry, "restanteLeaseExpiry"));
 	take_domains(federation, ldap_entry_attribute(entry, "associatedDomain"));
 	ldap_entry_free(&entry);
 	*federation_r = federation;
@@ -88,6 +99,7 @@ void federation_free(struct federation **federation)
 	if (*federation == NULL)
 		return;
 	free_list(&(*federation)->domains, (*federation)->domain_count);
+	mem_free(&(*federation)->controller);
 	mem_free(federation);
 }
 

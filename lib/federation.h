@@ -23,6 +23,8 @@ struct federation {
 	bool has_epoch;
 	char **domains; /* in normal form; values that are no domain are left out */
 	size_t domain_count;
+	char *controller;       /* who leads the moves, or did last; "" = nobody ever */
+	int64_t lease_until_us; /* wall clock; 0 = none */
 };
 
 /* LDAP_NO_ENTRY: there is no federation entry. */

@@ -28,6 +28,10 @@ class Mover:
         bind = {"bind_dn": identity("operator"), "password_file": slapd.password_file("operator")}
         sections = {
             "ldap": {"uri": uri or slapd.uri, "base": BASE, "bind": "simple", "timeout": "5s", **bind},
+
+
+            "ldap": {"uri": slapd.uri, "base": BASE, "bind": "simple", "timeout": "5s", **bind},
+            "control": {"control_socket": lab.dir + "/control.sock"},
             "scenario plain": {"create": "-1h"},
             "scenario data": {"transfer": "mail"},
         }
@@ -408,3 +412,41 @@ def test_without_a_directory(move):
         out.write(text)
     done = run([move.lab.build + "/restante", "-c", path, "move", "list"], check=False)
     assert done.returncode == DIRECTORY and b"127.0.0.1:1" in done.stderr
+
+
+def test_status_tells_of_moves(move):
+    """What has stopped, what meets errors, and what is due while nobody leads."""
+    def told(code=FAILED):
+        status = move.json("status", code=code)
+        return status, " | ".join(line for line in status["attention"] if "move" in line)
+
+    move.run("move", "add", ANNA, "--to", "S2", "--scenario", "plain", "--at", "2030-01-01T00:00Z")
+    status, lines = told()
+    assert status["moves"] == {"due": 0, "under_way": 0, "stopped": 0, "trouble": 0} and lines == ""
+    (dn, _), = move.records()
+    move.lab.slapd.replace(dn, restanteMoveInstant="20200101000000Z", restanteMoveState="5",
+                           restanteMoveError="drain: the queue is full")
+    status, lines = told()
+    assert status["moves"] == {"due": 1, "under_way": 1, "stopped": 0, "trouble": 1}
+    assert "1 move has an error and is tried again" in lines
+    assert "1 move is due, but no controller leads:" in lines
+    federation = {"restanteLeaseHolder": "control9", "restanteLeaseTerm": "4"}
+    move.lab.slapd.replace(FEDERATION, **federation, restanteLeaseExpiry="20200101000000Z")
+    assert "(control9 did until 2020-01-01 00:00:00Z)" in told()[1]
+    move.lab.slapd.replace(FEDERATION, restanteLeaseExpiry="20400101000000Z")
+    assert "no controller" not in told()[1]
+    move.lab.slapd.replace(dn, restanteMoveStopped="TRUE")
+    status, lines = told()
+    assert status["moves"] == {"due": 0, "under_way": 0, "stopped": 1, "trouble": 0}
+    assert "1 move has stopped: `restante move list --errors`" in lines and "again" not in lines
+    assert "moves        0 due, 0 under way, 1 stopped; control9 leads" in move.run("status",
+                                                                                   code=FAILED)
+    move.lab.slapd.replace(FEDERATION, restanteLeaseHolder=None, restanteLeaseTerm=None,
+                           restanteLeaseExpiry=None)
+
+
+def test_a_machine_of_the_controller_alone_is_no_front_door(move):
+    assert "restante-milter on this machine" in move.run("status", code=FAILED)
+    open(move.lab.dir + "/control.sock", "w").close()
+    said = move.run("status", code=FAILED)
+    assert "restante-milter" not in said and "front door   none on this machine" in said

@@ -1,4 +1,4 @@
-#include "cli/moves.h"
+#include "cli/mailboxes.h"
 
 #include <string.h>
 #include <strings.h>
@@ -47,95 +47,97 @@ static const char *value_of(
 }
 
 static int check(struct cli *cli, const struct csv *csv, const struct columns *columns,
-	const struct move *move, bool addresses_only)
+	const struct mailbox_line *line, bool addresses_only)
 {
 	if (csv->count > columns->count)
 		return cli_fail(
 			cli, CLI_USAGE, "%zu fields, %zu are known", csv->count, columns->count);
-	if (*move->address == '\0')
+	if (*line->address == '\0')
 		return cli_fail(cli, CLI_USAGE, "the address is missing");
-	if (!addresses_only && (*move->system == '\0' || *move->physical == '\0'))
-		return cli_fail(cli, CLI_USAGE, "%s: %s is missing", move->address,
-			*move->system == '\0' ? "the system" : "the new physical address (to)");
-	return cli_address(cli, move->address);
+	if (!addresses_only && (*line->system == '\0' || *line->physical == '\0'))
+		return cli_fail(cli, CLI_USAGE, "%s: %s is missing", line->address,
+			*line->system == '\0' ? "the system" : "the new physical address (to)");
+	return cli_address(cli, line->address);
 }
 
-static struct move *add_move(
-	struct moves *moves, const char *path, const struct csv *csv, const struct columns *columns)
+static struct mailbox_line *add_line(struct mailbox_lines *lines, const char *path,
+	const struct csv *csv, const struct columns *columns)
 {
 	const char *id = value_of(csv, columns, COLUMN_ID);
 
 	/* doubling at each power of two */
-	if ((moves->count & (moves->count - 1)) == 0)
-		moves->list = mem_grow(
-			moves->list, moves->count > 0 ? moves->count * 2 : 1, sizeof(*moves->list));
-	struct move *move = &moves->list[moves->count++];
-	move->place = mem_printf("%s:%u", path, csv->line);
-	move->address = mem_strdup(value_of(csv, columns, COLUMN_ADDRESS));
-	move->system = mem_strdup(value_of(csv, columns, COLUMN_SYSTEM));
-	move->physical = mem_strdup(value_of(csv, columns, COLUMN_TO));
-	move->source_id = *id != '\0' ? mem_strdup(id) : NULL;
-	return move;
+	if ((lines->count & (lines->count - 1)) == 0)
+		lines->list = mem_grow(
+			lines->list, lines->count > 0 ? lines->count * 2 : 1, sizeof(*lines->list));
+	struct mailbox_line *line = &lines->list[lines->count++];
+	line->place = mem_printf("%s:%u", path, csv->line);
+	line->address = mem_strdup(value_of(csv, columns, COLUMN_ADDRESS));
+	line->system = mem_strdup(value_of(csv, columns, COLUMN_SYSTEM));
+	line->physical = mem_strdup(value_of(csv, columns, COLUMN_TO));
+	line->source_id = *id != '\0' ? mem_strdup(id) : NULL;
+	return line;
 }
 
 static int take_record(struct cli *cli, const char *path, const struct csv *csv,
-	const struct columns *columns, bool addresses_only, struct moves *moves)
+	const struct columns *columns, bool addresses_only, struct mailbox_lines *lines)
 {
-	const struct move *move = add_move(moves, path, csv, columns);
+	const struct mailbox_line *line = add_line(lines, path, csv, columns);
 
-	cli->place = move->place;
-	cli->subject = move->address;
-	int code = check(cli, csv, columns, move, addresses_only);
+	cli->place = line->place;
+	cli->subject = line->address;
+	int code = check(cli, csv, columns, line, addresses_only);
 	cli->place = NULL;
 	return code;
 }
 
-int moves_parse(struct cli *cli, const char *path, const char *text, size_t len,
-	bool addresses_only, struct moves *moves_r)
+int mailbox_lines_parse(struct cli *cli, const char *path, const char *text, size_t len,
+	bool addresses_only, struct mailbox_lines *lines_r)
 {
 	struct columns columns = { .count = 0 };
 	int worst = CLI_DONE, count;
 	const char *error;
 	struct csv csv;
 
-	memset(moves_r, 0, sizeof(*moves_r));
+	memset(lines_r, 0, sizeof(*lines_r));
 	csv_begin(&csv, text, len);
 	while ((count = csv_next(&csv, &error)) > 0) {
 		if (columns.count == 0 && take_header(&csv, &columns))
 			continue;
-		int code = take_record(cli, path, &csv, &columns, addresses_only, moves_r);
+		int code = take_record(cli, path, &csv, &columns, addresses_only, lines_r);
 		worst = code != CLI_DONE ? code : worst;
 	}
 	cli->subject = path;
 	if (count < 0)
 		worst = cli_fail(cli, CLI_USAGE, "%s:%u: %s", path, csv.line, error);
-	else if (moves_r->count == 0)
+	else if (lines_r->count == 0)
 		worst = cli_fail(cli, CLI_USAGE, "%s: there is no mailbox in it", path);
 	csv_end(&csv);
 	return worst;
 }
 
-int moves_read(struct cli *cli, const char *path, bool addresses_only, struct moves *moves_r)
+int mailbox_lines_read(
+	struct cli *cli, const char *path, bool addresses_only, struct mailbox_lines *lines_r)
 {
 	struct str text = STR_INIT;
 	int code = textfile_read(cli, path, &text);
 
-	memset(moves_r, 0, sizeof(*moves_r));
+	memset(lines_r, 0, sizeof(*lines_r));
 	if (code == CLI_DONE)
-		code = moves_parse(cli, path, str_cstr(&text), text.len, addresses_only, moves_r);
+		code = mailbox_lines_parse(
+			cli, path, str_cstr(&text), text.len, addresses_only, lines_r);
 	str_free(&text);
 	return code;
 }
 
-void moves_free(struct moves *moves)
+void mailbox_lines_free(struct mailbox_lines *lines)
 {
-	for (size_t i = 0; i < moves->count; i++) {
-		mem_free(&moves->list[i].place);
-		mem_free(&moves->list[i].address);
-		mem_free(&moves->list[i].system);
-		mem_free(&moves->list[i].physical);
-		mem_free(&moves->list[i].source_id);
+	for (size_t i = 0; i < lines->count; i++) {
+		mem_free(&lines->list[i].place);
+		mem_free(&lines->list[i].address);
+		mem_free(&lines->list[i].system);
+		mem_free(&lines->list[i].physical);
+		mem_free(&lines->list[i].source_id);
 	}
-	mem_free(&moves->list);
-	moves->count = 0;
+	mem_free(&lines->list);
+	lines->count = 0;
 }
