@@ -28,9 +28,6 @@ class Mover:
         bind = {"bind_dn": identity("operator"), "password_file": slapd.password_file("operator")}
         sections = {
             "ldap": {"uri": uri or slapd.uri, "base": BASE, "bind": "simple", "timeout": "5s", **bind},
-
-
-            "ldap": {"uri": slapd.uri, "base": BASE, "bind": "simple", "timeout": "5s", **bind},
             "control": {"control_socket": lab.dir + "/control.sock"},
             "scenario plain": {"create": "-1h"},
             "scenario data": {"transfer": "mail"},
@@ -449,4 +446,4 @@ def test_a_machine_of_the_controller_alone_is_no_front_door(move):
     assert "restante-milter on this machine" in move.run("status", code=FAILED)
     open(move.lab.dir + "/control.sock", "w").close()
     said = move.run("status", code=FAILED)
-    assert "restante-milter" not in said and "front door   none on this machine" in said
+    assert "restante-milter on" not in said and "front door   none on this machine" in said
