@@ -24,6 +24,7 @@ moduleload syncprov
 pidfile {dir}/slapd.pid
 authz-regexp "gidNumber=[0-9]+[+]uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth" "cn=root,{suffix}"
 sizelimit unlimited
+loglevel none
 database mdb
 suffix "{suffix}"
 rootdn "cn=root,{suffix}"
