@@ -75,7 +75,7 @@ enum part_outcome action_may_go_on(struct action_run *run)
 {
 	if (run->stop != NULL && atomic_load(run->stop))
 		return action_say(run, PART_FAILED, "was ended, since we stop");
-	if (clock_mono_us() >= run->deadline_us)
+	if (clock_boot_us() >= run->deadline_us)
 		return action_say(run, PART_FAILED,
 			"took longer than its time limit and was ended; see time_limit");
 	return PART_OK;
@@ -197,14 +197,15 @@ static void run_parts(struct action_run *run, bool verify_only)
 }
 
 void action_run(struct actions *actions, enum action action, const struct action_subject *subject,
-	bool verify_only, const atomic_bool *stop, struct action_result *result_r)
+	bool verify_only, const atomic_bool *stop, int64_t until_us, struct action_result *result_r)
 {
-	int64_t begin_us = clock_mono_us();
+	int64_t begin_us = clock_mono_us(),
+		deadline_us = clock_boot_us() + actions->settings.time_limit;
 	struct action_run run = { .actions = actions,
 		.action = action,
 		.subject = subject,
 		.stop = stop,
-		.deadline_us = begin_us + actions->settings.time_limit,
+		.deadline_us = until_us != 0 && until_us < deadline_us ? until_us : deadline_us,
 		.result = result_r };
 
 	*result_r = (struct action_result){ .outcome = ACTION_ABSENT };

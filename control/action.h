@@ -85,16 +85,18 @@ bool actions_has(const struct actions *actions, enum action action);
 /* Attributes of DIR's entry that templates and arguments of commands name: NULL-terminated, valid
  * as long as the actions. */
 const char *const *actions_attributes(const struct actions *actions);
-/* Longest time that one action may take, checks included: claims are that long. */
+/* Longest time that one action may take, checks included. */
 int64_t actions_limit_us(const struct actions *actions);
 
 /*
  * Check, action, check. `verify_only`: the check alone (ALREADY: it holds; FAILED: it does not, or
  * could not be asked: text). LIST and EMPTY are checks alone, always. stop: asked ten times a
- * second while a command runs, and between operations of LDAP; may be NULL.
+ * second while a command runs, and between operations of LDAP; may be NULL. until_us:
+ * CLOCK_BOOTTIME, from which on nothing is begun and a command is ended; 0 = its time limit alone.
  */
 void action_run(struct actions *actions, enum action action, const struct action_subject *subject,
-	bool verify_only, const atomic_bool *stop, struct action_result *result_r);
+	bool verify_only, const atomic_bool *stop, int64_t until_us,
+	struct action_result *result_r);
 void action_result_free(struct action_result *result);
 
 #endif

@@ -42,7 +42,7 @@ struct action_run {
 	enum action action;
 	const struct action_subject *subject;
 	const atomic_bool *stop;
-	int64_t deadline_us; /* monotonic */
+	int64_t deadline_us; /* CLOCK_BOOTTIME */
 	struct action_values values;
 	struct words made; /* texts of values that are ours */
 	struct ldap_session *session;

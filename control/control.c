@@ -19,6 +19,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/notify.h"
+#include "lib/runner.h"
 #include "lib/sdnotify.h"
 #include "lib/when.h"
 
@@ -141,6 +142,17 @@ static int start_metrics(struct control *c, struct str *error_r)
 	return 0;
 }
 
+/* While this process is small, and after it has become who it is. */
+static int start_guard(struct control *c, struct str *error_r)
+{
+	int fault = runner_guard_start();
+
+	(void)c;
+	if (fault != 0)
+		str_append_z(error_r, strerror(fault));
+	return fault == 0 ? 0 : -1;
+}
+
 static int start_threads(struct control *c, struct str *error_r)
 {
 	c->store = store_new();
@@ -160,6 +172,7 @@ static const struct {
 	{ "privileges", become, CONTROL_EXIT_CONFIG },
 	{ "log", open_log, CONTROL_EXIT_CONFIG },
 	{ "pid file", start_pid_file, CONTROL_EXIT_UNAVAILABLE },
+	{ "guard of programs", start_guard, CONTROL_EXIT_SOFTWARE },
 	{ "threads", start_threads, CONTROL_EXIT_SOFTWARE },
 	{ "control socket", start_server, CONTROL_EXIT_UNAVAILABLE },
 	{ "metrics", start_metrics, CONTROL_EXIT_UNAVAILABLE },

@@ -14,6 +14,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/runner.h"
 
 #define TURNS_MAX 64 /* of one run: more is a fault of ours, not of the move's */
 #define SHOWN     600
@@ -146,10 +147,23 @@ bool run_may_act(const struct run *r, enum step step, struct str *why)
 	return false;
 }
 
+int64_t run_until_us(const struct run *r, enum step step)
+{
+	return step_claimed(step) ? r->claimed_us + step_limit_us(r, step) / 2 * 3 : 0;
+}
+
+/* How long after a claim something of it may still go on: begun at the half of its limit, run for
+ * all of it, and then ended. */
+static int64_t claim_length_us(const struct run *r, enum step step)
+{
+	int64_t limit = step_limit_us(r, step);
+
+	return limit / 2 + runner_end_us(limit);
+}
+
 /*
  * A claim of an older term: its action may still run. Our term goes into the record first, so that
- * its holder claims nothing more; then the time limit of that action is waited out, and the half of
- * it in which it could still be begun.
+ * its holder claims nothing more; then what that claim allows is waited out.
  */
 static bool takes_over(struct run *r, struct str *why)
 {
@@ -162,10 +176,9 @@ static bool takes_over(struct run *r, struct str *why)
 	if (claim(r, step, why) != STEP_DONE)
 		return false;
 	r->task->taken_over = r->term;
-	r->task->hold_off_us = clock_boot_us() + step_limit_us(r, step) / 2 * 3;
+	r->task->hold_off_us = clock_boot_us() + claim_length_us(r, step);
 	log_info("control", "an older claim is waited out id=%s move=%s step=%s wait_ms=%" PRId64,
-		id_of(r), r->move->address, step_name(step),
-		step_limit_us(r, step) / 2 * 3 / CLOCK_MS);
+		id_of(r), r->move->address, step_name(step), claim_length_us(r, step) / CLOCK_MS);
 	return true;
 }
 

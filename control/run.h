@@ -50,7 +50,7 @@ int64_t run_task(struct worker *worker, struct task *task, bool *gone_r);
  */
 
 enum progress step_run(struct run *run, enum step step, struct str *why);
-/* How long a claim of that step lasts: longest time that it may take, microseconds. */
+/* Longest time that the step itself may take, microseconds. */
 int64_t step_limit_us(const struct run *run, enum step step);
 
 /* The worker's session; NULL with the reason in `why`. */
@@ -63,6 +63,8 @@ enum progress run_look(struct run *run, struct str *why);
 void run_forget_mailbox(struct run *run);
 /* Whether the claim is fresh enough to begin with its step. */
 bool run_may_act(const struct run *run, enum step step, struct str *why);
+/* When its action must have ended, CLOCK_BOOTTIME: counted from the claim; 0 = it needs none. */
+int64_t run_until_us(const struct run *run, enum step step);
 
 /* By kind. */
 enum progress step_action_run(struct run *run, enum step step, struct str *why);

@@ -240,7 +240,8 @@ enum progress step_action_run(struct run *r, enum step step, struct str *why)
 	if (step_claimed(step) && !run_may_act(r, step, why))
 		return STEP_FAILED;
 	fill(r, on_assignee, &subject);
-	action_run(actions, action, &subject.subject, false, &r->control->stopping, &result);
+	action_run(actions, action, &subject.subject, false, &r->control->stopping,
+		run_until_us(r, step), &result);
 	log_debug("control", "acted move=%s system=%s action=%s took_us=%" PRId64, r->move->mailbox,
 		subject.subject.system, action_name(action), result.took_us);
 	progress = judge(&result, why);

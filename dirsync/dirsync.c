@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/notify.h"
+#include "lib/runner.h"
 #include "lib/sdnotify.h"
 
 #define WAKE SIGUSR1 /* to the main thread: look whether we stop */
@@ -250,6 +251,17 @@ static int become(struct dirsync *d, struct str *error_r)
 	return done;
 }
 
+/* While this process is small, and after it has become who it is. */
+static int start_guard(struct dirsync *d, struct str *error_r)
+{
+	int fault = runner_guard_start();
+
+	(void)d;
+	if (fault != 0)
+		str_append_z(error_r, strerror(fault));
+	return fault == 0 ? 0 : -1;
+}
+
 static int open_log(struct dirsync *d, struct str *error_r)
 {
 	return start_log(&d->settings->config->log, error_r);
@@ -315,6 +327,7 @@ static const struct {
 	enum dirsync_exit fault;
 } steps[] = {
 	{ "privileges", become, DIRSYNC_EXIT_CONFIG },
+	{ "guard of programs", start_guard, DIRSYNC_EXIT_SOFTWARE },
 	{ "log", open_log, DIRSYNC_EXIT_CONFIG },
 	{ "state_dir", take_lock, DIRSYNC_EXIT_UNAVAILABLE },
 	{ "pid file", start_pid_file, DIRSYNC_EXIT_UNAVAILABLE },

@@ -38,7 +38,7 @@ lib_librestante_a_SOURCES = \
 	lib/procstat.c lib/procstat.h \
 	lib/pulse.h \
 	lib/route.c lib/route.h \
-	lib/runner.c lib/runner_spawn.c lib/runner.h lib/runner_internal.h \
+	lib/runner.c lib/runner_guard.c lib/runner_spawn.c lib/runner.h lib/runner_internal.h \
 	lib/sdnotify.c lib/sdnotify.h \
 	lib/secret.c lib/secret.h \
 	lib/str.c lib/str.h \

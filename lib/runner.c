@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,56 +15,21 @@
 
 #define SLICE     (100 * CLOCK_MS)   /* how often `stop` is looked at */
 #define LINGER    (2 * CLOCK_SECOND) /* for output that others hold open */
-#define MERCY     (2 * CLOCK_SECOND) /* between SIGTERM and SIGKILL */
+#define GRACE     (500 * CLOCK_MS)   /* before the guard does what we should have done */
 #define LINES_MAX 200                /* of a run, in the log */
 #define SAID_MAX  500                /* bytes of one */
 
 struct run {
 	const struct runner_options *options;
 	struct runner_child child;
-	int64_t deadline_us; /* monotonic, 0 = none */
+	int64_t deadline_us; /* CLOCK_BOOTTIME, 0 = none */
+	int64_t mercy;       /* between SIGTERM and SIGKILL */
 	int64_t ended_us;    /* monotonic, 0 = it runs */
 	bool judged;         /* the outcome is set: we end it */
 	struct str line;     /* of standard error */
 	unsigned lines;
 	struct runner_result *result;
 };
-
-/* --- those that run ------------------------------------------------------------------------- */
-
-static struct {
-	pthread_mutex_t lock;
-	pid_t *groups;
-	size_t count;
-} living = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static void remember(pid_t group)
-{
-	pthread_mutex_lock(&living.lock);
-	living.groups = mem_grow(living.groups, living.count + 1, sizeof(*living.groups));
-	living.groups[living.count++] = group;
-	pthread_mutex_unlock(&living.lock);
-}
-
-/* Before it is waited for: its number may be another's then. */
-static void forget(pid_t group)
-{
-	pthread_mutex_lock(&living.lock);
-	for (size_t i = 0; i < living.count; i++)
-		if (living.groups[i] == group)
-			living.groups[i--] = living.groups[--living.count];
-	if (living.count == 0)
-		mem_free(&living.groups);
-	pthread_mutex_unlock(&living.lock);
-}
-
-void runner_kill_all(void)
-{
-	pthread_mutex_lock(&living.lock);
-	for (size_t i = 0; i < living.count; i++)
-		kill(-living.groups[i], SIGKILL);
-	pthread_mutex_unlock(&living.lock);
-}
 
 /* --- one run ---------------------------------------------------------------------------------- */
 
@@ -150,7 +114,7 @@ static void look_at_limits(struct run *run)
 
 	if (options->stop != NULL && atomic_load(options->stop))
 		judge(run, RUNNER_STOPPED);
-	else if (run->deadline_us != 0 && now >= run->deadline_us)
+	else if (run->deadline_us != 0 && clock_boot_us() >= run->deadline_us)
 		judge(run, RUNNER_TOO_LONG);
 	else if (run->ended_us != 0 && now >= run->ended_us + LINGER)
 		judge(run, RUNNER_LINGERS);
@@ -163,7 +127,7 @@ static void wait_for_something(const struct run *run, int64_t most_us)
 		{ .fd = run->child.said, .events = POLLIN },
 		{ .fd = run->child.gone, .events = POLLIN },
 	};
-	int64_t left = run->deadline_us ? run->deadline_us - clock_mono_us() : most_us;
+	int64_t left = run->deadline_us ? run->deadline_us - clock_boot_us() : most_us;
 
 	if (left > most_us)
 		left = most_us;
@@ -193,7 +157,7 @@ static void follow(struct run *run)
 /* Everything of its group; then it is gone. */
 static void finish(struct run *run)
 {
-	int64_t mercy_us = clock_mono_us() + MERCY;
+	int64_t mercy_us = clock_mono_us() + run->mercy;
 	int status = 0;
 
 	if (!has_ended(run))
@@ -201,7 +165,7 @@ static void finish(struct run *run)
 	while (!has_ended(run) && clock_mono_us() < mercy_us)
 		clock_sleep_us(5 * CLOCK_MS);
 	kill(-run->child.pid, SIGKILL);
-	forget(run->child.pid);
+	guard_forget(run->child.pid);
 	while (waitpid(run->child.pid, &status, 0) < 0 && errno == EINTR)
 		;
 	/* A pipe has room for one read of ours. */
@@ -226,6 +190,24 @@ static void close_all(struct run *run)
 	str_free(&run->line);
 }
 
+int64_t runner_mercy_us(int64_t time_limit)
+{
+	return time_limit > 0 && time_limit / 2 < RUNNER_MERCY ? time_limit / 2 : RUNNER_MERCY;
+}
+
+int64_t runner_end_us(int64_t time_limit)
+{
+	return time_limit + runner_mercy_us(time_limit) + GRACE;
+}
+
+static int64_t deadline_of(const struct runner_options *options)
+{
+	int64_t limit = options->time_limit, until = options->until_us;
+	int64_t deadline = limit > 0 ? clock_boot_us() + limit : 0;
+
+	return until != 0 && (deadline == 0 || until < deadline) ? until : deadline;
+}
+
 void runner_run(const struct runner_options *options, struct runner_result *result_r)
 {
 	struct run run = { .options = options, .result = result_r };
@@ -238,14 +220,17 @@ void runner_run(const struct runner_options *options, struct runner_result *resu
 		str_append_z(&result_r->said, error);
 		return;
 	}
-	result_r->status = runner_spawn(
-		words != NULL ? words : &split, options->environment, options->input, &run.child);
+	run.deadline_us = deadline_of(options);
+	run.mercy = runner_mercy_us(options->time_limit);
+	int64_t end_us = run.deadline_us != 0 ? run.deadline_us + run.mercy + GRACE : 0;
+	result_r->status = runner_spawn(words != NULL ? words : &split, options->environment,
+		options->input, run.deadline_us, end_us, &run.child);
 	words_free(&split);
+	if (result_r->status == ETIME)
+		judge(&run, RUNNER_TOO_LONG);
 	if (result_r->status != 0)
 		return;
-	remember(run.child.pid);
-	if (options->time_limit > 0)
-		run.deadline_us = clock_mono_us() + options->time_limit;
+	guard_remember(run.child.pid, end_us);
 	follow(&run);
 	finish(&run);
 	close_all(&run);

@@ -3,15 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/mem.h"
 #include "lib/runner.h"
 
@@ -71,47 +74,89 @@ static char *find(const char *command)
 	}
 }
 
-static void attributes_init(posix_spawnattr_t *attr)
-{
-	sigset_t none, all;
+/* --- the process between ours and the program ------------------------------------------------- */
 
+#define STACK 65536
+
+struct start {
+	const char *path;
+	char **words, **environment;
+	int input, out, said, guard;
+	int64_t latest_us, end_us;
+	int fault; /* errno; 0: it has become the program */
+};
+
+static void signals_default(void)
+{
+	const struct sigaction plain = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		sigaction(number, &plain, NULL);
 	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(attr);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static bool standard_ones(const struct start *s)
+{
+	int input = s->input >= 0 ? s->input : open("/dev/null", O_RDONLY);
+
+	return input >= 0 && dup2(input, STDIN_FILENO) >= 0 && dup2(s->out, STDOUT_FILENO) >= 0 &&
+	       dup2(s->said, STDERR_FILENO) >= 0;
+}
+
+/* The guard knows of it before it does anything. Returns errno where it stays what it is. */
+static int become(const struct start *s)
+{
+	int fault;
+
 	/* A session of its own: no terminal that it could ask, and a group to kill. */
-	posix_spawnattr_setflags(
-		attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setsigmask(attr, &none);
-	posix_spawnattr_setsigdefault(attr, &all);
-}
-
-static void actions_init(posix_spawn_file_actions_t *actions, int input, int out, int said)
-{
-	posix_spawn_file_actions_init(actions);
-	if (input < 0)
-		posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	else
-		posix_spawn_file_actions_adddup2(actions, input, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(actions, said, STDERR_FILENO);
+	if (setsid() < 0)
+		return errno;
+	if ((fault = guard_watch(s->guard, getpid(), s->end_us)) != 0)
+		return fault;
+	if (!standard_ones(s) || chdir("/") != 0)
+		return errno;
 	/* Sockets of libraries are not all closed by exec. */
-	posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
-	posix_spawn_file_actions_addchdir_np(actions, "/");
+	closefrom(STDERR_FILENO + 1);
+	signals_default();
+	if (s->latest_us != 0 && clock_boot_us() >= s->latest_us)
+		return ETIME;
+	execve(s->path, s->words, s->environment);
+	return errno;
 }
 
-static int spawn(const char *path, char **words, char **environment, int input, int out, int said,
-	pid_t *pid_r)
+static int child(void *context)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
+	struct start *s = context;
 
-	actions_init(&actions, input, out, said);
-	attributes_init(&attr);
-	int fault = posix_spawn(pid_r, path, &actions, &attr, words, environment);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
+	s->fault = become(s);
+	_exit(127);
+}
+
+/* As posix_spawn(3) does it: the child has our memory and a stack of its own until it is the
+ * program, and this thread waits so long; so it costs the same however large we are. */
+static int spawn(struct start *s, pid_t *pid_r)
+{
+	char *stack = mem_zalloc(STACK);
+	sigset_t all, before;
+	int fault;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); /* no handler of ours runs in the child */
+	*pid_r = clone(child, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, s);
+	fault = *pid_r < 0 ? errno : s->fault;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	mem_free(&stack);
+	if (*pid_r > 0 && fault != 0) {
+		guard_forget(*pid_r);
+		while (waitpid(*pid_r, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
 	return fault;
 }
+
+/* --- its surroundings ------------------------------------------------------------------------- */
 
 static int gone_open(pid_t pid)
 {
@@ -135,8 +180,7 @@ static int pipe_open(int ends_r[2])
 	return EIO;
 }
 
-static int start(
-	const char *path, char **words, char **environment, int input, struct runner_child *child_r)
+static int start(struct start *s, struct runner_child *child_r)
 {
 	int out[2], said[2], fault;
 
@@ -147,7 +191,9 @@ static int start(
 		close(out[1]);
 		return fault;
 	}
-	fault = spawn(path, words, environment, input, out[1], said[1], &child_r->pid);
+	s->out = out[1];
+	s->said = said[1];
+	fault = spawn(s, &child_r->pid);
 	close(out[1]);
 	close(said[1]);
 	if (fault != 0) {
@@ -162,17 +208,21 @@ static int start(
 }
 
 int runner_spawn(const struct words *words, const char *const *environment, int input,
-	struct runner_child *child_r)
+	int64_t latest_us, int64_t end_us, struct runner_child *child_r)
 {
+	struct start s = {
+		.words = words->list, .input = input, .latest_us = latest_us, .end_us = end_us
+	};
 	char *path = find(words->list[0]);
-	char **variables;
 	int fault;
 
 	if (path == NULL)
 		return ENOENT;
-	variables = environment_new(environment);
-	fault = start(path, words->list, variables, input, child_r);
-	environment_free(&variables);
+	s.path = path;
+	s.environment = environment_new(environment);
+	if ((fault = guard_hold(&s.guard)) == 0)
+		fault = start(&s, child_r);
+	environment_free(&s.environment);
 	mem_free(&path);
 	return fault;
 }

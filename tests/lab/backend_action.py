@@ -5,9 +5,10 @@ tests. Its state, what was done with effect, and the faults that it is to show a
     SYSTEM.json     {"mailboxes": {account: {"id", "addresses", "redirect", "closed"}}, "contacts": {}}
     effects         a line for each change: SYSTEM ACTION ADDRESS
     fault           {"SYSTEM ACTION": KIND}, of one mailbox alone with its address behind: "fail",
-                    "refuse", "hang", "garbage", "vain", "kill", "killed"
+                    "refuse", "hang", "stay", "garbage", "vain", "kill", "killed"
 
-fail: it asks for another try; vain: it says that it was done and does nothing; kill and killed: the
+fail: it asks for another try; stay: it starts another program, both hang and take no SIGTERM, and
+their pids are in the file "stays"; vain: it says that it was done and does nothing; kill and killed: the
 controller is killed, before or after the effect.
 
     backend_action.py FOLDER VERB                an action: restante-actions(5)
@@ -18,6 +19,7 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -166,7 +168,7 @@ def fault_of(folder, subject):
     return faults.get("%s %s" % (key, subject["address"])) or faults.get(key, "")
 
 
-def show(fault):
+def show(fault, folder):
     """What goes wrong before anything is done."""
     if fault == "fail":
         print("the backend is not reached", file=sys.stderr)
@@ -176,6 +178,12 @@ def show(fault):
         sys.exit(1)
     if fault == "hang":
         time.sleep(3600)
+    if fault == "stay":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        other = subprocess.Popen(["sleep", "3600"])
+        with open(os.path.join(folder, "stays"), "a") as out:
+            out.write("%d %d\n" % (os.getpid(), other.pid))
+        other.wait()
     if fault == "garbage":
         print("\x01\x02 what: is this")
         sys.exit(0)
@@ -188,7 +196,7 @@ def act(folder, verb, subject):
     fault = fault_of(folder, subject)
     asked = action in ("list", "empty")
     if verb == "do" or asked or fault in ("garbage", "hang"):
-        show(fault)
+        show(fault, folder)
     backend = Backend(folder, system)
     so, told_now = globals()["check_" + action](backend, subject)
     if verb == "check":

@@ -128,7 +128,8 @@ static void run(struct actions *actions, enum action action, const struct json *
 		.other = text_of(asked, "other"),
 		.attributes = (const char *const(*)[2])pairs,
 		.attribute_count = count };
-	action_run(actions, action, &subject, json_get_bool(asked, "verify", false), NULL, &result);
+	action_run(
+		actions, action, &subject, json_get_bool(asked, "verify", false), NULL, 0, &result);
 	say_result(&result);
 	action_result_free(&result);
 	free_list(&addresses);

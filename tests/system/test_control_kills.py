@@ -47,6 +47,14 @@ def each_once(control, name):
     assert len(counts) >= 5
 
 
+def is_alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def revive(control):
     """Whoever was killed by its own action is started again."""
     wait_for(lambda: not control.running(), 60, "the controller to be killed")
@@ -171,6 +179,39 @@ def test_an_action_of_a_leader_that_was_replaced_is_waited_out(lab, control):
     control.wait_state(dn, 10, 60)
     assert "an older claim is waited out" in control.log_text()
     settled(lab, control, name)
+
+
+def stays(control):
+    """Pids of the programs of the fault "stay", from the last time that it was shown."""
+    path = os.path.join(control.folder, "stays")
+    if not os.path.exists(path):
+        return []
+    with open(path) as lines:
+        return [int(pid) for pid in lines.read().splitlines()[-1].split()]
+
+
+def test_programs_end_with_the_controller_that_started_them(lab, control):
+    """At once where it is killed, at their time limit where it sleeps; whatever signals they ignore."""
+    name = "outliving"
+    address, = control.people(name)
+    control.fault({"S2 unredirect " + address: "stay"})
+    dn = control.record("m-" + name, address)
+    wait_for(lambda: stays(control), 30, "the program to run")
+    first = stays(control)
+    control.kill()
+    wait_for(lambda: not any(map(is_alive, first)), 5, "the programs of who was killed to end")
+    control.start()
+    wait_for(lambda: stays(control) != first, 30, "the next one to run it")
+    second = stays(control)
+    os.kill(control.pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: not any(map(is_alive, second)), 5, "the programs of who sleeps to end")
+    finally:
+        control.fault({})
+        os.kill(control.pid, signal.SIGCONT)
+    control.wait_state(dn, 10, 60)
+    settled(lab, control, name)
+    each_once(control, name)
 
 
 def test_a_leader_killed_while_it_waits_leaves_the_waiting_to_the_next(lab, control):

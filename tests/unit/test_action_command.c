@@ -100,7 +100,7 @@ static void run(struct bed *bed, enum action action, bool verify_only)
 	bed->actions = actions_new(&bed->settings, &error);
 	if (bed->actions == NULL)
 		fail_msg("%s", error);
-	action_run(bed->actions, action, &bed->subject, verify_only, NULL, &bed->result);
+	action_run(bed->actions, action, &bed->subject, verify_only, NULL, 0, &bed->result);
 }
 
 static void expect(struct bed *bed, enum action_outcome outcome, const char *text)
@@ -257,7 +257,7 @@ static void stopped(void **state)
 	program(bed, "redirect", "sleep 100");
 	redirect_is(bed, "redirect");
 	bed->actions = actions_new(&bed->settings, &error);
-	action_run(bed->actions, ACTION_REDIRECT, &bed->subject, false, &stop, &bed->result);
+	action_run(bed->actions, ACTION_REDIRECT, &bed->subject, false, &stop, 0, &bed->result);
 	expect(bed, ACTION_FAILED, "was ended, since we stop");
 }
 

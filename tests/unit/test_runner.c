@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -306,6 +307,122 @@ static void lingers(void **state)
 	forget(&done);
 }
 
+/* --- the guard -------------------------------------------------------------------------------- */
+
+static int pass_on(void *context, const char *data, size_t len)
+{
+	return write(*(int *)context, data, len) == (ssize_t)len ? 0 : -1;
+}
+
+/* A process that runs it, and what it printed first. */
+static pid_t somebody_runs(const char *command, int64_t time_limit, char *printed, size_t size)
+{
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		run_with((struct runner_options){ .command = command,
+			.input = -1,
+			.time_limit = time_limit,
+			.output = pass_on,
+			.context = &ends[1] });
+		_exit(0);
+	}
+	close(ends[1]);
+	ssize_t n = read(ends[0], printed, size - 1);
+	assert_true(n > 0);
+	printed[n] = '\0';
+	close(ends[0]);
+	return pid;
+}
+
+static const char *const stubborn[] = {
+	"sh -c 'sleep 1000 & echo $$ $!; sleep 1000'",
+	"sh -c 'trap \"\" TERM; sleep 1000 & echo $$ $!; while :; do sleep 1000; done'",
+	"sh -c 'trap \"\" TERM; sh -c \"sleep 1000\" & echo $$ $!'",
+};
+
+/* Who is killed leaves nothing behind. */
+static void killed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(stubborn); i++) {
+		char printed[64];
+		pid_t pid = somebody_runs(stubborn[i], 0, printed, sizeof(printed));
+
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		expect_gone(printed);
+	}
+}
+
+/* Nor does anything run beyond its time because somebody sleeps. */
+static void asleep(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(stubborn); i++) {
+		char printed[64];
+		pid_t pid = somebody_runs(stubborn[i], 600 * CLOCK_MS, printed, sizeof(printed));
+
+		kill(pid, SIGSTOP);
+		expect_gone(printed);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
+static pid_t guard_of(pid_t parent)
+{
+	char path[64];
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)parent);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	return pid;
+}
+
+/* A guard that somebody has killed is replaced. */
+static void guard_is_killed(void **state)
+{
+	(void)state;
+	assert_int_equal(runner_guard_start(), 0);
+	pid_t first = guard_of(getpid());
+	assert_int_equal(kill(first, SIGKILL), 0);
+	while (!is_gone(first))
+		clock_sleep_us(CLOCK_MS);
+	expect("echo a", "a\n", "ended with status 0");
+	assert_int_not_equal(guard_of(getpid()), first);
+}
+
+/* What comes too late is not begun. */
+static void too_late(void **state)
+{
+	char path[] = "/tmp/restante-late-XXXXXX", command[80];
+	int file = mkstemp(path);
+
+	(void)state;
+	assert_true(file >= 0);
+	close(file);
+	snprintf(command, sizeof(command), "rm %s", path);
+	struct done done = run_with((struct runner_options){
+		.command = command, .input = -1, .until_us = clock_boot_us() });
+	assert_int_equal(done.result.outcome, RUNNER_TOO_LONG);
+	assert_int_equal(unlink(path), 0);
+	forget(&done);
+	int64_t begin = clock_mono_us();
+	done = run_with((struct runner_options){ .command = "sleep 1000",
+		.input = -1,
+		.time_limit = 1000 * CLOCK_SECOND,
+		.until_us = clock_boot_us() + 200 * CLOCK_MS });
+	assert_int_equal(done.result.outcome, RUNNER_TOO_LONG);
+	assert_true(clock_mono_us() - begin < 10 * CLOCK_SECOND);
+	forget(&done);
+}
+
 static void *run_many(void *context)
 {
 	for (int i = 0; i < 20; i++) {
@@ -358,6 +475,10 @@ int main(void)
 		cmocka_unit_test(enough_is_enough),
 		cmocka_unit_test(stopped),
 		cmocka_unit_test(lingers),
+		cmocka_unit_test(killed),
+		cmocka_unit_test(asleep),
+		cmocka_unit_test(guard_is_killed),
+		cmocka_unit_test(too_late),
 		cmocka_unit_test(many_at_once),
 	};
 
