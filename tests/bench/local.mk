@@ -27,8 +27,9 @@ bench: all $(bench_programs)
 	/usr/bin/python3 $(srcdir)/tests/bench/run --build $(abs_builddir) $(BENCH_ARGS)
 .PHONY: bench
 
-EXTRA_DIST += tests/bench/run tests/bench/cpugroup.py tests/bench/figures.py tests/bench/load.py \
-	tests/bench/rounds.py tests/bench/rows_held.py tests/bench/rows_hold.py tests/bench/rows_nodes.py \
+EXTRA_DIST += tests/bench/run tests/bench/cpugroup.py tests/bench/doors.py tests/bench/figures.py tests/bench/load.py \
+	tests/bench/rounds.py tests/bench/rows_held.py tests/bench/rows_hold.py \
+	tests/bench/rows_move.py tests/bench/rows_nodes.py \
 	tests/bench/rows_path.py tests/bench/rows_sendmail.py tests/bench/rows_sync.py \
 	tests/bench/rows_sync_down.py tests/bench/rows_sync_move.py tests/bench/rows_time.py \
 	tests/bench/testbed.py tests/bench/tree.py

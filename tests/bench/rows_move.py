@@ -10,9 +10,10 @@ import time
 
 import figures
 from cpugroup import memory_kb
+from doors import plain
 from rounds import progress
 from lab.accounts import TEMPLATES, Accounts
-from lab.control import MOVES, Control
+from lab.control import Control, pending_record
 from lab.dirsync import Dirsync
 from lab.frontdoor import settled
 from lab.lab import Lab
@@ -28,8 +29,6 @@ PENDING = 50000
 DONE = 10
 SYSTEMS = ("S1", "S2")
 DEFAULTS = ("lease", "retry_min", "retry_max", "fence_timeout")
-MILTER_DEFAULTS = ("heartbeat", "late_commit", "queue_free", "release_retry_min",
-                   "release_retry_max", "stop_timeout", "replica_cache", "queue_cache")
 ACCOUNT = """
 dn: uid={uid},{people}
 objectClass: inetOrgPerson
@@ -47,24 +46,6 @@ database monitor
 access to *
 	by dn.exact="gidNumber=0+uidNumber=0,cn=peercred,cn=external,cn=auth" read
 """
-RECORD = """
-dn: cn={name},{moves}
-objectClass: restanteMove
-cn: {name}
-restanteMoveAddress: person{number}@example.org
-restanteMoveTarget: S2
-restanteMoveScenario: default
-restanteMoveInstant: 20991231000000Z
-restanteMoveState: 0
-restanteMoveReached: 0 20261122000000Z
-restanteMoveMailbox: {number:08x}-0000-4000-8000-000000000000
-restanteMoveAssignor: S1
-restanteMoveOldPhysical: person{number}@s1.lab
-restanteMoveOldSourceId: s1-person{number}
-restanteMoveWave: one
-restanteMoveIdentifier: {name}
-"""
-
 
 def csn_seconds(csn):
     return calendar.timegm(time.strptime(csn[:14], "%Y%m%d%H%M%S")) + float(csn[14:21])
@@ -132,7 +113,7 @@ class MoveBed:
         for door in lab.doors:
             door.mta.routes = {s.lower() + ".lab": sink.port for s, sink in self.sinks.items()}
             door.mta.configure()
-            self._plain(door.milter)
+            plain(door.milter)
         self.dirsync = Dirsync(lab, ups={s: {
             **lab.accounts[s].bind(), "base": lab.accounts[s].people, "timeout": "60s",
             "addresses": "mail mailLocalAddress", "physical": "%%{uid}@%s.lab" % s.lower(),
@@ -157,19 +138,6 @@ class MoveBed:
             text = conf.read()
         with open(self.lab.slapd.conf, "w", encoding="utf-8") as conf:
             conf.write(re.sub(r"(?m)^maxsize\s.*$", r"\g<0>\ndbnosync", text) + MONITOR)
-
-    @staticmethod
-    def _plain(milter):
-        settings = milter.settings
-
-        def plain():
-            sections = settings()
-            sections["log"]["level"] = "info"
-            for key in MILTER_DEFAULTS:
-                sections["milter"].pop(key, None)
-            return sections
-        milter.settings = plain
-        milter.configure()
 
     def _fill(self):
         """The sample's people of both systems go; S1's own come by the up sync."""
@@ -388,9 +356,7 @@ def pending(options):
     try:
         lab.make(("slapd",))
         lab.accounts = {system: lab._add(Accounts(lab, system)) for system in SYSTEMS}
-        lab.slapd.load("".join(RECORD.format(
-            name="20261122T000000Z-%08x" % number, moves=MOVES, number=number)
-            for number in range(PENDING)))
+        lab.slapd.load("".join(map(pending_record, range(PENDING))))
         control = BenchControl(lab)
         control.logging = "info"
         control.configure()

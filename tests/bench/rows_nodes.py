@@ -9,6 +9,7 @@ import time
 
 import figures
 import tree
+from doors import plain
 from load import Sink
 from rounds import progress
 from lab.lab import Lab
@@ -19,8 +20,6 @@ from lab.process import wait_for
 RATE = 200     # messages per second, both together
 MAILBOXES = 50
 WAVE = 100
-DEFAULTS = ("heartbeat", "late_commit", "queue_free", "release_retry_min", "release_retry_max",
-            "stop_timeout", "replica_cache", "queue_cache")
 
 
 class Doors:
@@ -42,25 +41,12 @@ class Doors:
         for door in lab.doors:
             door.mta.routes = {"s1.lab": self.sink.port, "s2.lab": self.sink.port}
             door.mta.configure()
-            self._plain(door.milter)
+            plain(door.milter)
         for server in lab.servers:
             server.start()
         wait_for(lambda: all(door.milter.ask("route", address=f"1u@{tree.DOMAIN}")["verdict"] ==
                              "rewrite" for door in lab.doors), 30, "both to know the tree")
         time.sleep(3)  # after a start the fence waits late_commit (2 s) for connections of before
-
-    @staticmethod
-    def _plain(milter):
-        settings = milter.settings
-
-        def plain():
-            sections = settings()
-            sections["log"]["level"] = "info"
-            for key in DEFAULTS:
-                sections["milter"].pop(key, None)
-            return sections
-        milter.settings = plain
-        milter.configure()
 
     def close(self):
         try:

@@ -15,6 +15,28 @@ ACTION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "backend_actio
 ACTIONS = ("create", "redirect", "unredirect", "addresses", "unaddress", "list", "close", "open",
            "empty", "delete", "contact")
 MOVES = "ou=moves," + FEDERATION
+PENDING = """
+dn: cn={name},{moves}
+objectClass: restanteMove
+cn: {name}
+restanteMoveAddress: person{number}@example.org
+restanteMoveTarget: S2
+restanteMoveScenario: default
+restanteMoveInstant: 20991231000000Z
+restanteMoveState: 0
+restanteMoveReached: 0 20261122000000Z
+restanteMoveMailbox: {number:08x}-0000-4000-8000-000000000000
+restanteMoveAssignor: S1
+restanteMoveOldPhysical: person{number}@s1.lab
+restanteMoveOldSourceId: s1-person{number}
+restanteMoveWave: one
+restanteMoveIdentifier: {name}
+"""
+
+
+def pending_record(number):
+    """LDIF of a move that is due in years."""
+    return PENDING.format(name="20261122T000000Z-%08x" % number, moves=MOVES, number=number)
 
 
 class Control(Daemon):

@@ -2,53 +2,27 @@
 
 import json
 import os
-import subprocess
 
-from lab.daemon import conf_section
-from lab.process import LabError
+from driver import Driver
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
                        "contrib/actions")
 UUID = "5d0c1c9e-5e0f-4a7b-9d11-000000000001"
 
 
-class Actions:
+class Actions(Driver):
     """with Actions(lab, {"S2": {...}}) as actions: the keys of actions NAME {}."""
 
     def __init__(self, lab, systems, name="actions"):
-        self.conf = os.path.join(lab.dir, name + ".conf")
-        self.log = os.path.join(lab.dir, "log", name + ".log")
-        self.argv = [os.path.join(lab.build, "tests/system/action_driver"), self.conf]
-        with open(self.conf, "w") as conf:
-            for system, keys in systems.items():
-                conf.write(conf_section("actions " + system, keys))
-        self.process = None
+        super().__init__(lab.dir, lab.build, "action_driver",
+                         {"actions " + system: keys for system, keys in systems.items()}, name)
 
-    def __enter__(self):
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.argv, text=True, stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, stderr=log)
-        return self
-
-    def __exit__(self, kind, value, traceback):
-        self.process.stdin.close()
-        status = self.process.wait(30)
-        self.process.stdout.close()
-        if kind is None and status != 0:
-            with open(self.log) as log:
-                raise LabError("action_driver: exit %d: %s" % (status, log.read()[-2000:]))
-
-    def send(self, system, action, verify=False, **subject):
-        self.process.stdin.write(json.dumps(
-            {"system": system, "action": action, "verify": verify, **subject}) + "\n")
-        self.process.stdin.flush()
-
-    def hear(self):
-        return json.loads(self.process.stdout.readline())
+    def put(self, system, action, verify=False, **subject):
+        self.send(json.dumps({"system": system, "action": action, "verify": verify, **subject}))
 
     def run(self, system, action, verify=False, **subject):
         """What became of it: outcome, text, physical, source_id, addresses, empty."""
-        self.send(system, action, verify, **subject)
+        self.put(system, action, verify, **subject)
         return self.hear()
 
     def does(self, system, action, **subject):

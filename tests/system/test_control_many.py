@@ -6,26 +6,9 @@ import time
 
 import pytest
 
-from lab.control import MOVES, Control, dirsync_of
+from lab.control import Control, dirsync_of, pending_record
 from lab.lab import Lab
 from lab.process import wait_for
-
-PENDING = """dn: cn={name},{moves}
-objectClass: restanteMove
-cn: {name}
-restanteMoveAddress: person{number}@example.org
-restanteMoveTarget: S2
-restanteMoveScenario: default
-restanteMoveInstant: 20991231000000Z
-restanteMoveState: 0
-restanteMoveReached: 0 20261122000000Z
-restanteMoveMailbox: {number:08x}-0000-4000-8000-000000000000
-restanteMoveAssignor: S1
-restanteMoveOldPhysical: person{number}@s1.lab
-restanteMoveOldSourceId: s1-person{number}
-restanteMoveWave: one
-restanteMoveIdentifier: {name}
-"""
 
 
 def seconds_of(process):
@@ -45,9 +28,7 @@ def test_fifty_thousand_pending_moves():
     count = 50000
     with Lab(start=("slapd",)) as lab:
         lab.slapd.stop()
-        lab.slapd.load("\n".join(PENDING.format(
-            name="20261122T000000Z-%08x" % number, moves=MOVES, number=number)
-            for number in range(count)))
+        lab.slapd.load("".join(map(pending_record, range(count))))
         lab.slapd.start()
         control = Control(lab, options={"lease": "30s"})
         control.logging = "info"
