@@ -86,6 +86,7 @@ struct person_bytes {
 	size_t compared;   /* bytes, from the first on: what the digest is of */
 	const char *lists; /* addresses, then foreign addresses, as code_put_set() writes them */
 	size_t lists_len;
+	size_t addresses; /* how many */
 };
 /* 0, or -1 where they are none that encode made: it does not look closely. */
 int person_bytes(const void *data, size_t len, struct person_bytes *bytes_r);

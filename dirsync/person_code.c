@@ -63,9 +63,10 @@ static const char *behind(const char *p, const char *end)
 	return nul != NULL ? nul + 1 : end;
 }
 
-static const char *behind_set(const char *p, const char *end)
+static const char *behind_set(const char *p, const char *end, size_t *count_r)
 {
-	while (p < end && *p != '\0')
+	*count_r = 0;
+	for (; p < end && *p != '\0'; ++*count_r)
 		p = behind(p, end);
 	return behind(p, end);
 }
@@ -73,13 +74,14 @@ static const char *behind_set(const char *p, const char *end)
 int person_bytes(const void *data, size_t len, struct person_bytes *bytes_r)
 {
 	const char *p = data, *end = p + len;
+	size_t count;
 
 	for (size_t text = 0; text < 4; text++) /* magic, id, physical key, primary */
 		p = behind(p, end);
 	bytes_r->lists = p;
-	p = behind_set(behind_set(p, end), end);
+	p = behind_set(behind_set(p, end, &bytes_r->addresses), end, &count);
 	bytes_r->lists_len = (size_t)(p - bytes_r->lists);
-	p = behind_set(p, end);
+	p = behind_set(p, end, &count);
 	bytes_r->compared = (size_t)(p - (const char *)data);
 	return p < end && behind(p, end) == end && end[-1] == '\0' ? 0 : -1;
 }

@@ -31,11 +31,16 @@ struct trace {
 	struct strings lacking;   /* "KEY COUNT": complete pulls that lacked this address */
 	unsigned missing;         /* complete pulls that lacked the mailbox, 0 = it is there */
 	int64_t missing_us;       /* since when */
+	/* entryCSN of its entry when that was read and was level with the last person shown; ""
+	 * where it was not, or was about to be written. The directory renews it with whatever is
+	 * edited. */
+	struct str version;
 };
 
 #define TRACE_INIT                                                                                 \
 	{                                                                                          \
-		.addresses = STRINGS_INIT, .foreign = STRINGS_INIT, .lacking = STRINGS_INIT        \
+		.addresses = STRINGS_INIT, .foreign = STRINGS_INIT, .lacking = STRINGS_INIT,       \
+		.version = STR_INIT                                                                \
 	}
 
 void trace_free(struct trace *trace);
@@ -43,9 +48,9 @@ void trace_reset(struct trace *trace);
 void trace_encode(const struct trace *trace, struct str *out);
 int trace_decode(const void *data, size_t len, struct trace *trace_r);
 /* Whether the bytes are those of the trace of a mailbox that is there, lists just this (struct
- * person_bytes), and has this digest. */
+ * person_bytes), and has this digest; version_r points into them then. */
 bool trace_is_of(const void *data, size_t len, const struct person_bytes *person,
-	const uint8_t digest[PERSON_DIGEST_SIZE]);
+	const uint8_t digest[PERSON_DIGEST_SIZE], const char **version_r);
 
 /* The attributes that the settings map, parsed once. NULL with *error_r: "up NAME.attributes: ...".
  */

@@ -17,7 +17,9 @@
 /* Behind every id: a table is built in the order of its keys, and its head is known last. */
 #define HEAD_KEY     "\xff\xffhead"
 #define HEAD_KEY_LEN (sizeof HEAD_KEY - 1)
-#define FORMAT       "restante snapshot 1"
+#define FORMAT       "restante snapshot 2"
+/* Whenever it is opened the engine writes zeros up to the end of its log file, and syncs them. */
+#define LOG_FILE (512U << 10)
 
 struct snapshot {
 	char *dir;
@@ -61,6 +63,8 @@ static void copy_head(const struct snapshot_head *from, struct snapshot_head *to
 	str_append_z(&to->parent, str_cstr(&from->parent));
 	str_append_z(&to->mark, str_cstr(&from->mark));
 	to->pending = from->pending;
+	to->versions = from->versions;
+	to->whole_us = from->whole_us;
 	to->full_us = from->full_us;
 	to->full_runs = from->full_runs;
 	to->persons = from->persons;
@@ -81,6 +85,8 @@ static void encode_head(const struct snapshot_head *head, struct str *out)
 	str_append(out, &head->full_runs, sizeof head->full_runs);
 	str_append(out, &head->persons, sizeof head->persons);
 	str_append(out, &head->pending, sizeof head->pending);
+	str_append(out, &head->versions, sizeof head->versions);
+	str_append(out, &head->whole_us, sizeof head->whole_us);
 }
 
 struct reader {
@@ -115,7 +121,8 @@ static int decode_head(const struct str *value, struct snapshot_head *head_r)
 
 	if (mark == NULL || strcmp(format, FORMAT) != 0 || !take_number(&r, &head_r->full_us) ||
 		!take_number(&r, &head_r->full_runs) || !take_number(&r, &head_r->persons) ||
-		!take_number(&r, &head_r->pending))
+		!take_number(&r, &head_r->pending) || !take_number(&r, &head_r->versions) ||
+		!take_number(&r, &head_r->whole_us))
 		return -1;
 	str_append_z(&head_r->run, run);
 	str_append_z(&head_r->parent, parent);
@@ -187,9 +194,10 @@ static int load_head(struct snapshot *s, const char **error_r)
 
 static int open_engine(struct snapshot *s, const char **error_r)
 {
-	const struct bdb_options options = {
-		.dir = s->dir, .cache_bytes = s->cache_bytes, .sync = true
-	};
+	const struct bdb_options options = { .dir = s->dir,
+		.cache_bytes = s->cache_bytes,
+		.log_file_bytes = LOG_FILE,
+		.sync = true };
 
 	s->env = bdb_env_open(&options, error_r);
 	if (s->env == NULL || open_table(s, error_r) < 0 || load_head(s, error_r) < 0) {

@@ -18,7 +18,9 @@ struct snapshot_head {
 	int64_t full_us;   /* wall clock of the last complete pull, 0 = never */
 	uint64_t full_runs; /* complete pulls so far */
 	uint64_t persons;
-	uint64_t pending; /* deletions that are marked and not done: a delta does not see them */
+	uint64_t pending;  /* deletions that are marked and not done: a delta does not see them */
+	uint64_t versions; /* traces that know their entry's version */
+	int64_t whole_us;  /* wall clock of the last run that read the entries whole, 0 = never */
 };
 
 /* NULL with *error_r; one that is damaged is removed, with a warning, and begins empty. */

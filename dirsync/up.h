@@ -33,7 +33,7 @@
 
 /* How the parts of an id begin, in `pull` and in `pending`. */
 enum up_part {
-	UP_FRESH = 'F',    /* a person; in `pull` behind its digest */
+	UP_FRESH = 'F',    /* a person; in `pull` behind a struct up_fresh */
 	UP_GONE = 'G',     /* gone for certain */
 	UP_UNUSABLE = 'U', /* text: why */
 	UP_ENTRY = 'E',    /* an entry */
@@ -43,6 +43,13 @@ enum up_part {
 	UP_TAKEN = 'K',    /* texts: address, system, DN, id, address of its move */
 	UP_PASSING = 'P',  /* text: address */
 	UP_SKIP = 'S',     /* its entry is re-keyed */
+	UP_VERSION = 'V',  /* text: all is level, the trace learns the version of the entry */
+};
+
+/* What stands before a person in `pull`. */
+struct up_fresh {
+	uint8_t digest[PERSON_DIGEST_SIZE];
+	struct view_had had;
 };
 
 /* How the values in `addresses` begin, each with an id behind it. */
@@ -104,7 +111,8 @@ struct up {
 	size_t heir_count;
 	struct up_numbers adopted, rekeyed;
 	uint64_t met, pending_count;
-	bool dirty; /* the next snapshot has other traces */
+	uint64_t versions; /* traces that know their entry's */
+	bool dirty;        /* the next snapshot has other traces */
 	struct reconcile_run rules;
 	struct reconcile_policy *policy;
 	struct guard_tally tally;

@@ -80,8 +80,15 @@ static struct snapshot_head next_head(const struct up *up)
 		.full_runs = up->head.full_runs,
 		.persons = up->head.persons,
 		.pending = counts->vanished + counts->addresses_gone,
+		.versions = up->head.versions,
+		.whole_us = up->head.whole_us,
 	};
 
+	if (up->rules.complete) {
+		head.versions = up->versions;
+		if (view_is_whole(up->view))
+			head.whole_us = up->record->start_us;
+	}
 	str_append_z(&head.run, str_cstr(&up->record->run));
 	str_append_z(&head.parent, str_cstr(&up->backend.run));
 	return head;

@@ -1,4 +1,5 @@
-/* The ids that a delta shows, some at a time. */
+/* Ids whose entries are read by them, some at a time: all that a delta shows, and of a full pull
+ * those that are not level. */
 #define _GNU_SOURCE
 #include "dirsync/up_meeting.h"
 
@@ -23,26 +24,30 @@ struct batch {
 	size_t count;
 };
 
-static int fill_batch(struct batch *b)
+static int keep_shown(struct batch *b)
 {
-	struct shown *s = &b->m->shown;
-	int got = 1;
+	struct shown *s = &b->m->shown, *kept = &b->shown[b->count];
+	/* what was kept there is given back for the next one */
+	struct shown old = *kept;
 
-	b->count = 0;
-	while (b->count < UP_BATCH && (got = shown_next(b->m)) == 1) {
-		struct shown *kept = &b->shown[b->count];
-		/* what was kept there is given back for the next one */
-		struct shown old = *kept;
-		*kept = *s;
-		s->id = old.id;
-		s->unusable = old.unusable;
-		s->person = old.person;
-		s->bytes = old.bytes;
-		if (shown_read(b->m, kept) < 0)
-			return -1;
-		b->has_entry[b->count++] = false;
-	}
-	return got < 0 ? -1 : 0;
+	*kept = *s;
+	s->id = old.id;
+	s->unusable = old.unusable;
+	s->person = old.person;
+	s->bytes = old.bytes;
+	b->has_entry[b->count++] = false;
+	return shown_read(b->m, kept);
+}
+
+static void keep_id(struct batch *b, const char *id)
+{
+	struct shown *kept = &b->shown[b->count];
+
+	str_reset(&kept->id);
+	str_append_z(&kept->id, id);
+	str_reset(&kept->unusable);
+	kept->has_person = kept->gone = false;
+	b->has_entry[b->count++] = false;
 }
 
 static int take_entry(void *context, const struct entry *entry)
@@ -70,16 +75,15 @@ static int take_orphan(void *context, const struct entry *entry)
 	return meeting_orphan(b->m->up, UP_ADOPT, entry, NULL);
 }
 
-static int ask_batch(struct batch *b)
+/* Of a full pull all orphans are known. */
+static int ask_orphans(struct batch *b)
 {
 	struct up *up = b->m->up;
-	const char *ids[UP_BATCH], *physicals[UP_BATCH], *error;
+	const char *physicals[UP_BATCH], *error;
 	size_t without = 0;
 
-	for (size_t i = 0; i < b->count; i++)
-		ids[i] = str_cstr(&b->shown[i].id);
-	if (view_find_ids(up->view, up->session, ids, b->count, take_entry, b, &error) < 0)
-		return up_fail(up, "%s", error);
+	if (up->rules.complete)
+		return 0;
 	for (size_t i = 0; i < b->count; i++)
 		if (!b->has_entry[i] && b->shown[i].has_person)
 			physicals[without++] = str_cstr(&b->shown[i].person.physical);
@@ -87,6 +91,18 @@ static int ask_batch(struct batch *b)
 				   b, &error) < 0)
 		return up_fail(up, "%s", error);
 	return 0;
+}
+
+static int ask_batch(struct batch *b)
+{
+	struct up *up = b->m->up;
+	const char *ids[UP_BATCH], *error;
+
+	for (size_t i = 0; i < b->count; i++)
+		ids[i] = str_cstr(&b->shown[i].id);
+	if (view_find_ids(up->view, up->session, ids, b->count, take_entry, b, &error) < 0)
+		return up_fail(up, "%s", error);
+	return ask_orphans(b);
 }
 
 static int meet_batch(struct batch *b)
@@ -98,12 +114,17 @@ static int meet_batch(struct batch *b)
 		return -1;
 	for (size_t i = 0; i < b->count; i++) {
 		struct met met = shown_met(&b->shown[i]);
-		int got = snapshot_get(m->up->snapshot, met.id, &m->trace, &error);
+		int got = m->up->has_before || !m->up->rules.complete
+				  ? snapshot_get(m->up->snapshot, met.id, &m->trace, &error)
+				  : 0;
 
 		if (got < 0)
 			return up_fail(m->up, "%s", error);
 		met.before = got == 1 ? &m->trace : NULL;
 		met.entry = b->has_entry[i] ? &b->entries[i] : NULL;
+		if (met.entry == NULL && met.before == NULL && met.fresh == NULL && !met.gone &&
+			met.unusable == NULL)
+			continue; /* an entry that is none: it has been reported */
 		reports_seen(m->up->reports, met.id);
 		if (meeting_meet(m, &met) < 0)
 			return -1;
@@ -111,21 +132,52 @@ static int meet_batch(struct batch *b)
 	return 0;
 }
 
-int meeting_delta(struct meeting *m)
+static struct batch *batch_of(struct meeting *m)
 {
-	struct batch *b = mem_zalloc(sizeof *b);
-	int done = 0;
+	if (m->batch == NULL) {
+		m->batch = mem_zalloc(sizeof *m->batch);
+		m->batch->m = m;
+	}
+	return m->batch;
+}
 
-	b->m = m;
-	do {
-		done = fill_batch(b);
-		if (done == 0 && b->count > 0)
-			done = meet_batch(b);
-	} while (done == 0 && b->count == UP_BATCH);
-	for (size_t i = 0; i < UP_BATCH; i++) {
+void meeting_free(struct meeting *m)
+{
+	struct batch *b = m->batch;
+
+	for (size_t i = 0; b != NULL && i < UP_BATCH; i++) {
 		shown_free(&b->shown[i]);
 		entry_free(&b->entries[i]);
 	}
-	mem_free(&b);
+	mem_free(&m->batch);
+}
+
+int meeting_settle(struct meeting *m)
+{
+	struct batch *b = batch_of(m);
+	int done = b->count > 0 ? meet_batch(b) : 0;
+
+	b->count = 0;
 	return done;
+}
+
+int meeting_defer(struct meeting *m, const char *id, bool shown)
+{
+	struct batch *b = batch_of(m);
+
+	if (!shown)
+		keep_id(b, id);
+	else if (keep_shown(b) < 0)
+		return -1;
+	return b->count == UP_BATCH ? meeting_settle(m) : 0;
+}
+
+int meeting_delta(struct meeting *m)
+{
+	int got;
+
+	while ((got = shown_next(m)) == 1)
+		if (meeting_defer(m, NULL, true) < 0)
+			return -1;
+	return got < 0 ? -1 : meeting_settle(m);
 }

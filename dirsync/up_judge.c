@@ -15,13 +15,14 @@ struct parts {
 	struct person fresh;
 	struct entry entry, adopt, rekey;
 	struct trace before, adopt_before, rekey_before;
-	struct str unusable;
+	struct str unusable, version;
 	struct str texts; /* of taken: kept here, owners point into it */
 	struct reconcile_owner *taken;
 	size_t *at; /* of each in texts: it grows */
 	size_t taken_count, taken_cap;
 	struct strings passing;
-	bool has_fresh, gone, has_unusable, has_entry, has_adopt, has_rekey, has_before, skip;
+	bool has_fresh, gone, has_unusable, has_entry, has_adopt, has_rekey, has_before, skip,
+		has_version;
 };
 
 struct judging {
@@ -46,7 +47,7 @@ static void begin_parts(struct parts *p, const struct bulk_pair *pair)
 	p->taken_count = 0;
 	strings_reset(&p->passing);
 	p->has_fresh = p->gone = p->has_unusable = p->has_entry = p->has_adopt = p->has_rekey =
-		p->has_before = p->skip = false;
+		p->has_before = p->skip = p->has_version = false;
 }
 
 static void add_taken(struct parts *p, const char *texts, size_t len)
@@ -58,6 +59,13 @@ static void add_taken(struct parts *p, const char *texts, size_t len)
 	}
 	p->at[p->taken_count++] = p->texts.len;
 	str_append(&p->texts, texts, len);
+}
+
+static void take_version(struct parts *p, const char *version)
+{
+	str_reset(&p->version);
+	str_append_z(&p->version, version);
+	p->has_version = true;
 }
 
 static int add_part(struct parts *p, const struct bulk_pair *pair)
@@ -84,6 +92,7 @@ static int add_part(struct parts *p, const struct bulk_pair *pair)
 	case UP_PASSING: strings_add(&p->passing, data); return 0;
 	case UP_GONE: p->gone = true; return 0;
 	case UP_SKIP: p->skip = true; return 0;
+	case UP_VERSION: take_version(p, data); return 0;
 	default: return -1;
 	}
 }
@@ -259,6 +268,17 @@ static int write_trace(struct judging *j, bool kept)
 	return snapshot_drop(j->up->snapshot, id, &error) < 0 ? up_fail(j->up, "%s", error) : 0;
 }
 
+/* All is level: there is nothing to judge. */
+static int learn_version(struct judging *j)
+{
+	struct trace *trace = &j->parts.before;
+
+	str_reset(&trace->version);
+	str_append(&trace->version, str_cstr(&j->parts.version), j->parts.version.len);
+	j->up->dirty = true;
+	return put_trace(j, j->parts.id.data, trace);
+}
+
 static int judge(struct judging *j)
 {
 	struct up *up = j->up;
@@ -269,6 +289,8 @@ static int judge(struct judging *j)
 		return 0;
 	if (keep_until(j, j->parts.id.data) < 0)
 		return -1;
+	if (j->parts.has_version)
+		return learn_version(j);
 	trace_reset(&j->trace);
 	if (!j->parts.skip) {
 		struct reconcile_facts facts = facts_of(j);
@@ -336,6 +358,7 @@ int up_judge(struct up *up)
 	trace_free(&p->adopt_before);
 	trace_free(&p->rekey_before);
 	str_free(&p->unusable);
+	str_free(&p->version);
 	str_free(&p->texts);
 	mem_free(&p->taken);
 	mem_free(&p->at);

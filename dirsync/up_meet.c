@@ -21,6 +21,7 @@ static bool same_person(const struct person *a, const struct person *b)
 	       strings_equal(&a->attributes, &b->attributes);
 }
 
+/* All but the version. */
 static bool same_trace(const struct trace *before, const struct person *fresh)
 {
 	uint8_t digest[PERSON_DIGEST_SIZE];
@@ -47,6 +48,7 @@ static void count_level(struct up *up, struct view_had had)
 {
 	struct guard_lost *lost = up->tally.lost;
 
+	up->versions++;
 	lost[up->tally.lost_count - 1].had += had.foreign;
 	for (size_t i = 0; had.attributes != 0; i++, had.attributes >>= 1)
 		lost[i].had += had.attributes & 1;
@@ -219,6 +221,29 @@ static int go_on(struct up *up)
 	return up_stopped(up) ? up_fail(up, "stopped") : 0;
 }
 
+/* Nothing is to be written but, in the snapshot, the version of the entry. */
+static int put_version(
+	struct up *up, const char *id, const void *trace, size_t len, const char *version)
+{
+	up->pending_count++;
+	if (up_part(up, id, UP_BEFORE, trace, len) < 0)
+		return -1;
+	return up_text(up, id, UP_VERSION, version);
+}
+
+static int meet_equal(struct meeting *m, const struct met *met)
+{
+	struct up *up = m->up;
+	const char *version = str_cstr(&met->entry->csn);
+
+	count_level(up, view_had(&up->tally, &met->entry->person));
+	if (!up->rules.complete || strcmp(str_cstr(&met->before->version), version) == 0)
+		return 0;
+	str_reset(&m->encoded);
+	trace_encode(met->before, &m->encoded);
+	return put_version(up, met->id, m->encoded.data, m->encoded.len, version);
+}
+
 int meeting_meet(struct meeting *m, const struct met *met)
 {
 	struct up *up = m->up;
@@ -227,10 +252,10 @@ int meeting_meet(struct meeting *m, const struct met *met)
 		return -1;
 	if (met->fresh != NULL || met->unusable != NULL)
 		up_moves_seen(up, met->id);
-	if (is_level(met)) {
-		count_level(up, view_had(up->view, met->entry));
-		return 0;
-	}
+	if (met->entry != NULL && up->rules.complete && !view_is_whole(up->view))
+		up->tally.counts.addresses += met->entry->person.addresses.count;
+	if (is_level(met))
+		return meet_equal(m, met);
 	up->pending_count++;
 	if (met->entry != NULL && !up->rules.complete)
 		up_recount(up, met->entry);
@@ -279,28 +304,52 @@ static const char *first_id(const struct meeting *m)
 	return first;
 }
 
+/* The trace is of the person at hand: what it says of the entry's version. */
+static bool knows_version(
+	const struct meeting *m, struct person_bytes *bytes_r, const char **version_r)
+{
+	const struct shown *s = &m->shown;
+	const char *person = s->bytes.data + sizeof(struct up_fresh);
+
+	return s->has_person &&
+	       person_bytes(person, s->bytes.len - sizeof(struct up_fresh), bytes_r) == 0 &&
+	       trace_is_of(
+		       m->trace_bytes, m->trace_len, bytes_r, (uint8_t *)s->bytes.data, version_r);
+}
+
 /* is_level() of what is at hand, by its bytes: most are so, and need not be read. */
 static bool is_level_by_bytes(const struct meeting *m)
 {
-	const struct shown *s = &m->shown;
-	const char *person = s->bytes.data + PERSON_DIGEST_SIZE;
-	size_t len = s->bytes.len - PERSON_DIGEST_SIZE;
-	struct person_bytes bytes;
+	const struct str *s = &m->shown.bytes;
 
-	return s->has_person && m->item.plain && m->item.person_len == len &&
-	       memcmp(m->item.person, person, len) == 0 && person_bytes(person, len, &bytes) == 0 &&
-	       trace_is_of(m->trace_bytes, m->trace_len, &bytes, (uint8_t *)s->bytes.data);
+	return m->item.plain && m->item.person_len == s->len - sizeof(struct up_fresh) &&
+	       memcmp(m->item.person, s->data + sizeof(struct up_fresh), m->item.person_len) == 0;
 }
 
+/* 1: all is level, and counted; 0: it has to be read. */
 static int meet_level(struct meeting *m)
 {
 	struct up *up = m->up;
+	struct person_bytes bytes;
+	const char *version;
+	struct up_fresh fresh;
 
+	if (!knows_version(m, &bytes, &version))
+		return 0;
+	bool known = *version != '\0' && strcmp(version, m->item.version) == 0;
+	if (view_is_whole(up->view) ? !is_level_by_bytes(m) : !known)
+		return 0;
 	if (go_on(up) < 0)
 		return -1;
 	up_moves_seen(up, m->item.id);
-	count_level(up, m->item.had);
-	return 0;
+	memcpy(&fresh, m->shown.bytes.data, sizeof fresh);
+	count_level(up, fresh.had); /* the same as the entry's */
+	if (!view_is_whole(up->view))
+		up->tally.counts.addresses += bytes.addresses;
+	if (known)
+		return 1;
+	return put_version(up, m->item.id, m->trace_bytes, m->trace_len, m->item.version) < 0 ? -1
+											      : 1;
 }
 
 /* What is at hand of this id is read. */
@@ -328,9 +377,13 @@ static int meet_next(struct meeting *m, const char *id)
 	bool shown = !m->shown.end && strcmp(str_cstr(&m->shown.id), id) == 0;
 	bool entry = m->has_entry && strcmp(m->item.id, id) == 0;
 	bool trace = m->has_trace && strcmp(m->trace_id, id) == 0;
-	bool level = shown && entry && trace && is_level_by_bytes(m);
+	int done = shown && entry && trace ? meet_level(m) : 0;
 
-	if ((level ? meet_level(m) : meet_read(m, id, shown, entry, trace)) < 0)
+	if (done == 0 && entry && !view_is_whole(m->up->view))
+		done = meeting_defer(m, id, shown);
+	else if (done == 0)
+		done = meet_read(m, id, shown, entry, trace);
+	if (done < 0)
 		return -1;
 	if (shown && shown_next(m) < 0)
 		return -1;
@@ -363,7 +416,7 @@ static int meet_all(struct meeting *m)
 	while ((id = first_id(m)) != NULL)
 		if (meet_next(m, id) < 0)
 			return -1;
-	return 0;
+	return meeting_settle(m);
 }
 
 /* What the guards compare with. A delta sees little of it. */
@@ -387,6 +440,7 @@ int up_meet(struct up *up)
 
 	count_all(up);
 	done = up->rules.complete ? meet_all(&m) : meeting_delta(&m);
+	meeting_free(&m);
 	shown_free(&m.shown);
 	entry_free(&m.entry);
 	trace_free(&m.trace);

@@ -18,7 +18,7 @@ struct met {
 struct shown {
 	bool end;
 	struct str id, unusable;
-	struct str bytes; /* of the person, behind its digest: not read before it has to be */
+	struct str bytes; /* struct up_fresh and the person: not read before it has to be */
 	struct person person;
 	bool has_person, gone;
 	struct bulk_pair ahead; /* the first pair of the next id */
@@ -37,6 +37,7 @@ struct meeting {
 	struct str encoded;
 	struct strings gains, loses;
 	bool has_entry, has_trace;
+	struct batch *batch; /* of what is read by its id */
 };
 
 /* One id: nothing where all is equal, else its parts go where they are needed. */
@@ -55,7 +56,11 @@ int shown_read(struct meeting *m, struct shown *shown);
 struct met shown_met(const struct shown *shown);
 void shown_free(struct shown *shown);
 
-/* up_delta.c: the ids that a delta shows. */
+/* up_delta.c: the ids that a delta shows; and those of which the entry is to be read by its id,
+ * whether they are shown or not: met at last by meeting_settle. */
 int meeting_delta(struct meeting *m);
+int meeting_defer(struct meeting *m, const char *id, bool shown);
+int meeting_settle(struct meeting *m);
+void meeting_free(struct meeting *m);
 
 #endif

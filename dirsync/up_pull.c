@@ -10,6 +10,9 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
+#define VERSIONS_PERCENT 90 /* of the mailboxes: so many versions must be known to ask for them */
+#define WHOLE_EVERY      (24 * 3600 * CLOCK_SECOND) /* where full_every is 0 */
+
 struct pulling {
 	struct up *up;
 	pthread_t thread;
@@ -21,13 +24,28 @@ struct pulling {
 	uint64_t shown;
 };
 
+/*
+ * An entry whose version is the one that was level last time is level with what was shown then:
+ * the directory renews it with each edit. That is so for next to all of them, run by run; once in
+ * full_every everything is read all the same, for somebody may have changed a database beneath the
+ * server.
+ */
+static bool reads_whole(const struct up *up)
+{
+	int64_t every = up->settings->full_every, now = up->record->start_us;
+
+	return !up->has_before || up->head.versions < up->head.persons / 100 * VERSIONS_PERCENT ||
+	       now - up->head.whole_us >= (every > 0 ? every : WHOLE_EVERY) ||
+	       now < up->head.whole_us;
+}
+
 static void *read_view(void *context)
 {
 	struct pulling *p = context;
 	const char *error;
 
 	pthread_setname_np(pthread_self(), "view");
-	if (view_read(p->up->view, &error) < 0) {
+	if (view_read(p->up->view, reads_whole(p->up), &error) < 0) {
 		snprintf(p->view_text, sizeof p->view_text, "%s", error);
 		p->view_error = p->view_text;
 	}
@@ -65,19 +83,21 @@ static int take_person(void *context, const struct person *person)
 {
 	struct pulling *p = context;
 
-	uint8_t digest[DIGEST_BYTES] = { 0 };
+	uint8_t digest[DIGEST_BYTES];
+	struct up_fresh fresh = { .had = view_had(&p->up->tally, person) };
 	struct person_bytes bytes;
 	size_t begin;
 
 	begin_value(p);
-	str_append(&p->value, digest, PERSON_DIGEST_SIZE);
+	str_append(&p->value, &fresh, sizeof fresh);
 	begin = p->value.len;
 	person_encode(person, &p->value);
 	if (person_bytes(p->value.data + begin, p->value.len - begin, &bytes) < 0)
 		return up_fail(p->up, "a person that cannot be written");
 	digest_add(p->digest, p->value.data + begin, bytes.compared);
 	digest_take(p->digest, digest);
-	memcpy(p->value.data + begin - PERSON_DIGEST_SIZE, digest, PERSON_DIGEST_SIZE);
+	memcpy(fresh.digest, digest, sizeof fresh.digest);
+	memcpy(p->value.data + begin - sizeof fresh, &fresh, sizeof fresh);
 	return put(p, str_cstr(&person->id), UP_FRESH);
 }
 

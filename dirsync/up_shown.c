@@ -71,9 +71,11 @@ int shown_next(struct meeting *m)
 
 int shown_read(struct meeting *m, struct shown *s)
 {
-	if (!s->has_person || (s->bytes.len > PERSON_DIGEST_SIZE &&
-				      person_decode(s->bytes.data + PERSON_DIGEST_SIZE,
-					      s->bytes.len - PERSON_DIGEST_SIZE, &s->person) == 0))
+	const size_t head = sizeof(struct up_fresh);
+
+	if (!s->has_person ||
+		(s->bytes.len > head &&
+			person_decode(s->bytes.data + head, s->bytes.len - head, &s->person) == 0))
 		return 0;
 	return up_fail(m->up, "what was sorted of the source is not what was written");
 }

@@ -10,6 +10,7 @@
 struct view {
 	struct view_options options;
 	const char **attributes;
+	bool whole;
 	struct bulk *entries, *orphans;
 	struct view_counts counts;
 	_Atomic uint64_t progress;
@@ -25,6 +26,15 @@ struct view {
 static _Thread_local char failure[1024];
 static const char bad_sort[] = "what was sorted of the directory is not what was written";
 
+static void begin_lists(struct view *view)
+{
+	bulk_free(&view->entries);
+	bulk_free(&view->orphans);
+	view->entries = bulk_new(view->options.dir, "entries", view->options.memory);
+	view->orphans = bulk_new(view->options.dir, "orphans", view->options.memory / 4);
+	view->counts = (struct view_counts){ .entries = 0 };
+}
+
 struct view *view_new(const struct view_options *options)
 {
 	struct view *view = mem_zalloc(sizeof *view);
@@ -32,8 +42,7 @@ struct view *view_new(const struct view_options *options)
 	view->options = *options;
 	view->attributes = entry_attributes(options->mapped);
 	view->entry = (struct entry)ENTRY_INIT;
-	view->entries = bulk_new(options->dir, "entries", options->memory);
-	view->orphans = bulk_new(options->dir, "orphans", options->memory / 4);
+	begin_lists(view);
 	return view;
 }
 
@@ -88,12 +97,12 @@ static void add_any(struct str *filter, const char *attribute, const char *const
 }
 
 static int search(struct view *view, struct ldap_session *session, const char *filter,
-	ldap_stream_callback callback, const char **error_r)
+	const char *const *attributes, ldap_stream_callback callback, const char **error_r)
 {
 	const struct ldap_stream_options options = { .base = view->options.ldap->base,
 		.scope = LDAP_SUB,
 		.filter = filter,
-		.attributes = view->attributes,
+		.attributes = attributes,
 		.stop = view->options.stop };
 	enum ldap_result result;
 	bool ended;
@@ -123,9 +132,14 @@ static bool read_entry(struct view *view, const struct ldap_stream_entry *raw)
 	return false;
 }
 
-/* --- everything ----------------------------------------------------------------------------- */
+bool view_is_whole(const struct view *view)
+{
+	return view->whole;
+}
 
-/* What stands before an entry that is sorted. */
+/* --- what is sorted: the version, then of whole entries a head and their bytes, else the DN ----
+ */
+
 struct head {
 	struct view_had had;
 	uint32_t person; /* where its bytes begin behind the head */
@@ -134,17 +148,20 @@ struct head {
 
 static bool is_named(const char *attribute, const char *name)
 {
-	size_t len = strlen(name);
-
-	return strncmp(attribute, name, len) == 0 && attribute[len] == '=';
+	while (*name != '\0' && *attribute == *name) {
+		attribute++;
+		name++;
+	}
+	return *name == '\0' && *attribute == '=';
 }
 
-struct view_had view_had(const struct view *view, const struct entry *entry)
+struct view_had view_had(const struct guard_tally *tally, const struct person *person)
 {
-	const struct guard_tally *tally = view->options.tally;
-	const struct strings *all = &entry->person.attributes;
-	struct view_had had = { .foreign = entry->person.foreign.count > 0 };
+	const struct strings *all = &person->attributes;
+	struct view_had had;
 
+	memset(&had, 0, sizeof had); /* its gaps, too: it is written to files */
+	had.foreign = person->foreign.count > 0;
 	for (const char *a = strings_first(all); a != NULL; a = strings_next(all, a))
 		for (size_t i = 0; i + 1 < tally->lost_count; i++)
 			if (is_named(a, tally->lost[i].name))
@@ -156,14 +173,26 @@ static void encode(const struct view *view, const struct entry *entry, struct st
 {
 	struct head head;
 
-	memset(&head, 0, sizeof head); /* its gaps, too: it is written to files */
-	head.had = view_had(view, entry);
+	memset(&head, 0, sizeof head); /* its gaps, too */
+	head.had = view_had(view->options.tally, &entry->person);
 	head.plain =
 		entry->vanished_us == 0 && entry->going.count == 0 && entry->spelled.count == 0;
 	str_reset(out);
+	str_append(out, str_cstr(&entry->csn), entry->csn.len + 1);
+	size_t at = out->len;
 	str_append(out, &head, sizeof head);
 	head.person = (uint32_t)entry_encode(entry, out);
-	memcpy(out->data, &head, sizeof head);
+	memcpy(out->data + at, &head, sizeof head);
+}
+
+/* --- everything ----------------------------------------------------------------------------- */
+
+static bool go_on(struct view *view)
+{
+	atomic_fetch_add(&view->progress, 1);
+	if (stopped(view))
+		view->error = "stopped";
+	return view->error == NULL;
 }
 
 static int collect(void *context, const struct ldap_stream_entry *raw)
@@ -171,11 +200,8 @@ static int collect(void *context, const struct ldap_stream_entry *raw)
 	struct view *view = context;
 	const struct str *id = &view->entry.person.id;
 
-	atomic_fetch_add(&view->progress, 1);
-	if (stopped(view)) {
-		view->error = "stopped";
+	if (!go_on(view))
 		return -1;
-	}
 	if (!read_entry(view, raw))
 		return 0;
 	view->counts.entries++;
@@ -186,31 +212,104 @@ static int collect(void *context, const struct ldap_stream_entry *raw)
 		view->encoded.data, view->encoded.len, &view->error);
 }
 
-int view_read(struct view *view, const char **error_r)
+static int collect_version(void *context, const struct ldap_stream_entry *raw)
+{
+	struct view *view = context;
+	const struct ldap_value *id = ldap_stream_value(raw, "restanteSourceId"),
+				*version = ldap_stream_value(raw, "entryCSN");
+	struct str *out = &view->encoded;
+
+	if (!go_on(view))
+		return -1;
+	if (id == NULL) {
+		view->counts.orphans++;
+		return 0;
+	}
+	view->counts.entries++;
+	str_reset(out);
+	str_append_z(out, version != NULL ? version->data : "");
+	str_append_c(out, '\0');
+	str_append(out, raw->dn, strlen(raw->dn) + 1);
+	return bulk_add(view->entries, id->data, id->len, out->data, out->len, &view->error);
+}
+
+/* condition: a further one. */
+static int search_all(struct view *view, struct ldap_session *session, const char *condition,
+	const char *const *attributes, ldap_stream_callback callback, const char **error_r)
+{
+	struct str filter = STR_INIT;
+	int done;
+
+	begin_filter(view, &filter);
+	str_printf(&filter, "%s)", condition);
+	done = search(view, session, filter.data, attributes, callback, error_r);
+	str_free(&filter);
+	return done;
+}
+
+static int read_versions(struct view *view, struct ldap_session *session, const char **error_r)
+{
+	static const char *const names[] = { "restanteSourceId", "entryCSN", NULL };
+	uint64_t orphans;
+	int done = search_all(view, session, "", names, collect_version, error_r);
+
+	orphans = view->counts.orphans;
+	if (done < 0 || orphans == 0)
+		return done;
+	view->counts.orphans = 0;
+	done = search_all(
+		view, session, "(!(restanteSourceId=*))", view->attributes, collect, error_r);
+	view->whole = done == 0 && view->counts.orphans != orphans;
+	return done;
+}
+
+static int read_all(struct view *view, struct ldap_session *session, const char **error_r)
+{
+	int done = view->whole ? 0 : read_versions(view, session, error_r);
+
+	if (done < 0 || !view->whole)
+		return done;
+	begin_lists(view);
+	return search_all(view, session, "", view->attributes, collect, error_r);
+}
+
+int view_read(struct view *view, bool whole, const char **error_r)
 {
 	struct ldap_session *session = ldap_session_open(view->options.ldap, error_r);
-	struct str filter = STR_INIT;
 	int done;
 
 	if (session == NULL)
 		return -1;
-	begin_filter(view, &filter);
-	str_append_c(&filter, ')');
-	done = search(view, session, filter.data, collect, error_r);
+	view->whole = whole;
+	done = read_all(view, session, error_r);
 	ldap_session_close(&session);
-	str_free(&filter);
 	if (done == 0)
 		done = bulk_sort(view->entries, error_r);
 	return done == 0 ? bulk_sort(view->orphans, error_r) : done;
 }
 
+/* Behind the version: 0, or -1 where that does not end. */
+static int find_rest(
+	const struct bulk_pair *pair, const char **rest_r, size_t *len_r, const char **error_r)
+{
+	const char *nul = memchr(pair->value, '\0', pair->value_len);
+
+	*error_r = bad_sort;
+	if (nul == NULL)
+		return -1;
+	*rest_r = nul + 1;
+	*len_r = pair->value_len - (size_t)(nul + 1 - pair->value);
+	return 0;
+}
+
 static int decode(const struct bulk_pair *pair, struct entry *entry_r, const char **error_r)
 {
-	if (pair->value_len > sizeof(struct head) &&
-		entry_decode(pair->value + sizeof(struct head),
-			pair->value_len - sizeof(struct head), entry_r) == 0)
+	const char *rest;
+	size_t len;
+
+	if (find_rest(pair, &rest, &len, error_r) == 0 && len > sizeof(struct head) &&
+		entry_decode(rest + sizeof(struct head), len - sizeof(struct head), entry_r) == 0)
 		return 0;
-	*error_r = bad_sort;
 	return -1;
 }
 
@@ -221,10 +320,17 @@ int view_entry(const struct view *view, struct entry *entry_r, const char **erro
 
 static int tell_again(struct view *view, const char **error_r)
 {
-	if (view_entry(view, &view->entry, error_r) < 0)
+	const char *dn;
+	size_t len;
+
+	if (view->whole && view_entry(view, &view->entry, error_r) < 0)
 		return -1;
+	if (find_rest(&view->given, &dn, &len, error_r) < 0)
+		return -1;
+	if (view->whole)
+		dn = str_cstr(&view->entry.dn);
 	if (view->options.unusable != NULL)
-		view->options.unusable(view->options.context, str_cstr(&view->entry.dn),
+		view->options.unusable(view->options.context, dn,
 			"another entry of this system has the same restanteSourceId; "
 			"remove it from one of them");
 	return 0;
@@ -236,10 +342,28 @@ static bool is_again(const struct view *view)
 	       memcmp(str_cstr(&view->id), view->given.key, view->given.key_len) == 0;
 }
 
+static int take_whole(struct view *view, struct view_item *item, const char **error_r)
+{
+	struct head head = { .person = UINT32_MAX };
+	const char *rest;
+	size_t len;
+
+	if (find_rest(&view->given, &rest, &len, error_r) < 0)
+		return -1;
+	if (len >= sizeof head)
+		memcpy(&head, rest, sizeof head);
+	if (len < sizeof head + (size_t)head.person)
+		return -1;
+	item->plain = head.plain;
+	item->had = head.had;
+	item->person = rest + sizeof head + head.person;
+	item->person_len = len - sizeof head - head.person;
+	return 0;
+}
+
 int view_next(struct view *view, struct view_item *item_r, const char **error_r)
 {
 	struct bulk_pair *given = &view->given;
-	struct head head = { .person = UINT32_MAX };
 	int got;
 
 	while ((got = bulk_next(view->entries, given, error_r)) == 1 && is_again(view))
@@ -249,19 +373,9 @@ int view_next(struct view *view, struct view_item *item_r, const char **error_r)
 		return got;
 	str_reset(&view->id);
 	str_append(&view->id, given->key, given->key_len);
-	if (given->value_len >= sizeof head)
-		memcpy(&head, given->value, sizeof head);
-	if (given->value_len < sizeof head + (size_t)head.person) {
-		*error_r = bad_sort;
+	*item_r = (struct view_item){ .id = view->id.data, .version = given->value };
+	if (view->whole && take_whole(view, item_r, error_r) < 0)
 		return -1;
-	}
-	*item_r = (struct view_item){
-		.id = view->id.data,
-		.plain = head.plain,
-		.had = head.had,
-		.person = given->value + sizeof head + head.person,
-		.person_len = given->value_len - sizeof head - head.person,
-	};
 	return 1;
 }
 
@@ -295,7 +409,7 @@ static int find(struct view *view, struct ldap_session *session, struct str *fil
 	str_append_c(filter, ')');
 	view->found = callback;
 	view->found_context = context;
-	done = search(view, session, filter->data, hand_over, error_r);
+	done = search(view, session, filter->data, view->attributes, hand_over, error_r);
 	str_free(filter);
 	return done;
 }

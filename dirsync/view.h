@@ -33,7 +33,7 @@ struct view_counts {
 	uint64_t orphans;   /* entries without source id */
 };
 
-/* What a guard counts of an entry. */
+/* What a guard counts of an entry, or would count of one with this person. */
 struct view_had {
 	uint64_t attributes; /* a bit for each of tally->lost but the last */
 	bool foreign;        /* the last: foreign addresses */
@@ -42,8 +42,10 @@ struct view_had {
 /* An entry as it was sorted, so that most can be compared without being read: valid until the next
  * one. */
 struct view_item {
-	const char *id; /* NUL-terminated */
-	bool plain;     /* nothing of it is marked, or spelled in a way of its own */
+	const char *id;      /* NUL-terminated */
+	const char *version; /* entryCSN, "" = it cannot be read */
+	/* the rest: of whole entries alone */
+	bool plain; /* nothing of it is marked, or spelled in a way of its own */
 	struct view_had had;
 	const char *person; /* its bytes (person_encode) */
 	size_t person_len;
@@ -54,16 +56,21 @@ struct view;
 struct view *view_new(const struct view_options *options);
 void view_free(struct view **view);
 
-/* Everything; then view_next and view_orphan. 0, or -1 with *error_r. */
-int view_read(struct view *view, const char **error_r);
+/*
+ * Everything; then view_next and view_orphan. 0, or -1 with *error_r. whole: all that is compared;
+ * else of each entry with an id the version alone, which is much less work for the server. Orphans
+ * are whole always; where they are not found again (a right is missing) everything is.
+ */
+int view_read(struct view *view, bool whole, const char **error_r);
+bool view_is_whole(const struct view *view);
 /* What was read so far; from any thread. */
 uint64_t view_progress(const struct view *view);
 struct view_counts view_counts(const struct view *view);
 /* In the order of the ids: 1, 0 at the end, -1. */
 int view_next(struct view *view, struct view_item *item_r, const char **error_r);
-/* What view_item.had is of such an entry. */
-struct view_had view_had(const struct view *view, const struct entry *entry);
-/* All of the entry that view_next gave last: 0, or -1. */
+/* What view_item.had is of an entry with this person. Gaps are zeros. */
+struct view_had view_had(const struct guard_tally *tally, const struct person *person);
+/* All of the entry that view_next gave last, where they are whole: 0, or -1. */
 int view_entry(const struct view *view, struct entry *entry_r, const char **error_r);
 /* Those without source id, in no order. */
 int view_orphan(struct view *view, struct entry *entry_r, const char **error_r);

@@ -15,6 +15,7 @@ static void check_bytes(const struct person *person, const struct str *encoded)
 	struct digest *digest = digest_begin();
 	uint8_t whole[DIGEST_BYTES];
 	struct person_bytes where;
+	const char *version;
 
 	FUZZ_CHECK(person_bytes(encoded->data, encoded->len, &where) == 0);
 	digest_add(digest, encoded->data, where.compared);
@@ -27,9 +28,9 @@ static void check_bytes(const struct person *person, const struct str *encoded)
 	str_append(
 		&trace.foreign.bytes, str_cstr(&person->foreign.bytes), person->foreign.bytes.len);
 	trace_encode(&trace, &bytes);
-	FUZZ_CHECK(trace_is_of(bytes.data, bytes.len, &where, whole));
+	FUZZ_CHECK(trace_is_of(bytes.data, bytes.len, &where, whole, &version));
 	bytes.data[bytes.len - 1] ^= 1;
-	FUZZ_CHECK(!trace_is_of(bytes.data, bytes.len, &where, whole));
+	FUZZ_CHECK(!trace_is_of(bytes.data, bytes.len, &where, whole, &version));
 	trace_free(&trace);
 	str_free(&bytes);
 }

@@ -63,6 +63,18 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* The engine writes all of its log file, and syncs it, whenever it is opened. */
+static void test_an_opening_writes_little(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/s1/log.0000000001", f->dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_in_range(st.st_size, 1, 1 << 20);
+}
+
 /* --- shorthand -------------------------------------------------------------------------------- */
 
 static const char *id_of(int number)
@@ -95,7 +107,7 @@ static void begin(struct fixture *f, bool anew)
 static void commit(struct fixture *f, const char *run, const char *mark)
 {
 	struct snapshot_head head = {
-		.full_us = 17, .full_runs = 3, .persons = 9, .pending = 6
+		.full_us = 17, .full_runs = 3, .persons = 9, .pending = 6, .versions = 8, .whole_us = 5
 	};
 	const char *error = NULL;
 
@@ -173,6 +185,8 @@ static void test_made_anew(void **state)
 	assert_int_equal(head.full_runs, 3);
 	assert_int_equal(head.persons, 9);
 	assert_int_equal(head.pending, 6);
+	assert_int_equal(head.versions, 8);
+	assert_int_equal(head.whole_us, 5);
 	snapshot_head_free(&head);
 }
 
@@ -348,6 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_new_one_is_empty, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_opening_writes_little, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_made_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
