@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "control/control.h"
-#include "control/leader.h"
+#include "control/rounds.h"
 #include "control/store.h"
 #include "lib/clock.h"
 #include "lib/federation.h"
@@ -23,23 +23,18 @@ struct item {
 	char *physical;
 	uint64_t epoch; /* 0 = none raised for it yet */
 	unsigned raised;
-	int64_t raise_us, began_us; /* monotonic: when once more, since when it waits */
-	bool acked, late;
+	int64_t raised_us; /* monotonic: the last time, */
+	int64_t since_us;  /* and since when it waits for what it does */
+	bool acked;
+	unsigned told; /* bits of enum fence_wait: what an administrator was told */
 };
 
 struct fencing {
 	struct control *control;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wanted;
+	struct rounds *rounds; /* its lock guards what follows */
 	struct item *items;
 	size_t count;
-	bool fresh; /* one was added: look soon */
-
-	/* of the thread: */
-	struct ldap_session *session;
 	int64_t look_us;
-	bool trouble;
 };
 
 /* --- what is wanted --------------------------------------------------------------------------- */
@@ -64,12 +59,12 @@ static void set_item(struct item *item, const uint8_t *uuid, const char *csn, co
 	memcpy(item->uuid, uuid, 16);
 	snprintf(item->csn, sizeof item->csn, "%s", csn);
 	item->physical = mem_strdup(physical);
-	item->began_us = clock_mono_us();
+	item->since_us = clock_mono_us();
 }
 
 void fencing_want(struct fencing *f, const uint8_t *uuid, const char *csn, const char *physical)
 {
-	pthread_mutex_lock(&f->lock);
+	rounds_lock(f->rounds);
 	struct item *item = find(f, uuid);
 	if (item != NULL &&
 		(strcmp(item->csn, csn) != 0 || strcmp(item->physical, physical) != 0)) {
@@ -79,26 +74,25 @@ void fencing_want(struct fencing *f, const uint8_t *uuid, const char *csn, const
 	if (item == NULL) {
 		f->items = mem_grow(f->items, f->count + 1, sizeof *f->items);
 		set_item(&f->items[f->count++], uuid, csn, physical);
-		f->fresh = true;
-		pthread_cond_signal(&f->wanted);
+		rounds_wake(f->rounds, true);
 	}
-	pthread_mutex_unlock(&f->lock);
+	rounds_unlock(f->rounds);
 }
 
 void fencing_forget(struct fencing *f, const uint8_t *uuid)
 {
-	pthread_mutex_lock(&f->lock);
+	rounds_lock(f->rounds);
 	struct item *item = find(f, uuid);
 	if (item != NULL)
 		remove_item(f, item);
-	pthread_mutex_unlock(&f->lock);
+	rounds_unlock(f->rounds);
 }
 
 size_t fencing_count(struct fencing *f)
 {
-	pthread_mutex_lock(&f->lock);
+	rounds_lock(f->rounds);
 	size_t count = f->count;
-	pthread_mutex_unlock(&f->lock);
+	rounds_unlock(f->rounds);
 	return count;
 }
 
@@ -137,27 +131,31 @@ static void tell(struct fencing *f, const struct item *item, bool drained, const
 
 static bool is_to_be_raised(const struct item *item, int64_t now)
 {
-	return item->epoch == 0 || (!item->acked && now >= item->raise_us);
+	return item->epoch == 0 ||
+	       now >= item->raised_us + fence_raise_interval_us(item->raised, item->acked);
 }
 
 static void note_raised(struct fencing *f, uint64_t epoch, const struct item *wanted, size_t count)
 {
 	int64_t now = clock_mono_us();
 
-	pthread_mutex_lock(&f->lock);
+	rounds_lock(f->rounds);
 	for (size_t i = 0; i < count; i++) {
 		struct item *item = find(f, wanted[i].uuid);
 		if (item == NULL || strcmp(item->csn, wanted[i].csn) != 0)
 			continue;
 		if (item->epoch == 0)
 			item->epoch = epoch;
-		item->raise_us = now + fence_raise_interval_us(++item->raised);
+		item->raised_us = now;
+		item->raised++;
 	}
-	pthread_mutex_unlock(&f->lock);
+	f->look_us = LOOK_FIRST;
+	rounds_unlock(f->rounds);
 }
 
 /* One number for all that want one; they were held before it was raised. */
-static int raise_for_all(struct fencing *f, const char *base, const char **error_r)
+static int raise_for_all(
+	struct fencing *f, struct ldap_session *session, const char *base, const char **error_r)
 {
 	int64_t now = clock_mono_us();
 	struct item *wanted;
@@ -165,19 +163,17 @@ static int raise_for_all(struct fencing *f, const char *base, const char **error
 	uint64_t epoch;
 	int done = 0;
 
-	pthread_mutex_lock(&f->lock);
+	rounds_lock(f->rounds);
 	wanted = mem_grow(NULL, f->count + 1, sizeof *wanted);
 	for (size_t i = 0; i < f->count; i++)
 		if (is_to_be_raised(&f->items[i], now))
 			wanted[count++] = f->items[i]; /* its texts are not looked at */
-	f->fresh = false;
-	pthread_mutex_unlock(&f->lock);
+	rounds_unlock(f->rounds);
 	if (count > 0) {
-		enum ldap_result result = fence_raise(f->session, base, &epoch, error_r);
+		enum ldap_result result = fence_raise(session, base, &epoch, error_r);
 		if (result == LDAP_DONE)
 			note_raised(f, epoch, wanted, count);
 		done = result == LDAP_DONE ? 0 : -1;
-		f->look_us = LOOK_FIRST;
 	}
 	mem_free(&wanted);
 	return done;
@@ -185,116 +181,138 @@ static int raise_for_all(struct fencing *f, const char *base, const char **error
 
 /* --- looking ---------------------------------------------------------------------------------- */
 
-static void say_late(struct fencing *f, struct item *item, const struct fence_progress *progress)
+static void explain(
+	const struct item *item, const struct fence_progress *p, char *text, size_t size)
+{
+	const char *door = p->waiting != NULL ? p->waiting : "";
+
+	switch (p->why) {
+	case FENCE_WAITS_NOTHING: *text = '\0'; break;
+	case FENCE_WAITS_NODES:
+		snprintf(text, size,
+			"the fence is not passed: no front door has an entry; add it, see "
+			"restante-schema(5)");
+		break;
+	case FENCE_WAITS_ACK:
+		snprintf(text, size,
+			"the fence is not passed: no acknowledgement of front door %s; bring it "
+			"back, or `restante node disable` it",
+			door);
+		break;
+	case FENCE_WAITS_LIST:
+		snprintf(text, size,
+			"not drained: front door %s has not listed its MTA's queue; its log says "
+			"why; mend that, or `restante node disable` it",
+			door);
+		break;
+	case FENCE_WAITS_QUEUE:
+		snprintf(text, size,
+			"not drained: the MTA's queue of front door %s has mail for %s; see what "
+			"keeps it there, deliver or delete it",
+			door, item->physical);
+		break;
+	}
+}
+
+/* In the record of each, in the log once for all that wait for the same. */
+static void say_late(struct fencing *f, struct item *item, const struct fence_progress *progress,
+	char *said, size_t size)
 {
 	char text[256];
 
-	item->late = true;
-	snprintf(text, sizeof text,
-		"the fence is not passed: %s%s; bring it back, or `restante node disable` it",
-		progress->waiting != NULL ? "no acknowledgement of front door "
-					  : "no front door has an entry",
-		progress->waiting != NULL ? progress->waiting : "");
-	log_error("control", "%s", text);
+	item->told |= 1U << progress->why;
+	explain(item, progress, text, sizeof text);
+	if (strcmp(said, text) != 0)
+		log_error("control", "%s", text);
+	snprintf(said, size, "%s", text);
 	tell(f, item, false, text);
 }
 
+struct look {
+	const struct federation_nodes *nodes;
+	int64_t timeout_us;
+	char said[256]; /* last, in this look */
+};
+
 /* True: it needs no more. By the lock's holder. */
-static bool look_at(struct fencing *f, struct item *item, const struct federation_nodes *nodes,
-	int64_t timeout_us)
+static bool look_at(struct fencing *f, struct item *item, struct look *look)
 {
 	struct fence_progress progress = { 0 };
 	bool was = item->acked;
 
 	if (item->epoch == 0)
 		return false;
-	fence_look(nodes, item->epoch, item->physical, &progress);
+	fence_look(look->nodes, item->epoch, item->physical, &progress);
 	item->acked = progress.known > 0 && progress.acked == progress.nodes;
 	if (progress.why == FENCE_WAITS_NOTHING) {
 		tell(f, item, true, NULL);
 		return true;
 	}
+	if (item->acked != was)
+		item->since_us = clock_mono_us();
 	if (item->acked && !was)
 		tell(f, item, false, NULL);
-	if (!item->acked && !item->late && clock_mono_us() - item->began_us > timeout_us)
-		say_late(f, item, &progress);
+	if ((item->told & 1U << progress.why) == 0 &&
+		clock_mono_us() - item->since_us > look->timeout_us)
+		say_late(f, item, &progress, look->said, sizeof look->said);
 	return false;
 }
 
-static int look(struct fencing *f, const struct config *config)
+static int look_at_all(struct fencing *f, struct ldap_session *session, const struct config *config)
 {
 	struct federation_nodes nodes;
+	struct look look = { &nodes, config->control.fence_timeout, "" };
 
-	if (federation_read_nodes(f->session, config->ldap.base, &nodes) != LDAP_DONE)
+	if (federation_read_nodes(session, config->ldap.base, &nodes) != LDAP_DONE)
 		return -1;
-	pthread_mutex_lock(&f->lock);
+	rounds_lock(f->rounds);
 	for (size_t i = 0; i < f->count;)
-		if (look_at(f, &f->items[i], &nodes, config->control.fence_timeout))
+		if (look_at(f, &f->items[i], &look))
 			remove_item(f, &f->items[i]);
 		else
 			i++;
-	pthread_mutex_unlock(&f->lock);
+	rounds_unlock(f->rounds);
 	federation_nodes_free(&nodes);
 	return 0;
 }
 
-static void say_trouble(struct fencing *f, const char *error)
+/* --- rounds ----------------------------------------------------------------------------------- */
+
+static size_t waiting(void *keeper)
 {
-	if (!f->trouble)
-		log_warning("control", "fences cannot be passed for now: %s", error);
-	f->trouble = true;
-	f->look_us = TROUBLE;
-	ldap_session_close(&f->session);
+	return ((struct fencing *)keeper)->count;
 }
 
-/* One round: raised where that is wanted, looked at once. */
-static void round_of_all(struct fencing *f, const struct config *config)
+/* Soon after a raise, slower later. */
+static int64_t pause_until_look(void *keeper)
 {
-	const struct ldap_options options = config_control_options(config);
-	const char *error = "";
+	struct fencing *f = keeper;
+	int64_t pause = f->look_us;
 
-	if (leader_term(f->control->leader) == 0)
-		return;
-	if (f->session == NULL && (f->session = ldap_session_open(&options, &error)) == NULL)
-		say_trouble(f, error);
-	else if (raise_for_all(f, options.base, &error) < 0)
-		say_trouble(f, error);
-	else if (look(f, config) < 0)
-		say_trouble(f, ldap_session_reason(f->session));
-	else
-		f->trouble = false;
-}
-
-/* False: the end. */
-static bool wait_for_work(struct fencing *f)
-{
-	int64_t until = clock_mono_us() + f->look_us;
-
-	pthread_mutex_lock(&f->lock);
-	while (!atomic_load(&f->control->stopping) && !f->fresh &&
-		(f->count == 0 || clock_mono_us() < until))
-		clock_cond_wait_until(&f->wanted, &f->lock,
-			f->count > 0 ? until : clock_mono_us() + CLOCK_SECOND);
-	pthread_mutex_unlock(&f->lock);
 	f->look_us += f->look_us / 4;
-	if (f->look_us > LOOK_SLOWEST && !f->trouble)
+	if (f->look_us > LOOK_SLOWEST)
 		f->look_us = LOOK_SLOWEST;
-	return !atomic_load(&f->control->stopping);
+	return pause;
 }
 
-static void *keep_fences(void *context)
+/* Raised where that is wanted, looked at once. */
+static int round_of_all(void *keeper, struct ldap_session *session, const struct config *config,
+	const char **error_r)
 {
-	struct fencing *f = context;
+	struct fencing *f = keeper;
 
-	pthread_setname_np(pthread_self(), "fences");
-	while (wait_for_work(f)) {
-		struct settings *settings = settings_hold(f->control);
-		round_of_all(f, settings->config);
-		settings_drop(&settings);
-	}
-	ldap_session_close(&f->session);
-	return NULL;
+	if (raise_for_all(f, session, config->ldap.base, error_r) < 0)
+		return -1;
+	return look_at_all(f, session, config);
 }
+
+static const struct rounds_kind kind = { .thread = "fences",
+	.fails = "fences cannot be passed",
+	.well = "fences can be passed again",
+	.trouble_us = TROUBLE,
+	.waiting = waiting,
+	.pause = pause_until_look,
+	.round = round_of_all };
 
 struct fencing *fencing_start(struct control *control)
 {
@@ -302,9 +320,7 @@ struct fencing *fencing_start(struct control *control)
 
 	f->control = control;
 	f->look_us = LOOK_FIRST;
-	pthread_mutex_init(&f->lock, NULL);
-	clock_cond_init(&f->wanted);
-	if (pthread_create(&f->thread, NULL, keep_fences, f) != 0)
+	if (rounds_start(control, &kind, f, &f->rounds) < 0)
 		mem_free(&f);
 	return f;
 }
@@ -315,14 +331,9 @@ void fencing_stop(struct fencing **fencing)
 
 	if (f == NULL)
 		return;
-	pthread_mutex_lock(&f->lock);
-	pthread_cond_broadcast(&f->wanted);
-	pthread_mutex_unlock(&f->lock);
-	pthread_join(f->thread, NULL);
+	rounds_stop(&f->rounds);
 	while (f->count > 0)
 		remove_item(f, &f->items[0]);
 	mem_free(&f->items);
-	pthread_mutex_destroy(&f->lock);
-	pthread_cond_destroy(&f->wanted);
 	mem_free(fencing);
 }

@@ -171,11 +171,12 @@ static enum progress fence(struct run *r, enum step step)
 {
 	bool back = move_backward(r->move);
 	const struct kept *k = &r->kept;
+	bool of_this = strcmp(k->fence_csn, r->mailbox->csn) == 0;
 
 	fencing_want(r->control->fencing, r->task->uuid, r->mailbox->csn,
 		back ? r->move->physical : r->move->old_physical);
-	if (*k->fence_trouble != '\0')
-		record_error(r->move, &r->change, k->fence_trouble, false);
+	/* "": what it waited for before has come */
+	record_error(r->move, &r->change, of_this ? k->fence_trouble : "", false);
 	if (step != STEP_FENCE && r->scenario != NULL && r->scenario->drain > 0)
 		r->due_us = k->fenced_us + r->scenario->drain;
 	return STEP_PENDING;

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "control/control.h"
-#include "control/leader.h"
+#include "control/rounds.h"
 #include "control/store.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -33,16 +33,10 @@ struct item {
 
 struct syncing {
 	struct control *control;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wanted;
+	struct rounds *rounds; /* its lock guards what follows */
 	struct item *items;
 	size_t count;
 	uint64_t serial;
-
-	/* of the thread: */
-	struct ldap_session *session;
-	bool trouble;
 };
 
 /* --- what is wanted --------------------------------------------------------------------------- */
@@ -52,15 +46,15 @@ static void put(struct syncing *s, const struct item *fresh)
 {
 	size_t at = 0;
 
-	pthread_mutex_lock(&s->lock);
+	rounds_lock(s->rounds);
 	while (at < s->count && memcmp(s->items[at].uuid, fresh->uuid, 16) != 0)
 		at++;
 	if (at == s->count)
 		s->items = mem_grow(s->items, ++s->count, sizeof *s->items);
 	s->items[at] = *fresh;
 	s->items[at].serial = ++s->serial;
-	pthread_cond_signal(&s->wanted);
-	pthread_mutex_unlock(&s->lock);
+	rounds_wake(s->rounds, false);
+	rounds_unlock(s->rounds);
 }
 
 void syncing_ask(struct syncing *s, const uint8_t *uuid, enum sync_direction direction,
@@ -89,9 +83,9 @@ void syncing_watch(struct syncing *s, const uint8_t *uuid, const struct move *mo
 
 size_t syncing_count(struct syncing *s)
 {
-	pthread_mutex_lock(&s->lock);
+	rounds_lock(s->rounds);
 	size_t count = s->count;
-	pthread_mutex_unlock(&s->lock);
+	rounds_unlock(s->rounds);
 	return count;
 }
 
@@ -121,7 +115,7 @@ static bool anybody_wants(
 	return false;
 }
 
-static enum ldap_result raise_wanted(struct syncing *s, struct round *round)
+static enum ldap_result raise_wanted(struct ldap_session *session, struct round *round)
 {
 	enum ldap_result result = LDAP_DONE;
 
@@ -130,7 +124,7 @@ static enum ldap_result raise_wanted(struct syncing *s, struct round *round)
 			struct sync_system *system = &round->systems.systems[i];
 
 			if (anybody_wants(round, (enum sync_direction)d, system->name))
-				result = syncask_raise(s->session, system, (enum sync_direction)d);
+				result = syncask_raise(session, system, (enum sync_direction)d);
 		}
 	return result;
 }
@@ -216,34 +210,27 @@ static bool tell(struct syncing *s, const struct item *item, const struct round 
 /* Those that are as they were when the round began; others came or changed meanwhile. */
 static void forget(struct syncing *s, const struct item *told)
 {
-	pthread_mutex_lock(&s->lock);
+	rounds_lock(s->rounds);
 	for (size_t i = 0; i < s->count; i++)
 		if (s->items[i].serial == told->serial) {
 			s->items[i] = s->items[--s->count];
 			break;
 		}
-	pthread_mutex_unlock(&s->lock);
+	rounds_unlock(s->rounds);
 }
 
 /* --- rounds ----------------------------------------------------------------------------------- */
 
-static void say_trouble(struct syncing *s, const char *error)
+static enum ldap_result do_round(
+	struct syncing *s, struct ldap_session *session, const char *base, struct round *round)
 {
-	if (!s->trouble)
-		log_warning("control", "syncs cannot be asked for or watched for now: %s", error);
-	s->trouble = true;
-	ldap_session_close(&s->session);
-}
-
-static enum ldap_result do_round(struct syncing *s, const char *base, struct round *round)
-{
-	enum ldap_result result = syncask_read(s->session, base, NULL, &round->systems);
+	enum ldap_result result = syncask_read(session, base, NULL, &round->systems);
 
 	if (result == LDAP_NO_ENTRY)
 		result = LDAP_DONE;
 	if (result != LDAP_DONE)
 		return result;
-	result = raise_wanted(s, round);
+	result = raise_wanted(session, round);
 	for (size_t i = 0; i < round->count && result == LDAP_DONE; i++)
 		if (tell(s, &round->items[i], round))
 			forget(s, &round->items[i]);
@@ -251,65 +238,49 @@ static enum ldap_result do_round(struct syncing *s, const char *base, struct rou
 	return result;
 }
 
-static void round_of_all(struct syncing *s, const struct config *config)
+static size_t waiting(void *keeper)
 {
-	const struct ldap_options options = config_control_options(config);
-	struct round round = { .items = NULL };
-	const char *error = "";
-
-	if (leader_term(s->control->leader) == 0)
-		return;
-	if (s->session == NULL && (s->session = ldap_session_open(&options, &error)) == NULL) {
-		say_trouble(s, error);
-		return;
-	}
-	pthread_mutex_lock(&s->lock);
-	round.count = s->count;
-	round.items = mem_grow(NULL, s->count + 1, sizeof *round.items);
-	memcpy(round.items, s->items, s->count * sizeof *round.items);
-	pthread_mutex_unlock(&s->lock);
-	if (do_round(s, options.base, &round) != LDAP_DONE)
-		say_trouble(s, ldap_session_reason(s->session));
-	else
-		s->trouble = false;
-	mem_free(&round.items);
+	return ((struct syncing *)keeper)->count;
 }
 
 /* Several ask at the same time: they are waited for. */
-static bool wait_for_work(struct syncing *s)
+static int64_t pause_of(void *keeper)
 {
-	int64_t until = clock_mono_us() + (s->trouble ? TROUBLE : PERIOD);
-
-	pthread_mutex_lock(&s->lock);
-	while (!atomic_load(&s->control->stopping) && (s->count == 0 || clock_mono_us() < until))
-		clock_cond_wait_until(&s->wanted, &s->lock,
-			s->count > 0 ? until : clock_mono_us() + CLOCK_SECOND);
-	pthread_mutex_unlock(&s->lock);
-	return !atomic_load(&s->control->stopping);
+	(void)keeper;
+	return PERIOD;
 }
 
-static void *keep_syncs(void *context)
+static int round_of_all(void *keeper, struct ldap_session *session, const struct config *config,
+	const char **error_r)
 {
-	struct syncing *s = context;
+	struct syncing *s = keeper;
+	struct round round = { .items = NULL };
 
-	pthread_setname_np(pthread_self(), "syncs");
-	while (wait_for_work(s)) {
-		struct settings *settings = settings_hold(s->control);
-		round_of_all(s, settings->config);
-		settings_drop(&settings);
-	}
-	ldap_session_close(&s->session);
-	return NULL;
+	(void)error_r;
+	rounds_lock(s->rounds);
+	round.count = s->count;
+	round.items = mem_grow(NULL, s->count + 1, sizeof *round.items);
+	memcpy(round.items, s->items, s->count * sizeof *round.items);
+	rounds_unlock(s->rounds);
+	enum ldap_result result = do_round(s, session, config->ldap.base, &round);
+	mem_free(&round.items);
+	return result == LDAP_DONE ? 0 : -1;
 }
+
+static const struct rounds_kind kind = { .thread = "syncs",
+	.fails = "syncs cannot be asked for or watched",
+	.well = "syncs can be asked for and watched again",
+	.trouble_us = TROUBLE,
+	.waiting = waiting,
+	.pause = pause_of,
+	.round = round_of_all };
 
 struct syncing *syncing_start(struct control *control)
 {
 	struct syncing *s = mem_zalloc(sizeof *s);
 
 	s->control = control;
-	pthread_mutex_init(&s->lock, NULL);
-	clock_cond_init(&s->wanted);
-	if (pthread_create(&s->thread, NULL, keep_syncs, s) != 0)
+	if (rounds_start(control, &kind, s, &s->rounds) < 0)
 		mem_free(&s);
 	return s;
 }
@@ -320,12 +291,7 @@ void syncing_stop(struct syncing **syncing)
 
 	if (s == NULL)
 		return;
-	pthread_mutex_lock(&s->lock);
-	pthread_cond_broadcast(&s->wanted);
-	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->thread, NULL);
+	rounds_stop(&s->rounds);
 	mem_free(&s->items);
-	pthread_mutex_destroy(&s->lock);
-	pthread_cond_destroy(&s->wanted);
 	mem_free(syncing);
 }

@@ -109,9 +109,9 @@ uint64_t fence_next_epoch(const struct federation_nodes *nodes, uint64_t epoch)
 	return highest + 1;
 }
 
-int64_t fence_raise_interval_us(unsigned raised)
+int64_t fence_raise_interval_us(unsigned raised, bool acked)
 {
-	int64_t interval = RAISE_FIRST_US;
+	int64_t interval = acked ? RAISE_SLOWEST : RAISE_FIRST_US;
 
 	for (unsigned i = 1; i < raised && interval < RAISE_SLOWEST; i++)
 		interval *= 2;
@@ -133,7 +133,7 @@ struct fence {
 	unsigned raised; /* how often */
 	uint64_t last;   /* number tried */
 	bool exhausted;  /* there is no larger number */
-	int64_t began_us, deadline_us, raise_at_us, look_us;
+	int64_t began_us, deadline_us, raised_us, look_us;
 };
 
 static enum ldap_result write_epoch(
@@ -188,7 +188,7 @@ static enum ldap_result raise_epoch(struct fence *fence)
 		if (result == LDAP_DONE && fence->raised++ == 0)
 			fence->progress.epoch = next;
 	}
-	fence->raise_at_us = clock_mono_us() + fence_raise_interval_us(fence->raised);
+	fence->raised_us = clock_mono_us();
 	return result;
 }
 
@@ -277,9 +277,10 @@ static enum ldap_result look(struct fence *fence)
 /* A cookie can come without a CSN when writers overlap; another raise gives the node another. */
 static enum ldap_result raise_again(struct fence *fence)
 {
-	bool unanswered = fence->progress.acked < fence->progress.nodes;
+	bool acked = fence->progress.acked == fence->progress.nodes;
+	int64_t interval = fence_raise_interval_us(fence->raised, acked);
 
-	if (!unanswered || clock_mono_us() < fence->raise_at_us)
+	if (clock_mono_us() < fence->raised_us + interval)
 		return LDAP_DONE;
 	enum ldap_result result = raise_epoch(fence);
 	/* Others raise all the time then: their numbers serve us as well. */

@@ -83,8 +83,13 @@ void fence_look(const struct federation_nodes *nodes, uint64_t epoch, const char
  * is none. */
 uint64_t fence_next_epoch(const struct federation_nodes *nodes, uint64_t epoch);
 
-/* After `raised` raises, the time from the last one to the next: 100 ms, doubling up to 10 s. */
-int64_t fence_raise_interval_us(unsigned raised);
+/*
+ * After `raised` raises, the time from the last one to the next: 100 ms, doubling up to 10 s; 10 s
+ * where all have acknowledged and a drain alone is waited for. A front door's report that was given
+ * up may be executed late and cover a newer one; it tells anew only for another number. The first
+ * number raised and any later one count.
+ */
+int64_t fence_raise_interval_us(unsigned raised, bool acked);
 
 /* One raise, for a caller that waits by itself (fence_look): epoch_r is what it was raised to. */
 enum ldap_result fence_raise(

@@ -10,7 +10,7 @@ from .process import free_port
 class Wire:
     """Wire(port).port leads to that port of this machine. cut(): connections end, and no new one
     comes about. freeze(): they stay and nothing gets through, as behind a firewall that drops.
-    mend() ends either."""
+    mend() ends either. is_cut = True: those that there are stay. attempts: connections so far."""
 
     def __init__(self, to):
         self.to = to
@@ -19,6 +19,7 @@ class Wire:
         self.passing = threading.Event()
         self.passing.set()
         self.is_cut = self.closed = False
+        self.attempts = 0
         self._pairs = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
@@ -30,6 +31,7 @@ class Wire:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.attempts += 1
             threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client):

@@ -885,6 +885,11 @@ inline raise()
 	fence = next_epoch;
 	write_epoch(fence)
 }
+inline raise_once_more()
+{
+	epoch = next_epoch;
+	write_epoch(epoch)
+}
 
 proctype Swapper()
 {
@@ -906,10 +911,15 @@ again:		skip;
 again:		atomic { raise() };
 #endif
 #if AGAINS > 0
-		/* where it is not passed in time, the swap is asked for again */
+		/* where it is not passed in time the epoch is raised again, and the first number
+		 * still counts; or the swap is asked for again, by a new one */
 		do
 		:: passes(0) && passes(1) -> break
-		:: atomic { timeout && agains < AGAINS && !(passes(0) && passes(1)) -> agains++; raise() }
+		:: atomic { timeout && agains < AGAINS && !(passes(0) && passes(1)) -> agains++;
+			if
+			:: raise_once_more()
+			:: raise()
+			fi }
 		od;
 #else
 		(passes(0) && passes(1));

@@ -187,12 +187,14 @@ static void the_next_epoch_is_above_all_that_was_acknowledged(void **state)
 static void raises_come_at_doubling_intervals(void **state)
 {
 	(void)state;
-	assert_int_equal(fence_raise_interval_us(0), 100 * CLOCK_MS);
-	assert_int_equal(fence_raise_interval_us(1), 100 * CLOCK_MS);
-	assert_int_equal(fence_raise_interval_us(2), 200 * CLOCK_MS);
-	assert_int_equal(fence_raise_interval_us(5), 1600 * CLOCK_MS);
-	assert_int_equal(fence_raise_interval_us(8), 10 * CLOCK_SECOND);
-	assert_int_equal(fence_raise_interval_us(1000), 10 * CLOCK_SECOND);
+	assert_int_equal(fence_raise_interval_us(0, false), 100 * CLOCK_MS);
+	assert_int_equal(fence_raise_interval_us(1, false), 100 * CLOCK_MS);
+	assert_int_equal(fence_raise_interval_us(2, false), 200 * CLOCK_MS);
+	assert_int_equal(fence_raise_interval_us(5, false), 1600 * CLOCK_MS);
+	assert_int_equal(fence_raise_interval_us(8, false), 10 * CLOCK_SECOND);
+	assert_int_equal(fence_raise_interval_us(1000, false), 10 * CLOCK_SECOND);
+	assert_int_equal(fence_raise_interval_us(1, true), 10 * CLOCK_SECOND);
+	assert_int_equal(fence_raise_interval_us(1000, true), 10 * CLOCK_SECOND);
 }
 
 int main(void)
