@@ -63,14 +63,15 @@ def test_a_directory_that_takes_no_connection_is_left_alone_for_a_while(lab, wir
 def test_a_drain_that_was_covered_by_a_late_report(lab, control):
     """The number is raised again: a front door tells anew for another one only."""
     address, = control.people("covered")
+    before = epoch_of(lab.slapd)
     with FrontDoor(lab.slapd, drains=False) as door:
         dn = control.record("covered", address, restanteMoveScenario="patient")
         control.wait_state(dn, 5)
-        first = epoch_of(lab.slapd)
-        # what an earlier one said, executed late; it covers that this was drained
-        lab.slapd.replace(FRONT1, restanteDrainedEpoch=str(first - 1))
+        last = epoch_of(lab.slapd)
+        # what was said earlier, executed late; it covers that this was drained
+        lab.slapd.replace(FRONT1, restanteDrainedEpoch=str(before))
         door.drains = True
-        wait_for(lambda: epoch_of(lab.slapd) > first, 15, "the epoch to be raised again")
+        wait_for(lambda: epoch_of(lab.slapd) > last, 15, "the epoch to be raised again")
         control.wait_state(dn, 10)
 
 
