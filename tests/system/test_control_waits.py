@@ -64,13 +64,13 @@ def test_a_drain_that_was_covered_by_a_late_report(lab, control):
     """The number is raised again: a front door tells anew for another one only."""
     address, = control.people("covered")
     before = epoch_of(lab.slapd)
-    with FrontDoor(lab.slapd, drains=False) as door:
+    with FrontDoor(lab.slapd, drains=False):
         dn = control.record("covered", address, restanteMoveScenario="patient")
         control.wait_state(dn, 5)
-        last = epoch_of(lab.slapd)
-        # what was said earlier, executed late; it covers that this was drained
-        lab.slapd.replace(FRONT1, restanteDrainedEpoch=str(before))
-        door.drains = True
+    last = epoch_of(lab.slapd)
+    # what was said earlier, executed late; it covers that this was drained
+    lab.slapd.replace(FRONT1, restanteDrainedEpoch=str(before))
+    with FrontDoor(lab.slapd):
         wait_for(lambda: epoch_of(lab.slapd) > last, 15, "the epoch to be raised again")
         control.wait_state(dn, 10)
 
