@@ -122,6 +122,7 @@ void facts_gather(struct run *r, struct move_facts *f)
 	f->missing = t->missing;
 	f->second_asked = t->second_asked;
 	f->second_empty = t->second_empty;
+	f->create_refused = t->create_refused;
 	f->working_hours = hours_open(c->working_hours, now);
 	f->hours_us = f->working_hours ? 0 : hours_next(c->working_hours, now);
 	f->room = store_has_room(r->control->store, r->task, (size_t)c->moves);

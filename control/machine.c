@@ -65,6 +65,32 @@ enum step step_find(const char *name)
 	return STEP_NONE;
 }
 
+const char *step_mark(enum step step)
+{
+	static const char *const marks[STEPS] = {
+		[STEP_CREATE] = "create-begun",
+		[STEP_REDIRECT_SECOND] = "redirect-second-begun",
+		[STEP_ADDRESSES] = "addresses-begun",
+		[STEP_HOLD] = "hold-begun",
+		[STEP_UNREDIRECT_SECOND] = "unredirect-second-begun",
+		[STEP_REDIRECT_FIRST] = "redirect-first-begun",
+		[STEP_SWAP] = "swap-begun",
+		[STEP_CLOSE] = "close-begun",
+		[STEP_DELETE_OLD] = "delete-old-begun",
+		[STEP_CONTACT] = "contact-begun",
+		[STEP_HOLD_BACK] = "hold-back-begun",
+		[STEP_UNREDIRECT_FIRST] = "unredirect-first-begun",
+		[STEP_REDIRECT_BACK] = "redirect-back-begun",
+		[STEP_OPEN] = "open-begun",
+		[STEP_SWAP_BACK] = "swap-back-begun",
+		[STEP_UNHOLD] = "unhold-begun",
+		[STEP_UNADDRESS] = "unaddress-begun",
+		[STEP_DELETE_SECOND] = "delete-second-begun",
+	};
+
+	return marks[step];
+}
+
 enum action step_action(enum step step, bool *on_assignee_r)
 {
 	*on_assignee_r = kinds[step].side == ASSIGNEE;
@@ -154,6 +180,14 @@ bool decide_idle(struct asked *q)
 	return true;
 }
 
+bool decide_held_already(struct asked *q)
+{
+	return decide_trouble(q,
+		"the mailbox is on hold already, and not by this move, whose swap would release "
+		"it: `restante unhold %s`, and the move goes on",
+		q->move->address);
+}
+
 /* --- what was done --------------------------------------------------------------------------- */
 
 bool has(const struct asked *q, enum step step)
@@ -161,9 +195,18 @@ bool has(const struct asked *q, enum step step)
 	return move_has(q->move, step_name(step));
 }
 
+int64_t done_us(const struct asked *q, enum step step)
+{
+	for (size_t i = 0; i < q->move->done_count; i++)
+		if (strcmp(q->move->done[i].step, step_name(step)) == 0)
+			return q->move->done[i].at_us;
+	return 0;
+}
+
 bool begun(const struct asked *q, enum step step)
 {
-	return has(q, step) || strcmp(q->move->work.step, step_name(step)) == 0;
+	return has(q, step) || strcmp(q->move->work.step, step_name(step)) == 0 ||
+	       (step_claimed(step) && move_has(q->move, step_mark(step)));
 }
 
 bool need(struct asked *q, enum step step)

@@ -5,7 +5,9 @@
  *
  * Forward it goes by the state and by what was done. Backward (cancel, rollback, ended) it does not
  * ask what was done but what may have been begun, for a step whose end nobody saw may have had its
- * effect: whatever follows a step that was done counts as begun.
+ * effect: each is claimed in the record before it is done, and a claim that is replaced before its
+ * step was seen to end leaves a mark (step_mark) among what was done. What takes something away
+ * goes by the record alone, whatever the settings have become since; what sets something, by both.
  */
 #ifndef RESTANTE_CONTROL_MACHINE_H
 #define RESTANTE_CONTROL_MACHINE_H
@@ -66,6 +68,8 @@ enum step {
 
 const char *step_name(enum step step); /* "create": in the record, the log and --json */
 enum step step_find(const char *name); /* STEP_NONE: there is none of that name */
+/* "create-begun": among what was done, for a step that may have had its effect. Static. */
+const char *step_mark(enum step step);
 /* The action of that step, ACTIONS where it is none; whether it is on the assignee. */
 enum action step_action(enum step step, bool *on_assignee_r);
 /* Whether it changes something outside of the record, and so is claimed before. */
@@ -91,10 +95,11 @@ struct move_facts {
 	const char *sync_reason; /* of SYNC_REFUSED: "S1: ..."; NULL = none */
 	bool listed;             /* since the up syncs were answered */
 	const char *missing;     /* the addresses of DIR that the list lacks; NULL = none */
-	bool second_asked;       /* since the last step that changed something */
+	bool second_asked;       /* since the last step that changed something, or fence */
 	bool second_empty;
-	bool action_absent[STEPS]; /* the system has no such action */
-	const char *other_open;    /* an older open move of the same mailbox: its DN; NULL = none */
+	const char *create_refused; /* on the way back, why; NULL = it was not */
+	bool action_absent[STEPS];  /* the system has no such action */
+	const char *other_open; /* an older open move of the same mailbox: its DN; NULL = none */
 	bool returned;   /* a later move, complete, brought the mailbox back to the assignor */
 	bool moves_back; /* a later open move of the mailbox goes to the assignor */
 	const char *scenario_fault; /* NULL = it can be done by this program */

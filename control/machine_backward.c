@@ -5,16 +5,19 @@
  */
 #include "control/machine_internal.h"
 
+/* Where the scenario waits for its queues without bound: as its default. */
+#define GRACE_WITHOUT_BOUND INT64_C(60000000)
+
 static bool is_made(const struct asked *q)
 {
 	return has(q, STEP_CREATE) || *q->move->physical != '\0';
 }
 
-/* Whether the way back has touched anything: from then on it is gone to its end. */
+/* Whether the way back has turned anything: from then on it is gone to its end. */
 static bool is_turning(const struct asked *q)
 {
-	static const enum step steps[] = { STEP_HOLD_BACK, STEP_UNREDIRECT_FIRST,
-		STEP_REDIRECT_BACK, STEP_OPEN, STEP_SWAP_BACK, STEP_UNHOLD, STEP_UNADDRESS };
+	static const enum step steps[] = { STEP_UNREDIRECT_FIRST, STEP_REDIRECT_BACK, STEP_OPEN,
+		STEP_SWAP_BACK, STEP_UNADDRESS };
 
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (begun(q, steps[i]))
@@ -22,17 +25,30 @@ static bool is_turning(const struct asked *q)
 	return false;
 }
 
-/* Until the mover can bring it back, mail in the second mailbox needs an administrator's word. */
+/* Held again, and front doors may still send mail to the second mailbox. */
+static bool is_fencing(const struct asked *q)
+{
+	const struct move_facts *f = q->facts;
+
+	return f->on_assignee && f->held && begun(q, STEP_HOLD_BACK) && !f->fenced;
+}
+
+/* Until the mover can bring it back, mail in the second mailbox needs an administrator's word.
+ * Asked before it is held again, and once more behind the fence: then it is released again, and
+ * stays where it is. */
 static bool is_refused(struct asked *q)
 {
 	bool reachable = q->move->state >= MOVE_ADDRESSED || has(q, STEP_ADDRESSES);
 
-	if (!reachable || has(q, STEP_LEAVE_MAIL) || has(q, STEP_END) || is_turning(q))
+	if (!reachable || has(q, STEP_LEAVE_MAIL) || has(q, STEP_END) || is_turning(q) ||
+		is_fencing(q))
 		return false;
 	if (!q->facts->action_absent[STEP_EMPTY] && !q->facts->second_asked)
 		return decide_do(q, STEP_EMPTY);
 	if (q->facts->second_empty)
 		return false;
+	if (q->facts->on_assignee && q->facts->held && begun(q, STEP_HOLD_BACK))
+		return decide_do(q, STEP_UNHOLD);
 	return decide_stop(q,
 		"not rolled back: mail is in the second mailbox, %s on %s, or may be; move it "
 		"back, "
@@ -40,19 +56,21 @@ static bool is_refused(struct asked *q)
 		q->move->physical, q->move->target);
 }
 
-/* Each only after the opposite one is gone. Where a scenario does not redirect nothing was set. */
+/* Each only after the opposite one is gone. What may have been set is taken away, whatever the
+ * settings say now; set again is only what they still allow. */
 static bool turn_redirections(struct asked *q)
 {
-	const struct move_facts *f = q->facts;
-	bool first = has(q, STEP_UNREDIRECT_SECOND) || begun(q, STEP_REDIRECT_FIRST) ||
-		     q->move->state >= MOVE_FENCED;
-	bool second = q->move->state >= MOVE_FENCED || begun(q, STEP_UNREDIRECT_SECOND);
+	bool allowed = (q->scenario == NULL || q->scenario->redirect) &&
+		       q->facts->assignee_redirects && !begun(q, STEP_DELETE_SECOND);
 
-	if (q->scenario != NULL && !q->scenario->redirect)
-		return false;
-	if (first && f->assignor_redirects && need(q, STEP_UNREDIRECT_FIRST))
+	if (begun(q, STEP_REDIRECT_FIRST) && must(q, STEP_UNREDIRECT_FIRST))
 		return true;
-	return second && f->assignee_redirects && need(q, STEP_REDIRECT_BACK);
+	return allowed && begun(q, STEP_UNREDIRECT_SECOND) && need(q, STEP_REDIRECT_BACK);
+}
+
+static bool reopen(struct asked *q)
+{
+	return begun(q, STEP_CLOSE) && must(q, STEP_OPEN);
 }
 
 /* Whatever the records of swap and swap back say: their writers may have ended in between. */
@@ -61,20 +79,17 @@ static bool was_swapped(const struct asked *q)
 	return q->move->state >= MOVE_SWAPPED || has(q, STEP_SWAP) || has(q, STEP_HOLD_BACK);
 }
 
-static bool is_closed(const struct asked *q)
-{
-	return has(q, STEP_ASK_DOWN) && (q->scenario == NULL || q->scenario->close);
-}
-
 static bool swap_back(struct asked *q)
 {
+	if (q->facts->held && !begun(q, STEP_HOLD_BACK))
+		return decide_held_already(q);
 	if (!q->facts->held || !has(q, STEP_HOLD_BACK))
 		return decide_do(q, STEP_HOLD_BACK);
 	if (!q->facts->fenced)
 		return decide_do(q, STEP_FENCE);
 	if (turn_redirections(q))
 		return true;
-	if (is_closed(q) && need(q, STEP_OPEN))
+	if (reopen(q))
 		return true;
 	if (!is_drained(q, has(q, STEP_REDIRECT_BACK)))
 		return decide_do(q, STEP_DRAIN_BACK);
@@ -84,12 +99,11 @@ static bool swap_back(struct asked *q)
 /* The address is where it was, or never was elsewhere. */
 static bool restore(struct asked *q)
 {
-	bool held_by_us = has(q, STEP_LIST) || begun(q, STEP_HOLD) || has(q, STEP_HOLD_BACK) ||
-			  q->move->state >= MOVE_FENCED;
+	bool held_by_us = begun(q, STEP_HOLD) || begun(q, STEP_HOLD_BACK);
 
 	if (turn_redirections(q))
 		return true;
-	if (is_closed(q) && need(q, STEP_OPEN))
+	if (reopen(q))
 		return true;
 	if (q->facts->held && held_by_us)
 		return decide_do(q, STEP_UNHOLD);
@@ -110,42 +124,75 @@ static const char *stays_because(const struct asked *q)
 	return q->facts->second_asked && !q->facts->second_empty ? "mail is in it" : NULL;
 }
 
+static enum move_outcome outcome_of(const struct asked *q)
+{
+	if (has(q, STEP_END))
+		return MOVE_ENDED;
+	return q->move->state < MOVE_ADDRESSED ? MOVE_CANCELLED : MOVE_ROLLED_BACK;
+}
+
 static bool over(struct asked *q, const char *stays)
 {
-	enum move_outcome outcome =
-		q->move->state < MOVE_ADDRESSED ? MOVE_CANCELLED : MOVE_ROLLED_BACK;
+	bool redirects = has(q, STEP_REDIRECT_BACK) ||
+			 (has(q, STEP_REDIRECT_SECOND) && !begun(q, STEP_UNREDIRECT_SECOND));
+	enum move_outcome outcome = outcome_of(q);
 
-	if (has(q, STEP_END))
-		outcome = MOVE_ENDED;
-	if (stays != NULL)
-		return decide_over(q, outcome,
-			"the second mailbox, %s on %s, was not deleted: %s; it redirects to %s",
-			q->move->physical, q->move->target, stays, q->move->old_physical);
-	return decide_over(q, outcome, "%s", outcome == MOVE_ENDED ? q->move->error : "");
+	if (stays == NULL)
+		return decide_over(q, outcome, "%s", outcome == MOVE_ENDED ? q->move->error : "");
+	return decide_over(q, outcome, "the second mailbox, %s on %s, was not deleted: %s; it %s%s",
+		q->move->physical, q->move->target, stays,
+		redirects ? "redirects to " : "does not redirect: what reaches it stays there",
+		redirects ? q->move->old_physical : "");
+}
+
+/* What the old system has taken on while the first mailbox redirected gets as long to arrive as the
+ * front doors' queues do. */
+static int64_t arrived_us(const struct asked *q)
+{
+	int64_t bound = q->scenario != NULL && q->scenario->drain > 0 ? q->scenario->drain
+								      : GRACE_WITHOUT_BOUND;
+
+	return begun(q, STEP_REDIRECT_FIRST) ? done_us(q, STEP_UNREDIRECT_FIRST) + bound : 0;
 }
 
 static bool remove_second(struct asked *q)
 {
+	const struct move_facts *f = q->facts;
 	const char *stays = stays_because(q);
 
 	if (has(q, STEP_DELETE_SECOND))
 		return over(q, NULL);
-	if (begun(q, STEP_DELETE_SECOND)) /* it was found empty; it may be gone already */
+	/* it may be gone already, and cannot be asked: the step looks itself, right before */
+	if (begun(q, STEP_DELETE_SECOND) && !f->second_asked &&
+		!f->action_absent[STEP_DELETE_SECOND])
 		return decide_do(q, STEP_DELETE_SECOND);
 	if (stays != NULL)
 		return over(q, stays);
-	return decide_do(q, q->facts->second_asked ? STEP_DELETE_SECOND : STEP_EMPTY);
+	if (q->now_us < arrived_us(q))
+		return decide_wait(q, arrived_us(q), "mail that the old system may have under way");
+	return decide_do(q, f->second_asked ? STEP_DELETE_SECOND : STEP_EMPTY);
+}
+
+/* Made or not? Nobody knows: to make it tells its address. */
+static bool find_second(struct asked *q)
+{
+	if (!begun(q, STEP_CREATE))
+		return over(q, NULL);
+	if (q->facts->create_refused == NULL)
+		return decide_do(q, STEP_CREATE);
+	return decide_over(q, outcome_of(q),
+		"%s%screate was refused, and what it may have left on %s is not known, look there: "
+		"%s",
+		has(q, STEP_END) ? q->move->error : "", has(q, STEP_END) ? "; " : "",
+		q->move->target, q->facts->create_refused);
 }
 
 void backward(struct asked *q)
 {
 	const struct move_facts *f = q->facts;
 
-	/* Made or not? Nobody knows: to make it tells its address. */
-	if (!is_made(q) && begun(q, STEP_CREATE))
-		decide_do(q, STEP_CREATE);
-	else if (!is_made(q))
-		over(q, NULL);
+	if (!is_made(q))
+		find_second(q);
 	else if (!f->mailbox_known && f->mailbox_trouble != NULL)
 		decide_trouble(q, "%s", f->mailbox_trouble);
 	else if (!f->mailbox_known)
@@ -154,6 +201,6 @@ void backward(struct asked *q)
 		return;
 	else if (f->on_assignee && !f->mailbox_gone ? swap_back(q) : restore(q))
 		return;
-	else if (!need(q, STEP_UNADDRESS))
+	else if (begun(q, STEP_ADDRESSES) ? !must(q, STEP_UNADDRESS) : !need(q, STEP_UNADDRESS))
 		remove_second(q);
 }

@@ -142,6 +142,8 @@ static bool is_unsynced(struct asked *q)
 
 static bool is_unheld(struct asked *q)
 {
+	if (q->facts->held && !begun(q, STEP_HOLD))
+		return decide_held_already(q);
 	if (!q->facts->held || !has(q, STEP_HOLD))
 		return decide_do(q, STEP_HOLD);
 	return !q->facts->fenced && decide_do(q, STEP_FENCE);
@@ -168,6 +170,15 @@ static bool way_to_fenced(struct asked *q)
 	return is_unheld(q) || decide_enter(q, MOVE_FENCED);
 }
 
+/* Where one may have been set it goes, whatever the settings say now. Else it is looked at all the
+ * same: an earlier move may have left one there, and the first is to redirect to it. */
+static bool unredirect_second(struct asked *q)
+{
+	if (begun(q, STEP_REDIRECT_SECOND))
+		return must(q, STEP_UNREDIRECT_SECOND);
+	return need(q, STEP_UNREDIRECT_SECOND);
+}
+
 /* 6: the redirections turned, drained, swapped. */
 static bool way_to_swapped(struct asked *q)
 {
@@ -181,7 +192,7 @@ static bool way_to_swapped(struct asked *q)
 		       decide_enter(q, MOVE_SWAPPED);
 	if (is_unheld(q))
 		return true;
-	if (redirect && f->assignee_redirects && need(q, STEP_UNREDIRECT_SECOND))
+	if (unredirect_second(q))
 		return true;
 	if (redirect && f->assignor_redirects && need(q, STEP_REDIRECT_FIRST))
 		return true;

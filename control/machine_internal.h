@@ -26,9 +26,13 @@ bool decide_answer(struct asked *q, enum step step, const char *format, ...)
 bool decide_over(struct asked *q, enum move_outcome outcome, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool decide_idle(struct asked *q);
+/* Somebody else's hold, which the swap would release: waited for. */
+bool decide_held_already(struct asked *q);
 
 bool has(const struct asked *q, enum step step);
-/* Done, or claimed and not seen to end. */
+/* When, wall clock; 0 where it was not. */
+int64_t done_us(const struct asked *q, enum step step);
+/* Done, or claimed once and not seen to end. */
 bool begun(const struct asked *q, enum step step);
 /* Decides to do it, where that was not done and the system can; false: go on. */
 bool need(struct asked *q, enum step step);

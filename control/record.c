@@ -12,7 +12,8 @@
 bool record_changed(const struct record_change *c)
 {
 	return c->mailbox || c->physical || c->waits || c->hold || c->identifier || c->error ||
-	       c->stopped || c->request || c->outcome || c->state || c->done > 0 || c->reached != 0;
+	       c->stopped || c->request || c->outcome || c->state || c->done > 0 || c->done_anew ||
+	       c->reached != 0;
 }
 
 void record_text(char **field, const char *text)
@@ -23,13 +24,40 @@ void record_text(char **field, const char *text)
 	*field = copy;
 }
 
-void record_done(struct move *move, struct record_change *change, enum step step, int64_t now_us)
+static void add_done(
+	struct move *move, struct record_change *change, const char *text, int64_t now_us)
 {
-	if (move_has(move, step_name(step)))
+	if (move_has(move, text))
 		return;
 	move->done = mem_grow(move->done, move->done_count + 1, sizeof *move->done);
-	move->done[move->done_count++] = (struct move_done){ mem_strdup(step_name(step)), now_us };
+	move->done[move->done_count++] = (struct move_done){ mem_strdup(text), now_us };
 	change->done++;
+}
+
+void record_done(struct move *move, struct record_change *change, enum step step, int64_t now_us)
+{
+	add_done(move, change, step_name(step), now_us);
+}
+
+void record_begun(struct move *move, struct record_change *change, enum step step, int64_t now_us)
+{
+	if (step_claimed(step) && !move_has(move, step_name(step)))
+		add_done(move, change, step_mark(step), now_us);
+}
+
+void record_undone(struct move *move, struct record_change *change, enum step step)
+{
+	size_t kept = 0;
+
+	if (!move_has(move, step_name(step)))
+		return;
+	for (size_t i = 0; i < move->done_count; i++)
+		if (strcmp(move->done[i].step, step_name(step)) == 0)
+			mem_free(&move->done[i].step);
+		else
+			move->done[kept++] = move->done[i];
+	move->done_count = kept;
+	change->done_anew = true;
 }
 
 void record_state(struct move *move, struct record_change *change, int state, int64_t now_us)
@@ -64,7 +92,8 @@ void record_outcome(struct move *move, struct record_change *change, enum move_o
 /* --- into the directory ----------------------------------------------------------------------- */
 
 #define CHANGES_MAX 24
-#define VALUES_MAX  48
+#define VALUES_MAX  128
+#define DONE_MAX    (2 * STEPS) /* each step and its mark */
 
 /* A modify being put together; texts live until it is sent. */
 struct modify {
@@ -111,14 +140,15 @@ static char *with_instant(const char *word, int64_t at_us)
 	return mem_printf("%s %s", word, clock_generalized(instant, sizeof instant, at_us));
 }
 
-static void put_done(struct modify *m, const struct move *move, size_t fresh)
+static void put_done(struct modify *m, const struct move *move, const struct record_change *c)
 {
-	const char *texts[16];
-	size_t count = 0;
+	const char *texts[DONE_MAX];
+	size_t count = 0, first = c->done_anew ? 0 : move->done_count - c->done;
 
-	for (size_t i = move->done_count - fresh; i < move->done_count && count < 16; i++)
+	for (size_t i = first; i < move->done_count && count < DONE_MAX; i++)
 		texts[count++] = keep(m, with_instant(move->done[i].step, move->done[i].at_us));
-	change_values(m, LDAP_CHANGE_ADD, "restanteMoveDone", values_of(m, texts, count));
+	change_values(m, c->done_anew ? LDAP_CHANGE_REPLACE : LDAP_CHANGE_ADD, "restanteMoveDone",
+		values_of(m, texts, count));
 }
 
 static void put_state(struct modify *m, const struct move *move, uint32_t reached)
@@ -192,8 +222,8 @@ static void put_change(struct modify *m, const struct move *move, const struct r
 		put(m, "restanteMoveOutcome", move->outcome_text);
 	if (c->state)
 		put_state(m, move, c->reached);
-	if (c->done > 0)
-		put_done(m, move, c->done);
+	if (c->done > 0 || c->done_anew)
+		put_done(m, move, c);
 }
 
 static void assert_text(const char *attribute, const char *text, struct str *out)

@@ -18,6 +18,7 @@
 struct record_change {
 	bool mailbox, physical, waits, hold, identifier, error, stopped, request, outcome, state;
 	size_t done;      /* so many at the end of move->done */
+	bool done_anew;   /* all of move->done, for something of it is not done any more */
 	uint32_t reached; /* bit per state */
 };
 
@@ -26,6 +27,10 @@ bool record_changed(const struct record_change *change);
 /* Into the move and the change; now_us: wall clock. */
 void record_done(struct move *move, struct record_change *change, enum step step, int64_t now_us);
 void record_state(struct move *move, struct record_change *change, int state, int64_t now_us);
+/* Not done, after all; nothing where it was not. */
+void record_undone(struct move *move, struct record_change *change, enum step step);
+/* Its claim is about to be replaced and nobody saw it end: a mark says so from now on. */
+void record_begun(struct move *move, struct record_change *change, enum step step, int64_t now_us);
 /* stopped: until `retry`. Nothing where it says the same already. */
 void record_error(struct move *move, struct record_change *change, const char *error, bool stopped);
 void record_outcome(struct move *move, struct record_change *change, enum move_outcome outcome);

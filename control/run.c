@@ -112,6 +112,10 @@ static enum progress write_record(struct run *r, enum step step, bool ended, str
 
 static enum progress claim(struct run *r, enum step step, struct str *why)
 {
+	enum step before = step_find(r->move->work.step);
+
+	if (before != step)
+		record_begun(r->move, &r->change, before, control_now_us(r->control));
 	r->claimed_us = clock_boot_us();
 	return write_record(r, step, false, why);
 }
@@ -258,6 +262,18 @@ static bool done(struct run *r, enum step step)
 	return !r->purged;
 }
 
+/* With the claim: who ends right after the swap leaves it behind. It is of this hold alone: after
+ * an earlier one that was touched before the swap mail may have gone out once more. */
+static void note_drained(struct run *r, enum step step)
+{
+	bool here = r->mailbox != NULL && strcmp(r->kept.fence_csn, r->mailbox->csn) == 0;
+
+	if (here && r->kept.fenced && !r->kept.drained)
+		record_undone(r->move, &r->change, step);
+	else if (r->kept.drained)
+		record_done(r->move, &r->change, step, control_now_us(r->control));
+}
+
 static bool try_step(struct run *r, enum step step)
 {
 	struct str why = STR_INIT;
@@ -269,10 +285,8 @@ static bool try_step(struct run *r, enum step step)
 		store_queue(r->control->store, r->task);
 		return false;
 	}
-	/* with the claim: who ends right after the swap leaves it behind */
-	if ((step == STEP_SWAP || step == STEP_SWAP_BACK) && r->kept.drained)
-		record_done(r->move, &r->change, step == STEP_SWAP ? STEP_DRAIN : STEP_DRAIN_BACK,
-			control_now_us(r->control));
+	if (step == STEP_SWAP || step == STEP_SWAP_BACK)
+		note_drained(r, step == STEP_SWAP ? STEP_DRAIN : STEP_DRAIN_BACK);
 	if (step_claimed(step))
 		progress = claim(r, step, &why);
 	if (progress == STEP_DONE && step == STEP_CREATE)
@@ -284,10 +298,9 @@ static bool try_step(struct run *r, enum step step)
 	case STEP_PENDING: break;
 	case STEP_FAILED: failed(r, step, str_cstr(&why)); break;
 	case STEP_REFUSED:
-		/* what was refused made nothing */
-		if (step == STEP_CREATE)
-			record_text(&r->move->work.step, step_name(STEP_NONE));
+		/* refused or not, it may have made something: the claim stays */
 		if (step == STEP_CREATE && move_backward(r->move)) {
+			record_text(&r->task->facts.create_refused, str_cstr(&why));
 			go_on = true;
 			break;
 		}

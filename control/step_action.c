@@ -225,20 +225,47 @@ static enum progress judge(const struct action_result *result, struct str *why)
 	return STEP_FAILED;
 }
 
-enum progress step_action_run(struct run *r, enum step step, struct str *why)
+/*
+ * Right before the second mailbox goes: it may be gone already, by a try whose end nobody saw; and
+ * mail may have come in since it was asked, for an earlier try may be long ago. DONE: it is gone;
+ * PENDING: it has mail, and stays.
+ */
+static enum progress is_gone_already(
+	struct run *r, struct actions *actions, bool *may_go_r, struct str *why)
+{
+	struct action_result gone = { .text = STR_INIT }, told = { .text = STR_INIT };
+	struct task_facts *facts = &r->task->facts;
+	enum progress progress = STEP_DONE;
+	struct subject s;
+	bool answered;
+
+	*may_go_r = false;
+	fill(r, true, &s);
+	action_run(actions, ACTION_DELETE, &s.subject, true, &r->control->stopping, &gone);
+	if (gone.outcome != ACTION_ALREADY) {
+		action_run(actions, ACTION_EMPTY, &s.subject, false, &r->control->stopping, &told);
+		answered = told.outcome == ACTION_DONE || told.outcome == ACTION_ALREADY;
+		facts->second_asked = answered || told.outcome == ACTION_ABSENT;
+		facts->second_empty = *may_go_r = answered && told.empty;
+		progress = facts->second_asked ? STEP_PENDING : STEP_FAILED;
+		if (progress == STEP_FAILED)
+			str_append_z(why, str_cstr(&told.text));
+		r->due_us = clock_mono_us();
+	}
+	action_result_free(&gone);
+	action_result_free(&told);
+	empty(&s);
+	return progress;
+}
+
+static enum progress act(struct run *r, enum step step, struct actions *actions, struct str *why)
 {
 	bool on_assignee;
 	enum action action = step_action(step, &on_assignee);
-	struct actions *actions =
-		settings_actions(r->settings, on_assignee ? r->move->target : r->move->assignor);
 	struct action_result result = { .text = STR_INIT };
 	struct subject subject;
 	enum progress progress;
 
-	if ((step == STEP_DELETE_OLD || step == STEP_DELETE_SECOND) && !is_unchanged(r, step, why))
-		return STEP_FAILED;
-	if (step_claimed(step) && !run_may_act(r, step, why))
-		return STEP_FAILED;
 	fill(r, on_assignee, &subject);
 	action_run(actions, action, &subject.subject, false, &r->control->stopping,
 		run_until_us(r, step), &result);
@@ -252,4 +279,23 @@ enum progress step_action_run(struct run *r, enum step step, struct str *why)
 	action_result_free(&result);
 	empty(&subject);
 	return progress;
+}
+
+enum progress step_action_run(struct run *r, enum step step, struct str *why)
+{
+	bool on_assignee, may_go = true;
+	struct actions *actions;
+
+	step_action(step, &on_assignee);
+	actions = settings_actions(r->settings, on_assignee ? r->move->target : r->move->assignor);
+	if (step == STEP_DELETE_SECOND) {
+		enum progress progress = is_gone_already(r, actions, &may_go, why);
+		if (!may_go)
+			return progress;
+	}
+	if ((step == STEP_DELETE_OLD || step == STEP_DELETE_SECOND) && !is_unchanged(r, step, why))
+		return STEP_FAILED;
+	if (step_claimed(step) && !run_may_act(r, step, why))
+		return STEP_FAILED;
+	return act(r, step, actions, why);
 }

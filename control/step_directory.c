@@ -173,6 +173,8 @@ static enum progress fence(struct run *r, enum step step)
 	const struct kept *k = &r->kept;
 	bool of_this = strcmp(k->fence_csn, r->mailbox->csn) == 0;
 
+	if (step == STEP_FENCE) /* until now mail may have come in */
+		r->task->facts.second_asked = false;
 	fencing_want(r->control->fencing, r->task->uuid, r->mailbox->csn,
 		back ? r->move->physical : r->move->old_physical);
 	/* "": what it waited for before has come */
@@ -264,7 +266,7 @@ int64_t step_limit_us(const struct run *r, enum step step)
 	if (action != ACTIONS)
 		actions = settings_actions(
 			r->settings, on_assignee ? r->move->target : r->move->assignor);
-	if (actions != NULL)
-		return actions_limit_us(actions);
+	if (actions != NULL) /* before the second mailbox goes it is asked whether it is empty */
+		return actions_limit_us(actions) * (step == STEP_DELETE_SECOND ? 3 : 1);
 	return r->settings->config->ldap.timeout;
 }

@@ -31,6 +31,7 @@ static void free_task(struct task **task)
 	move_free(&t->newer);
 	mem_free(&t->kept);
 	mem_free(&t->facts.missing);
+	mem_free(&t->facts.create_refused);
 	mem_free(&t->mailbox);
 	mem_free(task);
 }

@@ -36,6 +36,7 @@ struct task_facts {
 	bool listed;
 	char *missing;
 	bool second_asked, second_empty;
+	char *create_refused; /* on the way back */
 };
 
 struct task {

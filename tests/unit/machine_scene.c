@@ -16,6 +16,13 @@ void scene_done(struct scene *scene, const char *done)
 	scene->move.done = scene->done;
 }
 
+void scene_mark(struct scene *scene, enum step step)
+{
+	scene->done[scene->move.done_count++] =
+		(struct move_done){ (char *)(uintptr_t)step_mark(step), SCENE_NOW };
+	scene->move.done = scene->done;
+}
+
 void scene_undone(struct scene *scene, enum step step)
 {
 	size_t kept = 0;

@@ -13,7 +13,7 @@ struct scene {
 	struct move_facts facts;
 	int64_t now_us;
 	struct move_decision decision;
-	struct move_done done[64];
+	struct move_done done[2 * STEPS];
 	struct move_wait waits[2];
 };
 
@@ -21,6 +21,8 @@ struct scene {
  * due, known, held from state 5 on, swapped from 6 on, syncs answered. */
 void scene_set(struct scene *scene, int state, const char *done);
 void scene_done(struct scene *scene, const char *done);
+/* Begun once, and not seen to end. */
+void scene_mark(struct scene *scene, enum step step);
 void scene_undone(struct scene *scene, enum step step);
 /* "do create", "wait", "trouble", "stop", "enter 4", "answer back", "over ended", "look", "idle".
  */

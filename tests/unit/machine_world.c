@@ -25,19 +25,20 @@ static void rest_in(struct world *w, int to)
 		return;
 	if (to == FIRST && w->at == SECOND && !w->held)
 		blame(w, "mail rests in the old mailbox after the swap");
-	if (to == SECOND && w->at == FIRST && !w->held)
+	if (to == SECOND && w->at == FIRST && !w->held && !w->bare)
 		blame(w, "mail rests in the second mailbox, where nobody reads");
 }
 
 void world_deliver(struct world *w, int to)
 {
-	int hops = 0;
-
-	for (; to != ELSEWHERE && w->box[to].there && w->box[to].redirects; to = !to)
-		if (++hops > 2) {
+	if (to == SECOND && w->box[SECOND].there && w->box[SECOND].redirects)
+		to = FIRST;
+	if (to == FIRST && w->box[FIRST].there && w->box[FIRST].redirects) {
+		w->relayed[0]++;
+		if (w->box[SECOND].there && w->box[SECOND].redirects)
 			blame(w, "redirections form a loop");
-			return;
-		}
+		return;
+	}
 	if (to == ELSEWHERE)
 		w->sent--; /* not ours any more */
 	else if (!w->box[to].there)
@@ -55,6 +56,24 @@ void world_mail(struct world *w)
 		w->kept++;
 	else
 		w->queued[w->seen_at]++;
+}
+
+void world_mail_there(struct world *w)
+{
+	if (w->gone || !w->box[SECOND].there || !w->box[SECOND].addresses)
+		return;
+	w->sent++;
+	world_deliver(w, SECOND);
+}
+
+void world_relay(struct world *w)
+{
+	unsigned old = w->relayed[1];
+
+	w->relayed[1] = w->relayed[0];
+	w->relayed[0] = 0;
+	for (; old > 0; old--)
+		world_deliver(w, SECOND);
 }
 
 void world_see(struct world *w)
@@ -76,6 +95,7 @@ void world_settle(struct world *w)
 	for (int to = FIRST; to <= ELSEWHERE; to++)
 		for (; w->queued[to] > 0; w->queued[to]--)
 			world_deliver(w, to);
+	world_relay(w);
 }
 
 /* --- steps ------------------------------------------------------------------------------------ */
@@ -121,8 +141,8 @@ static void delete (struct world *w, int which)
 {
 	if (w->at == which && !w->gone)
 		blame(w, "the mailbox that is in use is deleted");
-	if (which == SECOND && w->box[SECOND].mail > 0)
-		blame(w, "a second mailbox with mail in it is deleted");
+	if (which == SECOND && w->box[SECOND].mail > 0) /* the step itself looks right before */
+		return;
 	if (w->queued[which] > 0 && !w->touched)
 		blame(w, "a mailbox is deleted that mail is under way to");
 	w->box[which].there = w->box[which].redirects = false;

@@ -26,7 +26,11 @@ struct world {
 	int seen_at;
 	bool seen_held;
 	unsigned queued[3], kept; /* decided; held */
+	/* the queue of the old mailbox's system: mail that it redirects; none is older than two
+	 * turns */
+	unsigned relayed[2];
 	unsigned sent;
+	bool bare;      /* the second mailbox does not always redirect: mail may rest there */
 	bool touched;   /* somebody changed the mailbox by hand: some rules are off */
 	bool left_mail; /* an administrator said that mail may stay in the second mailbox */
 	const char *fault;
@@ -37,6 +41,10 @@ void world_begin(struct world *world);
 void world_mail(struct world *world);
 void world_deliver(struct world *world, int to);
 void world_see(struct world *world);
+/* From somebody on the assignee itself, whose system knows the second mailbox by its addresses. */
+void world_mail_there(struct world *world);
+/* A turn has passed in the old system's queue. */
+void world_relay(struct world *world);
 /* The effect of a step, however often. fenced, drained: what the machine was told. */
 void world_step(struct world *world, enum step step, bool fenced, bool drained);
 /* Everything under way arrives. */

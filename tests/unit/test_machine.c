@@ -9,6 +9,8 @@
 #define TURNED TO_6 "unredirect-second redirect-first "
 #define TO_10  TURNED "swap "
 
+#define SECOND_US INT64_C(1000000)
+
 static void expect(struct scene *scene, const char *wanted)
 {
 	const char *got = scene_decide(scene);
@@ -293,8 +295,15 @@ static void test_without_redirections(void **state)
 	scene_set(&scene, 0, "create");
 	scene.scenario.redirect = false;
 	expect(&scene, "enter 1");
+	/* an earlier move may have left one there */
 	scene_set(&scene, 5, "create addresses ask-syncs list hold");
 	scene.scenario.redirect = false;
+	expect(&scene, "do unredirect-second");
+	scene_done(&scene, "unredirect-second");
+	expect(&scene, "do drain");
+	scene_set(&scene, 5, "create addresses ask-syncs list hold");
+	scene.scenario.redirect = false;
+	scene.facts.action_absent[STEP_UNREDIRECT_SECOND] = true;
 	expect(&scene, "do drain");
 	scene_set(&scene, 0, "create");
 	scene.facts.action_absent[STEP_REDIRECT_SECOND] = true;
@@ -429,6 +438,13 @@ static void test_rollback_of_a_swap(void **state)
 	scene_done(&scene, "ask-down-back");
 	expect(&scene, "do unaddress");
 	scene_done(&scene, "unaddress");
+	/* what the old system has under way comes first */
+	expect(&scene, "wait");
+	assert_int_equal(scene.decision.until_us, SCENE_NOW + 60 * SECOND_US);
+	scene.scenario.drain = 5 * SECOND_US;
+	expect(&scene, "wait");
+	assert_int_equal(scene.decision.until_us, SCENE_NOW + 5 * SECOND_US);
+	scene.now_us += 5 * SECOND_US;
 	expect(&scene, "do empty");
 	scene.facts.second_asked = scene.facts.second_empty = true;
 	expect(&scene, "do delete-second");
@@ -461,17 +477,135 @@ static void test_rollback_before_the_swap(void **state)
 	expect(&scene, "do unhold");
 	scene.facts.held = false;
 	expect(&scene, "do unaddress");
-	/* what was begun in the last step of before counts as done */
+	/* what was begun counts as done, also when something else was claimed since */
 	scene_set(&scene, 5, TO_6 "unredirect-second back");
 	scene.facts.second_asked = scene.facts.second_empty = true;
+	expect(&scene, "do redirect-back");
+	scene.move.work.step = (char *)(uintptr_t) "redirect-first";
+	expect(&scene, "do unredirect-first");
+	scene.move.work.step = (char *)(uintptr_t) "hold";
+	scene_mark(&scene, STEP_REDIRECT_FIRST);
 	expect(&scene, "do unredirect-first");
 	scene_set(&scene, 4, TO_5 "list back");
 	scene.facts.second_asked = scene.facts.second_empty = scene.facts.held = true;
+	expect(&scene, "do unaddress"); /* somebody else's hold */
+	scene.move.work.step = (char *)(uintptr_t) "hold";
 	expect(&scene, "do unhold");
 	/* a hold that is not ours stays */
 	scene_set(&scene, 1, TO_4 "back");
 	scene.facts.held = true;
 	expect(&scene, "do unaddress");
+}
+
+/* What was done is undone, whatever the settings have become since. */
+static void test_rollback_under_other_settings(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 6, TO_10 "ask-down close back leave-mail hold-back");
+	scene.facts.held = scene.facts.fenced = true;
+	scene.scenario.redirect = scene.scenario.close = false;
+	scene.facts.assignor_redirects = scene.facts.assignee_redirects = false;
+	expect(&scene, "do unredirect-first");
+	scene.facts.action_absent[STEP_UNREDIRECT_FIRST] = true;
+	expect(&scene, "stop");
+	scene_done(&scene, "unredirect-first");
+	expect(&scene, "do open"); /* set is nothing that they forbid */
+	scene_done(&scene, "open");
+	expect(&scene, "do drain-back");
+	/* and what was not done is not undone */
+	scene_set(&scene, 6, TO_10 "ask-down back leave-mail hold-back");
+	scene_undone(&scene, STEP_REDIRECT_FIRST);
+	scene.facts.held = scene.facts.fenced = scene.scenario.close = true;
+	expect(&scene, "do redirect-back");
+	scene_done(&scene, "redirect-back");
+	expect(&scene, "do drain-back");
+	/* forward, too: no redirection is left behind */
+	scene_set(&scene, 5, TO_6);
+	scene.scenario.redirect = scene.facts.assignee_redirects = false;
+	expect(&scene, "do unredirect-second");
+	scene.facts.action_absent[STEP_UNREDIRECT_SECOND] = true;
+	expect(&scene, "stop");
+}
+
+/* --- who holds it ----------------------------------------------------------------------------- */
+
+static void test_on_hold_by_somebody_else(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 4, TO_5);
+	scene.facts.listed = scene.facts.held = true;
+	expect(&scene, "trouble");
+	assert_non_null(strstr(scene.decision.text, "restante unhold anna@example.org"));
+	scene.move.work.step = (char *)(uintptr_t) "hold"; /* whose it is nobody knows */
+	expect(&scene, "do hold");
+	scene_set(&scene, 6, TO_10 "back leave-mail");
+	scene.facts.held = true;
+	expect(&scene, "trouble");
+	scene.move.work.step = (char *)(uintptr_t) "hold-back";
+	expect(&scene, "do hold-back");
+}
+
+/* --- mail in the second mailbox ----------------------------------------------------------------
+ */
+
+/* It was empty when the way back began, and is not any more behind the fence. */
+static void test_mail_that_came_before_the_hold(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 6, TO_10 "back hold-back");
+	scene.facts.held = true;
+	scene.facts.second_asked = scene.facts.second_empty = true;
+	expect(&scene, "do fence");
+	scene.facts.second_asked = false;
+	expect(&scene, "do fence");
+	scene.facts.fenced = true;
+	expect(&scene, "do empty");
+	scene.facts.second_asked = true;
+	scene.facts.second_empty = false;
+	expect(&scene, "do unhold");
+	scene_done(&scene, "unhold");
+	scene.facts.held = scene.facts.fenced = scene.facts.second_asked = false;
+	expect(&scene, "do empty");
+	scene.facts.second_asked = true;
+	expect(&scene, "stop");
+	scene.facts.second_empty = true;
+	expect(&scene, "do hold-back");
+}
+
+/* A deletion whose end nobody saw is tried again: the step asks by itself. */
+static void test_mail_that_came_before_the_deletion(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 4, TO_5 "back unaddress");
+	scene.move.work.step = (char *)(uintptr_t) "delete-second";
+	expect(&scene, "do delete-second");
+	scene.facts.second_asked = true;
+	expect(&scene, "over rolled back");
+	assert_non_null(strstr(scene.decision.text, "mail is in it; it redirects to anna@s1.test"));
+	scene_undone(&scene, STEP_REDIRECT_SECOND);
+	expect(&scene, "over rolled back");
+	assert_non_null(strstr(scene.decision.text, "it does not redirect"));
+}
+
+static void test_create_refused(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 0, "back");
+	scene.move.work.step = (char *)(uintptr_t) "create";
+	expect(&scene, "do create");
+	scene.facts.create_refused = "no room";
+	expect(&scene, "over cancelled");
+	assert_non_null(strstr(scene.decision.text, "look there: no room"));
 }
 
 /* --- the old mailbox -------------------------------------------------------------------------- */
@@ -568,6 +702,11 @@ int main(void)
 		cmocka_unit_test(test_rollback_refused_for_mail),
 		cmocka_unit_test(test_rollback_of_a_swap),
 		cmocka_unit_test(test_rollback_before_the_swap),
+		cmocka_unit_test(test_rollback_under_other_settings),
+		cmocka_unit_test(test_on_hold_by_somebody_else),
+		cmocka_unit_test(test_mail_that_came_before_the_hold),
+		cmocka_unit_test(test_mail_that_came_before_the_deletion),
+		cmocka_unit_test(test_create_refused),
 		cmocka_unit_test(test_deletion),
 		cmocka_unit_test(test_moved_back),
 		cmocka_unit_test(test_purge),

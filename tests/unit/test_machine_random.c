@@ -14,10 +14,13 @@
 #define BUSY  220 /* turns with trouble */
 #define CALM  600 /* and without */
 
+#define SECOND_US INT64_C(1000000)
+
 /* What the record says; done: by step. */
 struct record {
 	int state;
-	bool done[STEPS];
+	bool done[STEPS], mark[STEPS];
+	int64_t at_us[STEPS];
 	enum step work;
 	bool physical, stopped, may_delete;
 	unsigned waits;
@@ -54,8 +57,13 @@ static void tell_move(struct sim *sim)
 
 	s->move.done_count = 0;
 	for (int step = STEP_TAKE; step < STEPS; step++)
-		if (r->done[step])
+		if (r->done[step]) {
 			scene_done(s, step_name((enum step)step));
+			s->done[s->move.done_count - 1].at_us = r->at_us[step];
+		}
+	for (int step = STEP_TAKE; step < STEPS; step++)
+		if (r->mark[step])
+			scene_mark(s, (enum step)step);
 	s->move.state = r->state;
 	s->move.work.step = (char *)(uintptr_t)step_name(r->work);
 	s->move.physical = (char *)(uintptr_t)(r->physical ? "anna@s2.test" : "");
@@ -109,14 +117,30 @@ static void fail_step(struct sim *sim, enum step step, const char *why, bool sto
 {
 	snprintf(sim->memory.error, sizeof sim->memory.error, "%s: %s", step_name(step), why);
 	sim->memory.stopped = stop;
-	if (stop && step == STEP_CREATE)
-		sim->memory.work = STEP_NONE;
 	flush(sim);
 }
 
 static int leaving(const struct sim *sim)
 {
 	return sim->memory.done[STEP_BACK] || sim->memory.done[STEP_END] ? SECOND : FIRST;
+}
+
+/* As the controller claims: what it replaces and nobody saw end leaves a mark. */
+static void claim(struct sim *sim, enum step step)
+{
+	struct record *r = &sim->memory;
+
+	if (r->work != step && r->work != STEP_NONE && !r->done[r->work])
+		r->mark[r->work] = true;
+	r->work = step;
+	flush(sim);
+}
+
+static void note_done(struct sim *sim, enum step step)
+{
+	if (!sim->memory.done[step])
+		sim->memory.at_us[step] = sim->scene.now_us;
+	sim->memory.done[step] = true;
 }
 
 /* Steps that wait: true once they are done. */
@@ -126,6 +150,7 @@ static bool keepers(struct sim *sim, enum step step)
 
 	switch (step) {
 	case STEP_FENCE:
+		sim->second_asked = false;
 		if (w->seen < w->csn)
 			return false;
 		sim->fenced = true;
@@ -161,14 +186,12 @@ static void do_step(struct sim *sim, enum step step)
 	unsigned luck = sim->calm ? 99 : chance(sim, 20);
 	bool asks = step == STEP_EMPTY;
 
-	if (step == STEP_SWAP && f->drained)
-		sim->memory.done[STEP_DRAIN] = true;
-	if (step == STEP_SWAP_BACK && f->drained)
-		sim->memory.done[STEP_DRAIN_BACK] = true;
-	if (step_claimed(step)) {
-		sim->memory.work = step;
-		flush(sim);
-	}
+	if (f->fenced && step == STEP_SWAP)
+		sim->memory.done[STEP_DRAIN] = f->drained;
+	if (f->fenced && step == STEP_SWAP_BACK)
+		sim->memory.done[STEP_DRAIN_BACK] = f->drained;
+	if (step_claimed(step))
+		claim(sim, step);
 	if (luck == 0) {
 		crash(sim);
 		return;
@@ -180,6 +203,8 @@ static void do_step(struct sim *sim, enum step step)
 	/* a check finds what was made before, so that is not refused */
 	if (luck == 3 && step_claimed(step) &&
 		!(step == STEP_CREATE && sim->world.box[SECOND].there)) {
+		if (chance(sim, 2) == 0) /* and did it all the same */
+			world_step(&sim->world, step, f->fenced, f->drained);
 		fail_step(sim, step, "refused", true);
 		return;
 	}
@@ -194,11 +219,16 @@ static void do_step(struct sim *sim, enum step step)
 	}
 	if (!keepers(sim, step))
 		return;
+	if (step == STEP_DELETE_SECOND && sim->world.box[SECOND].there) {
+		sim->second_asked = true; /* it found mail */
+		sim->second_empty = false;
+		return;
+	}
 	if (step == STEP_CREATE)
 		sim->memory.physical = true;
 	if (step == STEP_TAKE)
 		sim->memory.state = MOVE_RECORDED;
-	sim->memory.done[step] = true;
+	note_done(sim, step);
 	sim->second_asked = asks;
 	if (!sim->memory.done[STEP_END])
 		sim->memory.error[0] = '\0';
@@ -244,13 +274,18 @@ static bool turn(struct sim *sim)
 
 	r->request = sim->durable.request;
 	r->may_delete = sim->durable.may_delete;
+	sim->scene.now_us += SECOND_US;
 	tell_move(sim);
 	tell_facts(sim);
 	scene_decide(&sim->scene);
 	switch (d->verdict) {
 	case MOVE_DO: do_step(sim, d->step); return true;
 	case MOVE_LOOK: fail_msg("it looks again and again"); return false;
-	case MOVE_WAIT: flush(sim); return false;
+	case MOVE_WAIT:
+		if (d->trouble)
+			snprintf(r->error, sizeof r->error, "%s", d->text);
+		flush(sim);
+		return false;
 	case MOVE_STOP:
 		if (d->text[0] == '\0')
 			fail_msg("it stopped without a reason");
@@ -298,10 +333,28 @@ static void ask(struct sim *sim)
 	sim->durable.request = requests[chance(sim, COUNT(requests))];
 }
 
+/* What an administrator may write into the settings, and the system's entry, at any time. */
+static void set(struct sim *sim)
+{
+	struct scene *s = &sim->scene;
+
+	s->scenario.redirect = chance(sim, 4) != 0;
+	s->scenario.close = chance(sim, 2);
+	s->facts.assignor_redirects = chance(sim, 4) != 0;
+	s->facts.assignee_redirects = chance(sim, 4) != 0;
+	if (!s->scenario.redirect || !s->facts.assignee_redirects)
+		sim->world.bare = true;
+}
+
 static void others(struct sim *sim)
 {
 	struct world *w = &sim->world;
 
+	if (chance(sim, 40) == 0)
+		set(sim);
+	if (chance(sim, 12) == 0)
+		world_mail_there(w);
+	world_relay(w);
 	if (chance(sim, 2) == 0)
 		world_mail(w);
 	if (chance(sim, 3) == 0)
@@ -332,12 +385,10 @@ static void begin(struct sim *sim, uint64_t seed)
 	sim->scene.move.reached_us[MOVE_SWAPPED] = SCENE_NOW;
 	sim->scene.move.instant_us = 0;
 	sim->scene.scenario.create = 0;
-	sim->scene.scenario.redirect = chance(sim, 4) != 0;
-	sim->scene.scenario.close = chance(sim, 2);
+	set(sim);
+	sim->scene.scenario.drain = 4 * SECOND_US;
 	if (chance(sim, 3) == 0)
 		sim->scene.scenario.delete = 0;
-	sim->scene.facts.assignor_redirects = chance(sim, 4) != 0;
-	sim->scene.facts.assignee_redirects = chance(sim, 4) != 0;
 	sim->scene.facts.action_absent[STEP_EMPTY] = chance(sim, 10) == 0;
 	sim->durable.state = sim->memory.state = MOVE_NEW;
 	sim->durable.may_delete = chance(sim, 2);
@@ -358,6 +409,10 @@ static void calm_down(struct sim *sim)
 			sim->durable.request = asked < 4 && !sim->world.gone
 						       ? MOVE_ASKED_RETRY
 						       : MOVE_ASKED_ROLLBACK_LEAVE_MAIL;
+		if (strstr(sim->durable.error, "on hold already") != NULL && sim->world.held) {
+			sim->world.held = false;
+			sim->world.csn++;
+		}
 		if (sim->syncs == SYNC_WAITS)
 			sim->syncs = SYNC_ANSWERED;
 		quiet = turn(sim) ? 0 : quiet + 1;
@@ -411,7 +466,8 @@ static const char *judge(const struct sim *sim)
 
 	if (w->fault != NULL)
 		return w->fault;
-	if (!w->gone && w->sent != w->box[FIRST].mail + w->box[SECOND].mail + w->kept)
+	if (!w->gone && w->sent != w->box[FIRST].mail + w->box[SECOND].mail + w->kept +
+					   w->relayed[0] + w->relayed[1])
 		return "mail is lost";
 	if (w->kept > 0 && !w->touched)
 		return "mail is held for ever";
