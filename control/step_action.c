@@ -236,14 +236,16 @@ static enum progress is_gone_already(
 	struct action_result gone = { .text = STR_INIT }, told = { .text = STR_INIT };
 	struct task_facts *facts = &r->task->facts;
 	enum progress progress = STEP_DONE;
+	int64_t until = run_until_us(r, STEP_DELETE_SECOND);
 	struct subject s;
 	bool answered;
 
 	*may_go_r = false;
 	fill(r, true, &s);
-	action_run(actions, ACTION_DELETE, &s.subject, true, &r->control->stopping, &gone);
+	action_run(actions, ACTION_DELETE, &s.subject, true, &r->control->stopping, until, &gone);
 	if (gone.outcome != ACTION_ALREADY) {
-		action_run(actions, ACTION_EMPTY, &s.subject, false, &r->control->stopping, &told);
+		action_run(actions, ACTION_EMPTY, &s.subject, false, &r->control->stopping, until,
+			&told);
 		answered = told.outcome == ACTION_DONE || told.outcome == ACTION_ALREADY;
 		facts->second_asked = answered || told.outcome == ACTION_ABSENT;
 		facts->second_empty = *may_go_r = answered && told.empty;

@@ -5,10 +5,11 @@ tests. Its state, what was done with effect, and the faults that it is to show a
     SYSTEM.json     {"mailboxes": {account: {"id", "addresses", "redirect", "closed"}}, "contacts": {}}
     effects         a line for each change: SYSTEM ACTION ADDRESS
     fault           {"SYSTEM ACTION": KIND}, of one mailbox alone with its address behind: "fail",
-                    "refuse", "hang", "stay", "garbage", "vain", "kill", "killed"
+                    "refuse", "made", "hang", "stay", "garbage", "vain", "kill", "killed"
 
-fail: it asks for another try; stay: it starts another program, both hang and take no SIGTERM, and
-their pids are in the file "stays"; vain: it says that it was done and does nothing; kill and killed: the
+fail: it asks for another try; made: it does it, and says that it refuses; stay: it starts another program,
+both hang and take no SIGTERM, and their pids are in the file "stays"; vain: it says that it was done
+and does nothing; kill and killed: the
 controller is killed, before or after the effect.
 
     backend_action.py FOLDER VERB                an action: restante-actions(5)
@@ -207,6 +208,8 @@ def act(folder, verb, subject):
         backend.save()
         with open(os.path.join(folder, "effects"), "a") as effects:
             effects.write("%s %s %s\n" % (system, action, subject["address"]))
+    if fault == "made":
+        show("refuse")
     if fault == "killed":
         os.kill(os.getppid(), signal.SIGKILL)
     print(json.dumps(told_now))
