@@ -209,7 +209,7 @@ def act(folder, verb, subject):
         with open(os.path.join(folder, "effects"), "a") as effects:
             effects.write("%s %s %s\n" % (system, action, subject["address"]))
     if fault == "made":
-        show("refuse")
+        show("refuse", folder)
     if fault == "killed":
         os.kill(os.getppid(), signal.SIGKILL)
     print(json.dumps(told_now))
