@@ -250,11 +250,15 @@ static bool done(struct run *r, enum step step)
 {
 	bool on_assignee;
 
+	/* syncs that are asked for again have not succeeded yet: their error stands until then */
+	bool mended = step != STEP_ASK_SYNCS;
+
 	metric_add(&r->control->counts.steps, 1);
-	r->task->failures = 0;
+	if (mended)
+		r->task->failures = 0;
 	r->task->facts.second_asked = step == STEP_EMPTY;
 	record_done(r->move, &r->change, step, control_now_us(r->control));
-	if (*r->move->error != '\0' && !r->move->stopped)
+	if (mended && *r->move->error != '\0' && !r->move->stopped)
 		note_error(r, "", false);
 	if (step_claimed(step) && step_action(step, &on_assignee) == ACTIONS)
 		run_forget_mailbox(r);
@@ -321,10 +325,12 @@ static bool do_step(struct run *r, enum step step, const char *trouble)
 	bool acts = step_action(step, &on_assignee) != ACTIONS;
 	const char *system = on_assignee ? r->move->target : r->move->assignor;
 
-	if (*trouble != '\0' && r->task->failures == 0) {
+	if (*trouble != '\0' && !r->task->rested) {
 		failed(r, step, trouble); /* asked again, but not at once */
+		r->task->rested = true;
 		return false;
 	}
+	r->task->rested = false;
 	if (acts && !settings_enter(r->settings, system)) {
 		r->due_us = clock_mono_us() + BUSY_PAUSE;
 		return false;

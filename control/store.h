@@ -43,6 +43,7 @@ struct task {
 	struct move *move;
 	struct task_facts facts;
 	unsigned failures;   /* in a row */
+	bool rested;         /* since a trouble that the next step is to mend */
 	uint64_t taken_over; /* term under which an older claim was taken over, */
 	int64_t hold_off_us; /* and until when its action may still run: CLOCK_BOOTTIME */
 	bool stale;          /* something that was done is not recorded: the record counts */

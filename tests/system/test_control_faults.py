@@ -219,6 +219,33 @@ def test_front_door_that_never_acknowledges(lab, control):
     assert control.one(moves["fenced"], "restanteMoveError") == ""
 
 
+def test_up_sync_that_fails_is_told_until_it_succeeds(lab, control):
+    """Each refusal is asked about again, later and later; the error does not come and go."""
+    moves = record_all(control, {"unsynced": ("S2 addresses", "fail")})
+    wait_for(lambda: "is not reached" in control.one(moves["unsynced"], "restanteMoveError"), 30,
+             "the move to come to its up syncs")
+    control.people(*("native%d" % number for number in range(6)), system="S2")
+    before = control.backend("S2")
+    own = {"unsynced": before["mailboxes"]["unsynced"]}
+    control.put_backend("S2", {"mailboxes": own, "contacts": {}})  # so many never go unasked
+    control.fault({})
+    try:
+        wait_for(lambda: "the up sync failed: S2: " in control.one(moves["unsynced"],
+                                                                   "restanteMoveError"),
+                 60, "the sync's outcome to be told")
+        waits = set()
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            assert "the up sync failed: S2: " in control.one(moves["unsynced"], "restanteMoveError")
+            waits.add(control.one(moves["unsynced"], "restanteMoveWaits"))
+        assert 1 < len(waits) < 12
+    finally:
+        before["mailboxes"].update(control.backend("S2")["mailboxes"])
+        control.put_backend("S2", before)
+    control.wait_state(moves["unsynced"], 10, 60)
+    assert control.one(moves["unsynced"], "restanteMoveError") == ""
+
+
 def instant(seconds):
     return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
 
