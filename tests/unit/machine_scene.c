@@ -1,5 +1,7 @@
 #include "tests/unit/machine_scene.h"
 
+#include "tests/unit/unit.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -117,4 +119,13 @@ const char *scene_decide(struct scene *scene)
 	case MOVE_IDLE: return "idle";
 	}
 	return shown;
+}
+
+void scene_expect(struct scene *scene, const char *wanted)
+{
+	const char *got = scene_decide(scene);
+
+	if (strcmp(got, wanted) != 0)
+		fail_msg("state %d: %s (%s) instead of %s", scene->move.state, got,
+			scene->decision.text, wanted);
 }

@@ -7,6 +7,15 @@
 #define SCENE_NOW INT64_C(1800000000000000)
 #define SCENE_DAY INT64_C(86400000000)
 
+/* What was done on the way to that state. */
+#define TO_4   "create redirect-second "
+#define TO_5   TO_4 "addresses ask-syncs "
+#define TO_6   TO_5 "list hold fence "
+#define TURNED TO_6 "unredirect-second redirect-first "
+#define TO_10  TURNED "swap "
+
+#define SECOND_US INT64_C(1000000)
+
 struct scene {
 	struct move move;
 	struct config_scenario scenario;
@@ -27,5 +36,7 @@ void scene_undone(struct scene *scene, enum step step);
 /* "do create", "wait", "trouble", "stop", "enter 4", "answer back", "over ended", "look", "idle".
  */
 const char *scene_decide(struct scene *scene);
+/* The test fails unless it is that. */
+void scene_expect(struct scene *scene, const char *wanted);
 
 #endif
