@@ -30,7 +30,6 @@ struct snapshot {
 	bool damaged; /* goes when it is closed */
 	/* of a walk */
 	struct bdb_cursor *cursor;
-	bool walking;
 	struct str id;
 	/* of the next one */
 	struct bdb_build *build;
@@ -296,8 +295,7 @@ int snapshot_read(struct snapshot *s, const void *bytes, size_t len, struct trac
 int snapshot_walk(struct snapshot *s, const char **error_r)
 {
 	bdb_cursor_close(&s->cursor);
-	s->walking = false;
-	if (bdb_cursor_open(s->table, NULL, 0, &s->cursor) != BDB_OK)
+	if (bdb_cursor_open(s->table, NULL, BDB_CURSOR_WALK, &s->cursor) != BDB_OK)
 		return spoiled(s, "reading", error_r);
 	return 0;
 }
@@ -320,9 +318,7 @@ int snapshot_next_bytes(struct snapshot *s, const char **id_r, const void **byte
 
 	if (s->cursor == NULL)
 		return 0;
-	result = s->walking ? bdb_cursor_next(s->cursor, &item)
-			    : bdb_cursor_seek(s->cursor, NULL, 0, &item);
-	s->walking = true;
+	result = bdb_cursor_next(s->cursor, &item);
 	if (result != BDB_OK && result != BDB_NOTFOUND)
 		return spoiled(s, "reading", error_r);
 	if (result == BDB_NOTFOUND ||

@@ -25,8 +25,12 @@ struct bdb_txn {
 	int doomed; /* why it can only be aborted: a cursor lost a deadlock as it was closed */
 };
 
+#define WALK_BYTES (256U << 10) /* a multiple of 1 KB, as the engine wants it */
+
 struct bdb_cursor {
 	DBC *cursor;
+	DBT many; /* of a walk: pairs, and where the next one is */
+	void *next;
 	struct bdb_table *table;
 	struct bdb_txn *txn;
 	uint32_t flags;
@@ -331,6 +335,15 @@ enum bdb_result bdb_del_pair(struct bdb_table *table, struct bdb_txn *txn, const
 
 /* --- cursors --------------------------------------------------------------------------------- */
 
+static void grow_many(struct bdb_cursor *cursor, uint32_t size)
+{
+	DBT *many = &cursor->many;
+
+	many->ulen = (size + 1023) / 1024 * 1024;
+	many->data = mem_realloc(many->data, many->ulen);
+	many->flags = DB_DBT_USERMEM;
+}
+
 enum bdb_result bdb_cursor_open(
 	struct bdb_table *table, struct bdb_txn *txn, unsigned flags, struct bdb_cursor **cursor_r)
 {
@@ -346,6 +359,10 @@ enum bdb_result bdb_cursor_open(
 	(*cursor_r)->table = table;
 	(*cursor_r)->txn = txn;
 	(*cursor_r)->flags = flags & BDB_CURSOR_WRITE ? DB_RMW : 0;
+	(*cursor_r)->next = NULL;
+	memset(&(*cursor_r)->many, 0, sizeof((*cursor_r)->many));
+	if (flags & BDB_CURSOR_WALK)
+		grow_many(*cursor_r, WALK_BYTES);
 	return BDB_OK;
 }
 
@@ -358,6 +375,7 @@ void bdb_cursor_close(struct bdb_cursor **cursor)
 	int code = c->cursor->close(c->cursor);
 	if (code != 0 && c->txn != NULL && c->txn->doomed == 0)
 		c->txn->doomed = code;
+	mem_free(&c->many.data);
 	mem_free(cursor);
 }
 
@@ -386,8 +404,45 @@ enum bdb_result bdb_cursor_seek(
 	return move(cursor, &k, key_len ? DB_SET_RANGE : DB_FIRST, item_r);
 }
 
+static enum bdb_result read_many(struct bdb_cursor *cursor)
+{
+	DBT key, *many = &cursor->many;
+	int code;
+
+	memset(&key, 0, sizeof(key));
+	bdb_begin_call();
+	while ((code = cursor->cursor->get(
+			cursor->cursor, &key, many, DB_NEXT | DB_MULTIPLE_KEY)) == DB_BUFFER_SMALL)
+		grow_many(cursor, many->size > many->ulen ? many->size : 2 * many->ulen);
+	if (code != 0)
+		return outcome(cursor->table, code, "read");
+	DB_MULTIPLE_INIT(cursor->next, many);
+	return BDB_OK;
+}
+
+static enum bdb_result walk_on(struct bdb_cursor *cursor, struct bdb_item *item_r)
+{
+	void *key = NULL, *value;
+
+	for (;;) {
+		if (cursor->next != NULL)
+			DB_MULTIPLE_KEY_NEXT(cursor->next, &cursor->many, key, item_r->key_len,
+				value, item_r->value_len);
+		if (cursor->next != NULL)
+			break;
+		enum bdb_result result = read_many(cursor);
+		if (result != BDB_OK)
+			return result;
+	}
+	item_r->key = key;
+	item_r->value = value;
+	return BDB_OK;
+}
+
 enum bdb_result bdb_cursor_next(struct bdb_cursor *cursor, struct bdb_item *item_r)
 {
+	if (cursor->many.data != NULL)
+		return walk_on(cursor, item_r);
 	DBT k;
 
 	memset(&k, 0, sizeof(k));

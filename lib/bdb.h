@@ -114,6 +114,8 @@ enum bdb_result bdb_del_pair(struct bdb_table *table, struct bdb_txn *txn, const
 	size_t key_len, const void *value, size_t value_len);
 
 #define BDB_CURSOR_WRITE 1 /* will delete: take write locks at once */
+/* Only goes through everything, with bdb_cursor_next from the first pair on: reads many at once. */
+#define BDB_CURSOR_WALK 2
 /*
  * Without a transaction a cursor keeps its page from writers until it moves on, and nothing else
  * may be read or written by its thread meanwhile: such a deadlock is not found.

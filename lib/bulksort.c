@@ -12,6 +12,9 @@
 #include "lib/mem.h"
 
 #define READ_BYTES (256 * 1024)
+/* What comes that few places too late is put into its place at once: whatever was written by many
+ * operations in flight is out of order by no more. */
+#define LATE_MAX 64
 
 /* A pair in memory and in a run file: two lengths, key, value. */
 struct header {
@@ -219,6 +222,21 @@ static int write_run(struct bulk *bulk, const char **error_r)
 	return result;
 }
 
+/* The last one; false where it would have to go too far. Equal keys stay as they came. */
+static bool put_in_place(struct bulk *bulk)
+{
+	size_t last = bulk->count - 1, i = last, least = last > LATE_MAX ? last - LATE_MAX : 0;
+	struct place place = bulk->places[last];
+
+	while (i > least && compare_places(&bulk->places[i - 1], &place, bulk->data) > 0)
+		i--;
+	if (i > 0 && i == least && compare_places(&bulk->places[i - 1], &place, bulk->data) > 0)
+		return false;
+	memmove(&bulk->places[i + 1], &bulk->places[i], (last - i) * sizeof(place));
+	bulk->places[i] = place;
+	return true;
+}
+
 static void append(
 	struct bulk *bulk, const void *key, size_t key_len, const void *value, size_t value_len)
 {
@@ -234,11 +252,9 @@ static void append(
 		bulk->cap = bulk->cap > 0 ? bulk->cap * 2 : 4096;
 		bulk->places = mem_grow(bulk->places, bulk->cap, sizeof(bulk->places[0]));
 	}
-	bulk->places[bulk->count] = (struct place){ prefix_of(key, key_len), bulk->len };
-	if (bulk->count > 0 && !bulk->unordered)
-		bulk->unordered = compare_places(&bulk->places[bulk->count - 1],
-					  &bulk->places[bulk->count], bulk->data) > 0;
-	bulk->count++;
+	bulk->places[bulk->count++] = (struct place){ prefix_of(key, key_len), bulk->len };
+	if (!bulk->unordered)
+		bulk->unordered = !put_in_place(bulk);
 	bulk->len += HEADER_BYTES + key_len + value_len;
 }
 

@@ -181,6 +181,35 @@ static void cursor_walks_in_order(void **state)
 	str_free(&value);
 }
 
+/* Many at once, one that is larger than what is read at once among them. */
+static void walk_sees_everything(void **state)
+{
+	struct fixture *f = *state;
+	struct bdb_cursor *cursor;
+	struct bdb_item item;
+	char key[16], *large = calloc(1, 1 << 20);
+	int number = 0;
+
+	open_all(f, 0);
+	for (; number < 5000; number++) {
+		snprintf(key, sizeof(key), "key%05d", number);
+		assert_int_equal(
+			bdb_put(f->table, NULL, key, 8, large, number == 4000 ? 1 << 20 : 100, 0),
+			BDB_OK);
+	}
+	assert_int_equal(bdb_cursor_open(f->table, NULL, BDB_CURSOR_WALK, &cursor), BDB_OK);
+	for (number = 0; bdb_cursor_next(cursor, &item) == BDB_OK; number++) {
+		snprintf(key, sizeof(key), "key%05d", number);
+		assert_int_equal(item.key_len, 8);
+		assert_memory_equal(item.key, key, 8);
+		assert_int_equal(item.value_len, number == 4000 ? 1 << 20 : 100);
+	}
+	assert_int_equal(number, 5000);
+	assert_int_equal(bdb_cursor_next(cursor, &item), BDB_NOTFOUND);
+	bdb_cursor_close(&cursor);
+	free(large);
+}
+
 static void duplicates(void **state)
 {
 	struct fixture *f = *state;
@@ -427,6 +456,7 @@ int main(void)
 		TEST(large_and_empty_values),
 		TEST(commit_and_abort),
 		TEST(cursor_walks_in_order),
+		TEST(walk_sees_everything),
 		TEST(duplicates),
 		TEST(clear_a_table),
 		TEST(one_owner),
