@@ -1,6 +1,7 @@
 /* The mailbox's entry in DIR: by the entryUUID that the record has, else by its address. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "control/run.h"
 #include "control/systems.h"
@@ -41,6 +42,30 @@ static struct mailbox *mailbox_of(const struct ldap_entry *entry)
 	return m;
 }
 
+static void set_value(struct ldap_entry *entry, const char *name, const char *text)
+{
+	for (size_t i = 0; i < entry->count; i++) {
+		struct ldap_attribute *a = &entry->attributes[i];
+
+		if (strcasecmp(a->name, name) != 0 || a->count != 1)
+			continue;
+		mem_free(&a->values[0]);
+		a->values[0] = mem_strdup(text);
+	}
+}
+
+void run_note_mailbox(struct run *r)
+{
+	const struct mailbox *m = r->mailbox;
+
+	set_value(r->entry, "entryCSN", m->csn);
+	set_value(r->entry, "restanteSystem", m->system);
+	set_value(r->entry, "mailRoutingAddress", m->physical);
+	set_value(r->entry, "restanteState", m->state_text);
+	if (m->source_id != NULL)
+		set_value(r->entry, "restanteSourceId", m->source_id);
+}
+
 /* --- by entryUUID ----------------------------------------------------------------------------- */
 
 static struct ldap_entry *copy_entry(const struct ldap_entry *entry)
@@ -65,22 +90,27 @@ static struct ldap_entry *copy_entry(const struct ldap_entry *entry)
 
 static int take_entry(void *context, const struct ldap_entry *entry)
 {
+	const struct ldap_attribute *classes = ldap_entry_attribute(entry, "objectClass");
 	struct ldap_entry **found = context;
+	bool mailbox = false;
 
-	if (*found == NULL)
+	for (size_t i = 0; classes != NULL && i < classes->count; i++)
+		mailbox = mailbox || strcasecmp(classes->values[i], "restanteMailbox") == 0;
+	if (mailbox && *found == NULL)
 		*found = copy_entry(entry);
 	return 0;
 }
 
+/* By that alone: slapd would read the index of a class, which all mailboxes are in, for each. */
 static enum ldap_result find_by_uuid(
 	struct run *r, struct ldap_session *session, struct ldap_entry **entry_r)
 {
 	static const char *const attributes[] = { "*", "entryUUID", "entryCSN", NULL };
 	struct str filter = STR_INIT;
 
-	str_append_z(&filter, "(&(objectClass=restanteMailbox)(entryUUID=");
+	str_append_z(&filter, "(entryUUID=");
 	ldap_filter_escape(r->move->mailbox, &filter);
-	str_append_z(&filter, "))");
+	str_append_c(&filter, ')');
 	enum ldap_result result = ldap_session_search(session, r->settings->config->ldap.base,
 		LDAP_SUB, str_cstr(&filter), attributes, take_entry, entry_r);
 	str_free(&filter);
@@ -111,6 +141,7 @@ enum progress run_look(struct run *r, struct str *why)
 	const char *error = NULL;
 
 	run_forget_mailbox(r);
+	r->looked_us = clock_mono_us();
 	if (session == NULL)
 		return STEP_FAILED;
 	result = systems_refresh(session, r->settings->config->ldap.base, SYSTEMS_AGE);

@@ -100,8 +100,10 @@ static enum progress write_record(struct run *r, enum step step, bool ended, str
 		return STEP_FAILED;
 	}
 	result = record_write(session, r->move, &r->change, &claim, control_now_us(r->control));
-	if (result == LDAP_DONE)
+	if (result == LDAP_DONE) {
+		r->task->write_by_us = 0;
 		control_note_csn(r->control, r->move->csn);
+	}
 	metric_add(&r->control->counts.writes, 1);
 	if (result == LDAP_ASSERTION && reread(r, why) == STEP_DONE) {
 		str_append_z(why, "its record was changed by somebody else meanwhile");
@@ -248,8 +250,6 @@ static void refused(struct run *r, enum step step, const char *why)
 /* True: go on with the next. */
 static bool done(struct run *r, enum step step)
 {
-	bool on_assignee;
-
 	/* syncs that are asked for again have not succeeded yet: their error stands until then */
 	bool mended = step != STEP_ASK_SYNCS;
 
@@ -260,8 +260,6 @@ static bool done(struct run *r, enum step step)
 	record_done(r->move, &r->change, step, control_now_us(r->control));
 	if (mended && *r->move->error != '\0' && !r->move->stopped)
 		note_error(r, "", false);
-	if (step_claimed(step) && step_action(step, &on_assignee) == ACTIONS)
-		run_forget_mailbox(r);
 	report(r, LOG_LEVEL_INFO, step_name(step), "");
 	return !r->purged;
 }
@@ -423,6 +421,7 @@ static void wait_for(struct run *r, const struct move_decision *d)
 		r->due_us = clock_mono_us() + backoff_us(r);
 	} else if (r->move->state == MOVE_ADDRESSED) {
 		syncing_watch(r->control->syncing, r->task->uuid, r->move);
+		r->soon = true;
 	} else if (d->until_us == 0) {
 		store_queue(r->control->store, r->task);
 	}
@@ -496,7 +495,7 @@ static void carry_on(struct run *r)
 	if (why.len > 0) {
 		failed(r, STEP_NONE, str_cstr(&why));
 	} else {
-		while (turn(r) && ++turns < TURNS_MAX && !atomic_load(&r->control->stopping))
+		while (!atomic_load(&r->control->stopping) && turn(r) && ++turns < TURNS_MAX)
 			take_newer(r);
 	}
 	if (turns >= TURNS_MAX) {
@@ -505,7 +504,7 @@ static void carry_on(struct run *r)
 		r->due_us = clock_mono_us() + r->settings->config->control.retry_max;
 	}
 	str_reset(&why);
-	if (flush(r, &why) != STEP_DONE && !r->lost) {
+	if (!leave_it(r) && flush(r, &why) != STEP_DONE && !r->lost) {
 		char shown[SHOWN];
 		log_warning("control", "what was done is not recorded yet id=%s move=%s: %s",
 			id_of(r), r->move->address, log_value(shown, sizeof shown, str_cstr(&why)));
@@ -557,6 +556,8 @@ int64_t run_task(struct worker *worker, struct task *task, bool *gone_r)
 		.term = leader_term(control->leader),
 		.due_us = STORE_NEVER };
 
+	if (leave_take(&r))
+		take_newer(&r);
 	if (r.term != 0 && follow_loaded(control->follow)) {
 		facts_scenario(&r);
 		if (may_work(&r))

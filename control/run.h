@@ -25,8 +25,10 @@ struct run {
 	uint64_t term;
 	bool answered; /* a request, in this run */
 	bool lost;     /* another one leads, or has claimed it: nothing more is written */
+	bool soon;     /* a keeper wakes it in a moment, as things go */
 	struct ldap_entry *entry; /* of the mailbox, with all attributes */
 	struct mailbox *mailbox;  /* the same; NULL = not read, or gone */
+	int64_t looked_us;        /* monotonic: when it was read */
 	bool mailbox_gone;
 	char *mailbox_trouble;
 	char other[512];
@@ -46,6 +48,13 @@ enum progress {
 /* When it is to be looked at again (monotonic, STORE_NEVER); *gone_r: the record was purged. */
 int64_t run_task(struct worker *worker, struct task *task, bool *gone_r);
 
+/* --- control/leave.c -------------------------------------------------------------------------- */
+
+/* At the begin: what the run before left is the run's own again. */
+bool leave_take(struct run *run);
+/* At the end: true, nothing is to be written now. */
+bool leave_it(struct run *run);
+
 /* --- for control/step_*.c: the reason of what did not succeed goes to `why` --------------------
  */
 
@@ -61,6 +70,8 @@ enum progress run_judge(
 /* Reads the mailbox's entry. */
 enum progress run_look(struct run *run, struct str *why);
 void run_forget_mailbox(struct run *run);
+/* After a write of ours: what it changed of the mailbox is in the entry, too. */
+void run_note_mailbox(struct run *run);
 /* Whether the claim is fresh enough to begin with its step. */
 bool run_may_act(const struct run *run, enum step step, struct str *why);
 /* When its action must have ended, CLOCK_BOOTTIME: counted from the claim; 0 = it needs none. */

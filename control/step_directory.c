@@ -51,6 +51,7 @@ static enum progress judge_write(
 {
 	if (result == LDAP_ASSERTION) {
 		run_forget_mailbox(r);
+		r->task->facts.listed = false; /* it may have got another address */
 		r->due_us = clock_mono_us() + TOUCHED_PAUSE;
 		return STEP_PENDING;
 	}
@@ -73,9 +74,11 @@ enum progress step_hold(struct run *r, bool back, struct str *why)
 		return STEP_FAILED;
 	if (r->mailbox->state != STATE_HOLDING)
 		progress = judge_write(r,
-			mailbox_set_state(session, r->mailbox, STATE_HOLDING, &error), error, why);
+			mailbox_set_state_seen(session, r->mailbox, STATE_HOLDING, &error), error,
+			why);
 	if (progress != STEP_DONE)
 		return progress;
+	run_note_mailbox(r);
 	if (!back && *r->move->hold_csn == '\0') {
 		record_text(&r->move->hold_csn, r->mailbox->csn);
 		r->change.hold = true;
@@ -94,6 +97,7 @@ static enum progress note_swap(struct run *r)
 {
 	record_text(&r->move->swap_csn, r->mailbox->csn);
 	r->change.hold = true;
+	run_note_mailbox(r);
 	take_identifier(r);
 	fencing_forget(r->control->fencing, r->task->uuid);
 	return STEP_DONE;
@@ -142,8 +146,10 @@ enum progress step_unhold(struct run *r, struct str *why)
 	if (session == NULL || !run_may_act(r, STEP_UNHOLD, why))
 		return STEP_FAILED;
 	fencing_forget(r->control->fencing, r->task->uuid);
-	return judge_write(
+	enum progress progress = judge_write(
 		r, mailbox_set_state(session, r->mailbox, STATE_ACTIVE, &error), error, why);
+	run_forget_mailbox(r);
+	return progress;
 }
 
 enum progress step_purge(struct run *r, struct str *why)
@@ -181,6 +187,7 @@ static enum progress fence(struct run *r, enum step step)
 	record_error(r->move, &r->change, of_this ? k->fence_trouble : "", false);
 	if (step != STEP_FENCE && r->scenario != NULL && r->scenario->drain > 0)
 		r->due_us = k->fenced_us + r->scenario->drain;
+	r->soon = true;
 	return STEP_PENDING;
 }
 
@@ -197,6 +204,7 @@ static enum progress ask_down(struct run *r)
 	if (!r->kept.asked_down) {
 		syncing_ask(r->control->syncing, r->task->uuid, SYNC_DOWN, r->move->assignor,
 			r->move->target);
+		r->soon = true;
 		return STEP_PENDING;
 	}
 	store_keep(r->control->store, r->task->uuid, forget_asked, NULL, false);
@@ -224,6 +232,7 @@ static enum progress ask_up(struct run *r)
 	if (r->kept.asked_count == 0) {
 		syncing_ask(r->control->syncing, r->task->uuid, SYNC_UP, r->move->assignor,
 			r->move->target);
+		r->soon = true;
 		return STEP_PENDING;
 	}
 	take_waits(r);

@@ -29,6 +29,7 @@ static void free_task(struct task **task)
 
 	move_free(&t->move);
 	move_free(&t->newer);
+	left_free(&t->left);
 	mem_free(&t->kept);
 	mem_free(&t->facts.missing);
 	mem_free(&t->facts.create_refused);
@@ -316,6 +317,21 @@ static void replace(struct store *s, struct task *t, struct move *move)
 		store_wake_locked(s, t);
 }
 
+/* Its version lacks what was not written yet: whoever takes the task adds what others wrote. */
+static void set_aside(struct store *s, struct task *t, struct move *move)
+{
+	bool news = t->busy || is_news(t->move, move);
+
+	if (!news) {
+		move_free(&move);
+		return;
+	}
+	move_free(&t->newer);
+	t->newer = move;
+	if (!t->busy)
+		store_wake_locked(s, t);
+}
+
 static void put(struct store *s, const uint8_t *uuid, struct move *move)
 {
 	struct task *t = store_find(s, uuid);
@@ -325,9 +341,8 @@ static void put(struct store *s, const uint8_t *uuid, struct move *move)
 	t->dead = false;
 	if (t->move != NULL && !t->busy && strcmp(move->csn, t->move->csn) < 0) {
 		move_free(&move);
-	} else if (t->busy) {
-		move_free(&t->newer);
-		t->newer = move;
+	} else if (t->busy || t->left != NULL) {
+		set_aside(s, t, move);
 	} else {
 		replace(s, t, move);
 	}
@@ -398,7 +413,9 @@ static void settle(struct store *s, struct task *task)
 	task->newer = NULL;
 	if (newer != NULL && strcmp(newer->csn, task->move->csn) < 0)
 		move_free(&newer);
-	if (newer != NULL)
+	if (newer != NULL && task->left != NULL)
+		set_aside(s, task, newer);
+	else if (newer != NULL)
 		replace(s, task, newer);
 }
 
@@ -421,6 +438,24 @@ void store_give(struct store *s, struct task *task, int64_t due_us, bool gone)
 		heap_put(s, task, now ? at_once(task) : due_us);
 	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+struct task *store_take_left(struct store *s)
+{
+	struct task *found = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->buckets && found == NULL; i++)
+		for (struct task *t = s->by_uuid[i]; t != NULL && found == NULL; t = t->next_uuid)
+			if (t->left != NULL && !t->busy)
+				found = t;
+	if (found != NULL) {
+		heap_remove(s, found);
+		found->busy = true;
+		s->busy++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return found;
 }
 
 struct move *store_newer(struct store *s, struct task *task)

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "control/record.h"
+#include "lib/mailbox.h"
 #include "lib/move.h"
 #include "lib/syncask.h"
 
@@ -39,8 +41,20 @@ struct task_facts {
 	char *create_refused; /* on the way back */
 };
 
+/* Done and not written yet, and the mailbox's entry as it was last (control/leave.c). */
+struct left {
+	struct record_change change;
+	uint64_t term; /* under which it was done */
+	struct ldap_entry *entry;
+	struct mailbox *mailbox; /* NULL = not read */
+	int64_t looked_us;       /* monotonic: when it was */
+};
+void left_free(struct left **left);
+
 struct task {
 	struct move *move;
+	struct left *left;   /* NULL = all that was done is in the record */
+	int64_t write_by_us; /* monotonic: until when it may be left there, 0 = nothing is */
 	struct task_facts facts;
 	unsigned failures;   /* in a row */
 	bool rested;         /* since a trouble that the next step is to mend */
@@ -84,6 +98,8 @@ struct task *store_take(struct store *store, const atomic_bool *stop, int64_t pa
 /* Gives it back: due at that instant (monotonic), or when something wakes it. `gone`: the record
  * was purged. */
 void store_give(struct store *store, struct task *task, int64_t due_us, bool gone);
+/* After store_stop: one of those whose record lacks what was done; NULL: none. */
+struct task *store_take_left(struct store *store);
 /* A newer version of the record, where one came meanwhile; the caller's. */
 struct move *store_newer(struct store *store, struct task *task);
 /* What others of its mailbox must know has changed: the mailbox is known, it has begun, is over. */

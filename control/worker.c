@@ -6,6 +6,18 @@
 
 #define IDLE (60 * CLOCK_SECOND)
 
+/* What was done is recorded before the end. */
+static void finish(struct worker *w)
+{
+	struct task *task;
+	bool gone;
+
+	while ((task = store_take_left(w->control->store)) != NULL) {
+		int64_t due_us = run_task(w, task, &gone);
+		store_give(w->control->store, task, due_us, gone);
+	}
+}
+
 static void *work(void *context)
 {
 	struct worker w = { .control = context };
@@ -23,6 +35,7 @@ static void *work(void *context)
 		int64_t due_us = run_task(&w, task, &gone);
 		store_give(w.control->store, task, due_us, gone);
 	}
+	finish(&w);
 	ldap_session_close(&w.session);
 	return NULL;
 }

@@ -282,24 +282,43 @@ static void take_state(struct mailbox *mailbox, enum route_state state)
 	mailbox->state = state;
 }
 
-enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox *mailbox,
-	enum route_state state, const char **error_r)
+static enum ldap_result set_state(struct ldap_session *session, struct mailbox *mailbox,
+	enum route_state state, const char *assertion, const char **error_r)
 {
 	const char *const values[] = { route_state_name(state), NULL };
 	const struct ldap_change change = { LDAP_CHANGE_REPLACE, "restanteState", values };
-	struct str assertion = STR_INIT;
 	char csn[64] = "";
+	enum ldap_result result =
+		ldap_session_modify(session, mailbox->dn, &change, 1, assertion, csn, sizeof(csn));
 
-	assert_seen(mailbox, &assertion);
-	enum ldap_result result = ldap_session_modify(
-		session, mailbox->dn, &change, 1, str_cstr(&assertion), csn, sizeof(csn));
-	str_free(&assertion);
 	if (result != LDAP_DONE)
 		return failed(session, result, error_r);
 	bool stale = mailbox_csn_fault(mailbox->dn, mailbox->csn, csn, error_r);
 	take_csn(mailbox, csn);
 	take_state(mailbox, state);
 	return stale ? LDAP_REFUSED : LDAP_DONE;
+}
+
+enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox *mailbox,
+	enum route_state state, const char **error_r)
+{
+	struct str assertion = STR_INIT;
+
+	assert_seen(mailbox, &assertion);
+	enum ldap_result result = set_state(session, mailbox, state, str_cstr(&assertion), error_r);
+	str_free(&assertion);
+	return result;
+}
+
+enum ldap_result mailbox_set_state_seen(struct ldap_session *session, struct mailbox *mailbox,
+	enum route_state state, const char **error_r)
+{
+	struct str assertion = STR_INIT;
+
+	add_term(&assertion, "entryCSN", mailbox->csn);
+	enum ldap_result result = set_state(session, mailbox, state, str_cstr(&assertion), error_r);
+	str_free(&assertion);
+	return result;
 }
 
 static void replace_text(char **target, const char *text)

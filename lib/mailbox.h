@@ -44,6 +44,10 @@ void mailbox_filter(const struct address *address, struct str *out);
 enum ldap_result mailbox_set_state(struct ldap_session *session, struct mailbox *mailbox,
 	enum route_state state, const char **error_r);
 
+/* The same; LDAP_ASSERTION where anything of the entry was changed since it was read. */
+enum ldap_result mailbox_set_state_seen(struct ldap_session *session, struct mailbox *mailbox,
+	enum route_state state, const char **error_r);
+
 /*
  * The swap: physical address, system and source id (NULL removes it) change and the hold goes, in
  * one modify that asserts `holding` and mailbox->csn. LDAP_ASSERTION: touched since, pass the fence

@@ -246,6 +246,24 @@ def test_up_sync_that_fails_is_told_until_it_succeeds(lab, control):
     assert control.one(moves["unsynced"], "restanteMoveError") == ""
 
 
+def test_stopped_while_front_doors_are_waited_for(lab, control):
+    """What was done is kept back for the next write; at an orderly end it is recorded, and its claim
+    given back, so that the next controller need not wait until it cannot run any more."""
+    lab.slapd.modify("dn: cn=frontz,ou=nodes,cn=restante,dc=example,dc=org\nchangetype: add\n"
+                     "objectClass: restanteNode\nobjectClass: simpleSecurityObject\ncn: frontz\n"
+                     "restanteNodeState: enabled\nuserPassword: x\n", "root")
+    dn = record_all(control, {"kept": None})["kept"]
+    wait_for(lambda: control.ask("status")["fencing"] == 1, 30, "the fence to be waited for")
+    control.stop()
+    move = control.move(dn)
+    control.start()
+    lab.slapd.replace("cn=frontz,ou=nodes,cn=restante,dc=example,dc=org", "root",
+                      restanteNodeState="disabled")
+    assert "hold" in [value.split()[0] for value in move["restantemovedone"]]
+    assert move["restantemovework"][0].split()[1] == "-"
+    control.wait_state(dn, 10, 60)
+
+
 def instant(seconds):
     return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
 

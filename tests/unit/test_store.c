@@ -114,6 +114,44 @@ static void test_versions(void **state)
 	store_free(&store);
 }
 
+/* Where something is not written yet the directory's version lacks it: the task keeps its own. */
+static void test_left(void **state)
+{
+	struct store *store = store_new();
+	struct move *newer;
+	struct task *task;
+
+	(void)state;
+	put(store, 1, "m", "5");
+	task = take(store);
+	task->left = mem_zalloc(sizeof *task->left);
+	store_give(store, task, STORE_NEVER, false);
+	put(store, 1, "m", "5"); /* our own write comes back */
+	assert_null(take(store));
+	put(store, 1, "m", "6");
+	assert_ptr_equal(take(store), task);
+	assert_string_equal(task->move->csn, "5");
+	assert_non_null(newer = store_newer(store, task));
+	assert_string_equal(newer->csn, "6");
+	move_free(&newer);
+	/* what comes while it is worked on is looked at by another run, and not lost */
+	put(store, 1, "m", "7");
+	store_give(store, task, STORE_NEVER, false);
+	assert_ptr_equal(take(store), task);
+	assert_string_equal(task->move->csn, "5");
+	assert_non_null(newer = store_newer(store, task));
+	move_free(&newer);
+	store_give(store, task, STORE_NEVER, false);
+	/* at the end those that have such a thing are found, each once */
+	store_stop(store);
+	assert_ptr_equal(store_take_left(store), task);
+	assert_null(store_take_left(store));
+	left_free(&task->left);
+	store_give(store, task, STORE_NEVER, false);
+	assert_null(store_take_left(store));
+	store_free(&store);
+}
+
 static void test_refresh(void **state)
 {
 	struct store *store = store_new();
@@ -245,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_due),
 		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_left),
 		cmocka_unit_test(test_refresh),
 		cmocka_unit_test(test_who_goes_first),
 		cmocka_unit_test(test_room),
