@@ -223,23 +223,43 @@ def tell(chaos, staff, injectors):
         sum(injector.retries for injector in injectors)))
 
 
-def chaos_and_ledger(count, seed, rate=15.0, pause=0.35):
+class Crew:
+    """Who moves the mailboxes, and what more may break."""
+
+    administrator = Administrator
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.servers = []
+
+    def people(self):
+        return [fresh(self.lab) for _ in range(MAILBOXES)]
+
+    def staff(self, homes, seed):
+        return [self.administrator(self.lab, dict(list(homes.items())[n::ADMINISTRATORS]), seed + n)
+                for n in range(ADMINISTRATORS)]
+
+    def faults(self):
+        return faults_of(self.lab)
+
+
+def chaos_and_ledger(count, seed, rate=15.0, pause=0.35, hire=Crew):
     print("chaos: seed %d, %d faults (RESTANTE_CHAOS_SEED=%d runs the same)" % (seed, count, seed))
     with two_doors() as lab:
+        crew = hire(lab)
         ledger = Ledger()
-        addresses = [fresh(lab) for _ in range(MAILBOXES)]
+        addresses = crew.people()
         homes = {a: ledger.home("S1", user_of(a), a) for a in addresses}
         for home in homes.values():
             home.echo = ECHO
         ports = [door.mta.port for door in lab.doors]
         injectors = [Injector(ports[n], addresses, ledger, rate=rate, elsewhere=[ports[1 - n]])
                      .start() for n in (0, 1)]
-        staff = [Administrator(lab, dict(list(homes.items())[n::ADMINISTRATORS]), seed + n)
-                 for n in range(ADMINISTRATORS)]
+        staff = crew.staff(homes, seed)
         for administrator in staff:
             administrator.start()
-        chaos = Chaos(seed, faults_of(lab),
-                      [*lab.providers, *(door.milter for door in lab.doors)], pause)
+        chaos = Chaos(seed, crew.faults(), [*lab.providers, *(door.milter for door in lab.doors),
+                                            *crew.servers], pause)
         chaos.run(count, progress(count))
         chaos.calm()
         for administrator in staff:
