@@ -16,6 +16,7 @@ control_libcontrol_a_SOURCES += \
 	control/commands.c control/control.c control/control.h control/exposition.c \
 	control/facts.c control/facts.h control/fencing.c control/fencing.h \
 	control/follow.c control/follow.h control/leader.c control/leader.h control/leave.c control/look.c \
+	control/orphan.c \
 	control/record.c control/record.h control/run.c control/run.h \
 	control/rounds.c control/rounds.h control/settings.c control/start.c control/start.h \
 	control/step_action.c control/step_directory.c control/store.c control/store_refresh.c control/store_view.c control/store.h control/store_internal.h \

@@ -203,10 +203,15 @@ int64_t done_us(const struct asked *q, enum step step)
 	return 0;
 }
 
+bool move_begun(const struct move *move, enum step step)
+{
+	return move_has(move, step_name(step)) || strcmp(move->work.step, step_name(step)) == 0 ||
+	       (step_claimed(step) && move_has(move, step_mark(step)));
+}
+
 bool begun(const struct asked *q, enum step step)
 {
-	return has(q, step) || strcmp(q->move->work.step, step_name(step)) == 0 ||
-	       (step_claimed(step) && move_has(q->move, step_mark(step)));
+	return move_begun(q->move, step);
 }
 
 bool need(struct asked *q, enum step step)
@@ -235,6 +240,11 @@ bool is_drained(const struct asked *q, bool redirected)
 bool move_backward(const struct move *move)
 {
 	return move_has(move, step_name(STEP_BACK)) || move_has(move, step_name(STEP_END));
+}
+
+bool move_may_hold(const struct move *move)
+{
+	return move_open(move) && (move_begun(move, STEP_HOLD) || move_begun(move, STEP_HOLD_BACK));
 }
 
 bool move_under_way(const struct move *move)

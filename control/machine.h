@@ -136,6 +136,10 @@ void move_decide(const struct move *move, const struct config_scenario *scenario
 
 /* Whether it goes backward: cancelled, rolled back or ended, to the end or not yet. */
 bool move_backward(const struct move *move);
+/* Whether the step was done, or claimed once and not seen to end. */
+bool move_begun(const struct move *move, enum step step);
+/* Whether it is open and may have put its mailbox on hold. */
+bool move_may_hold(const struct move *move);
 /* Whether it is between instant and swap, as far as `room` counts them. */
 bool move_under_way(const struct move *move);
 

@@ -89,6 +89,15 @@ void record_outcome(struct move *move, struct record_change *change, enum move_o
 	change->outcome = true;
 }
 
+void record_drained(struct move *move, struct record_change *change, enum step step, bool drained,
+	int64_t now_us)
+{
+	if (drained)
+		record_done(move, change, step, now_us);
+	else
+		record_undone(move, change, step);
+}
+
 /* --- into the directory ----------------------------------------------------------------------- */
 
 #define CHANGES_MAX 24

@@ -29,6 +29,9 @@ void record_done(struct move *move, struct record_change *change, enum step step
 void record_state(struct move *move, struct record_change *change, int state, int64_t now_us);
 /* Not done, after all; nothing where it was not. */
 void record_undone(struct move *move, struct record_change *change, enum step step);
+/* Whether the queues were drained is of one hold: `step` is done from now on, or not any more. */
+void record_drained(struct move *move, struct record_change *change, enum step step, bool drained,
+	int64_t now_us);
 /* Its claim is about to be replaced and nobody saw it end: a mark says so from now on. */
 void record_begun(struct move *move, struct record_change *change, enum step step, int64_t now_us);
 /* stopped: until `retry`. Nothing where it says the same already. */

@@ -270,10 +270,9 @@ static void note_drained(struct run *r, enum step step)
 {
 	bool here = r->mailbox != NULL && strcmp(r->kept.fence_csn, r->mailbox->csn) == 0;
 
-	if (here && r->kept.fenced && !r->kept.drained)
-		record_undone(r->move, &r->change, step);
-	else if (r->kept.drained)
-		record_done(r->move, &r->change, step, control_now_us(r->control));
+	if (here && r->kept.fenced)
+		record_drained(
+			r->move, &r->change, step, r->kept.drained, control_now_us(r->control));
 }
 
 static bool try_step(struct run *r, enum step step)
@@ -558,7 +557,9 @@ int64_t run_task(struct worker *worker, struct task *task, bool *gone_r)
 
 	if (leave_take(&r))
 		take_newer(&r);
-	if (r.term != 0 && follow_loaded(control->follow)) {
+	if (task->orphan) {
+		r.purged = r.term != 0 && orphan_settle(&r);
+	} else if (r.term != 0 && follow_loaded(control->follow)) {
 		facts_scenario(&r);
 		if (may_work(&r))
 			carry_on(&r);

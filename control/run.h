@@ -86,5 +86,7 @@ enum progress step_unhold(struct run *run, struct str *why);
 enum progress step_purge(struct run *run, struct str *why);
 /* Microseconds between the two versions, 0 where they do not tell. */
 int64_t hold_length_us(const struct move *move);
+/* control/orphan.c: of a task whose record is gone. True: nothing is left to be done. */
+bool orphan_settle(struct run *run);
 
 #endif

@@ -338,7 +338,7 @@ static void put(struct store *s, const uint8_t *uuid, struct move *move)
 
 	if (t == NULL)
 		t = add(s, uuid);
-	t->dead = false;
+	t->dead = t->orphan = false;
 	if (t->move != NULL && !t->busy && strcmp(move->csn, t->move->csn) < 0) {
 		move_free(&move);
 	} else if (t->busy || t->left != NULL) {
@@ -356,10 +356,27 @@ void store_put(struct store *s, const uint8_t *uuid, struct move *move)
 	store_present(s, uuid);
 }
 
+/* Its mailbox would stay on hold for ever: it is looked at once more, by whoever leads. No other
+ * move of the mailbox waits for it. */
+static void orphan(struct store *s, struct task *t)
+{
+	bool news = !t->orphan;
+
+	t->orphan = true;
+	t->dead = false;
+	unqueue(s, t);
+	store_leave_locked(s, t);
+	unlink_mailbox(s, t);
+	if (news)
+		store_wake_locked(s, t);
+}
+
 void store_bury_locked(struct store *s, struct task *t)
 {
 	if (t->busy)
 		t->dead = true;
+	else if (move_may_hold(t->move))
+		orphan(s, t);
 	else
 		remove_task(s, t);
 }
@@ -424,8 +441,11 @@ void store_give(struct store *s, struct task *task, int64_t due_us, bool gone)
 	pthread_mutex_lock(&s->lock);
 	task->busy = false;
 	s->busy--;
-	if (gone || task->dead) {
+	if (gone || (task->dead && !move_may_hold(task->move))) {
 		remove_task(s, task);
+	} else if (task->dead || task->orphan) {
+		heap_put(s, task, task->woken ? 0 : due_us);
+		orphan(s, task);
 	} else {
 		task->due_us = STORE_NEVER;
 		settle(s, task);

@@ -67,6 +67,7 @@ struct task {
 	size_t heap; /* place, 0 = none */
 	int64_t due_us;
 	bool busy, woken, dead, in_room, in_queue;
+	bool orphan;                   /* its record is gone, and its mailbox may be on hold */
 	bool begun, open;              /* of the move, as others of its mailbox may know */
 	int64_t complete_us;           /* since when it is, 0 = it is not */
 	struct kept *kept;             /* NULL = nothing */

@@ -167,6 +167,8 @@ static void count_task(const struct task *t, int64_t now, struct store_counts *c
 {
 	const struct move *move = t->move;
 
+	if (t->orphan)
+		return;
 	counts->due += t->heap != 0 && t->due_us <= now;
 	if (t->busy) /* its worker writes it */
 		return;

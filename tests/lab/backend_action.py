@@ -5,9 +5,9 @@ tests. Its state, what was done with effect, and the faults that it is to show a
     SYSTEM.json     {"mailboxes": {account: {"id", "addresses", "redirect", "closed"}}, "contacts": {}}
     effects         a line for each change: SYSTEM ACTION ADDRESS
     fault           {"SYSTEM ACTION": KIND}, of one mailbox alone with its address behind: "fail",
-                    "refuse", "made", "hang", "stay", "garbage", "vain", "kill", "killed"
+                    "refuse", "made", "slow", "hang", "stay", "garbage", "vain", "kill", "killed"
 
-fail: it asks for another try; made: it does it, and says that it refuses; stay: it starts another program,
+fail: it asks for another try; made: it does it, and says that it refuses; slow: it takes two seconds; stay: it starts another program,
 both hang and take no SIGTERM, and their pids are in the file "stays"; vain: it says that it was done
 and does nothing; kill and killed: the
 controller is killed, before or after the effect.
@@ -203,6 +203,8 @@ def act(folder, verb, subject):
     if verb == "check":
         print(json.dumps(told_now))
         sys.exit(0 if so else 1)
+    if fault == "slow":
+        time.sleep(2)
     if fault != "vain":
         globals()["do_" + action](backend, subject)
         backend.save()

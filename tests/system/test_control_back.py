@@ -7,7 +7,7 @@ import pytest
 
 from lab.control import Control, dirsync_of
 from lab.lab import Lab
-from lab.mail import compose
+from lab.mail import Smtp, compose
 from lab.process import wait_for
 
 SCENARIOS = {"closing": {"create": "0s", "close": True, "drain": "2s"},
@@ -53,6 +53,13 @@ def is_as_before(lab, control, name):
     old = control.backend("S1")["mailboxes"][name]
     assert (old["redirect"], old["closed"]) == ("", False), name
     assert old["addresses"] == [name + "@example.org"], name
+
+
+def deliver(lab, name):
+    client = Smtp(lab.mta.port)
+    client.send("sender@outside.test", [name + "@example.org"],
+                compose(name + "@example.org")[1])
+    client.quit()
 
 
 def is_undone(lab, control, name):
@@ -165,6 +172,51 @@ def test_a_hold_by_hand_is_not_released(lab, control):
     hold(lab, "kept", "active")
     control.wait_outcome(dn, "rolled back", 60)
     is_undone(lab, control, "kept")
+
+
+def test_a_record_that_is_deleted_while_its_mailbox_is_held(lab, control):
+    """Released where mail then rests where it did before; else it stays held, and the log says so."""
+    addresses = control.people("lost", "lost-turned", "lost-back")
+    control.fault({"S2 unredirect " + addresses[0]: "fail", "S1 redirect " + addresses[1]: "vain",
+                   "S1 unredirect " + addresses[2]: "fail"})
+    moves = [control.record("m-" + address.split("@")[0], address) for address in addresses]
+    for dn, state in zip(moves, (5, 5, 10)):
+        control.wait_state(dn, state, 60)
+    wait_for(lambda: "redirect-first" in control.one(moves[1], "restanteMoveError"), 30, "the try")
+    control.request(moves[2], "rollback")
+    wait_for(lambda: "unredirect-first" in control.one(moves[2], "restanteMoveError"), 30,
+             "the try back")
+    for name in ("lost", "lost-turned", "lost-back"):
+        assert where(lab, name)[2] == "holding", name
+    for dn in moves:
+        lab.slapd.modify("dn: %s\nchangetype: delete\n" % dn)
+    said = "the record of a move was deleted "
+    wait_for(lambda: control.log_text().count(said) == 3, 30, "the log to say so")
+    control.fault({})
+    assert where(lab, "lost") == ("S1", "lost@s1.lab", "active")
+    assert where(lab, "lost-back") == ("S2", "lost-back@s2.lab", "active")
+    assert where(lab, "lost-turned") == ("S1", "lost-turned@s1.lab", "holding")
+    assert "then `restante unhold lost-turned@example.org`" in control.log_text()
+    hold(lab, "lost-turned", "active")
+
+
+def test_queues_that_were_drained_for_an_earlier_hold(lab, control):
+    """Released by hand before the swap, mail went out again: the record says nothing of a drain."""
+    address, = control.people("again")
+    control.fault({"S1 redirect " + address: "slow"})
+    lab.backends["S1"].stop()
+    try:
+        dn = control.record("m-again", address, restanteMoveScenario="closing")
+        wait_for(lambda: "redirect-first 2" in control.one(dn, "restanteMoveWork"), 30,
+                 "the claim")
+        hold(lab, "again", "active")
+        deliver(lab, "again")
+        wait_for(lambda: "again@s1.lab" in str(lab.mta.listing()), 20, "it to be in the queue")
+        control.wait_state(dn, 10, 60)
+    finally:
+        lab.backends["S1"].start()
+    steps = [value.split()[0] for value in control.move(dn)["restantemovedone"]]
+    assert "swap" in steps and "drain" not in steps
 
 
 def test_mail_that_comes_before_the_second_mailbox_goes(lab, control):
