@@ -94,6 +94,7 @@ def test_every_action_of_the_way_back_fails(lab, control, kinds):
     assert set(done.values()) <= {0, 1}
 
 
+@pytest.mark.long
 def test_refused_on_the_way_back(lab, control):
     """It stops, and goes on after a retry."""
     cases = {"back-%s" % step.replace(" ", "-").lower(): step for step in STEPS[1:]}
@@ -200,6 +201,7 @@ def test_a_record_that_is_deleted_while_its_mailbox_is_held(lab, control):
     hold(lab, "lost-turned", "active")
 
 
+@pytest.mark.long
 def test_queues_that_were_drained_for_an_earlier_hold(lab, control):
     """Released by hand before the swap, mail went out again: the record says nothing of a drain."""
     address, = control.people("again")
@@ -219,6 +221,7 @@ def test_queues_that_were_drained_for_an_earlier_hold(lab, control):
     assert "swap" in steps and "drain" not in steps
 
 
+@pytest.mark.long
 def test_mail_that_comes_before_the_second_mailbox_goes(lab, control):
     """Its deletion failed at first; when it is tried again there is mail in it."""
     moves = record_all(control, ["late"])
