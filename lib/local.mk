@@ -12,6 +12,7 @@ lib_librestante_a_SOURCES = \
 	lib/cookie.c lib/cookie.h \
 	lib/csv.c lib/csv.h \
 	lib/csv_stream.c lib/csv_stream.h \
+	lib/daemonline.c lib/daemonline.h \
 	lib/descriptors.c lib/descriptors.h \
 	lib/digest.c lib/digest.h \
 	lib/endmark.c lib/endmark.h \
