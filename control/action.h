@@ -85,8 +85,10 @@ bool actions_has(const struct actions *actions, enum action action);
 /* Attributes of DIR's entry that templates and arguments of commands name: NULL-terminated, valid
  * as long as the actions. */
 const char *const *actions_attributes(const struct actions *actions);
-/* Longest time that one action may take, checks included. */
+/* Time that one action may take, checks included; and how long after its time is over something of
+ * it may still go on: an operation that was begun, a command that is being ended. */
 int64_t actions_limit_us(const struct actions *actions);
+int64_t actions_rest_us(const struct actions *actions);
 
 /*
  * Check, action, check. `verify_only`: the check alone (ALREADY: it holds; FAILED: it does not, or

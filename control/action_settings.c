@@ -10,8 +10,7 @@
 #include "control/action_internal.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
-
-#define MERCY (5 * CLOCK_SECOND) /* the end of a command that is over its time */
+#include "lib/runner.h"
 
 static _Thread_local char error_text[900];
 
@@ -366,6 +365,12 @@ const char *const *actions_attributes(const struct actions *actions)
 
 int64_t actions_limit_us(const struct actions *actions)
 {
-	/* the last operation or command may begin at the end of the time */
-	return actions->settings.time_limit + actions->settings.timeout + MERCY;
+	return actions->settings.time_limit;
+}
+
+int64_t actions_rest_us(const struct actions *actions)
+{
+	int64_t limit = actions->settings.time_limit, rest = runner_end_us(limit) - limit;
+
+	return actions->settings.timeout > rest ? actions->settings.timeout : rest;
 }

@@ -245,8 +245,8 @@ static bool is_still(struct control *c)
 
 static enum control_exit serve_once(struct control *c)
 {
-	int64_t patience = c->settings->config->control.lease + 10 * CLOCK_SECOND,
-		until = clock_mono_us() + patience;
+	const int64_t more = c->settings->config->control.lease + 10 * CLOCK_SECOND;
+	int64_t since = clock_mono_us();
 	int still = 0;
 
 	while (still < ONCE_STILL) {
@@ -256,8 +256,8 @@ static enum control_exit serve_once(struct control *c)
 			return CONTROL_EXIT_FAILED;
 		still = is_still(c) ? still + 1 : 0;
 		if (follow_loaded(c->follow) && leader_term(c->leader) != 0)
-			until = clock_mono_us() + patience;
-		if (clock_mono_us() > until) {
+			since = clock_mono_us();
+		if (clock_mono_us() - since > more + leader_patience_us(c->leader)) {
 			log_error("control", "nothing was done: the directory fails, or another "
 					     "controller leads");
 			return CONTROL_EXIT_FAILED;

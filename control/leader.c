@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "control/control.h"
 #include "control/store.h"
@@ -14,7 +15,7 @@
 #include "lib/mem.h"
 
 struct lease {
-	char *holder, *term, *expiry; /* as they stand there, "" = absent */
+	char *holder, *term, *expiry, *length; /* as they stand there, "" = absent */
 };
 
 struct leader {
@@ -23,6 +24,7 @@ struct leader {
 	pthread_mutex_t lock;
 	pthread_cond_t wanted;
 	bool look_now;
+	uint64_t highest; /* of all terms that were seen anywhere */
 
 	/* guarded: */
 	uint64_t term;    /* ours, 0 = none */
@@ -30,49 +32,51 @@ struct leader {
 	int64_t length_us;
 	char who[128];
 	bool tried;
+	int64_t patience_us;
 
 	/* of the thread: */
 	struct ldap_session *session;
 	struct lease lease; /* read, or written by us */
 	struct lease seen;  /* another's, since when it stands unchanged: */
-	int64_t seen_mono_us;
+	int64_t seen_mono_us, known_length_us;
 	struct lease attempt; /* ours, where its answer was lost */
 	bool trouble;
 };
 
 static const char *const attributes[] = { "restanteLeaseHolder", "restanteLeaseTerm",
-	"restanteLeaseExpiry", NULL };
-
-static void lease_set(struct lease *lease, const char *holder, const char *term, const char *expiry)
-{
-	struct lease fresh = { mem_strdup(holder), mem_strdup(term), mem_strdup(expiry) };
-
-	mem_free(&lease->holder);
-	mem_free(&lease->term);
-	mem_free(&lease->expiry);
-	*lease = fresh;
-}
-
-static bool lease_equal(const struct lease *a, const struct lease *b)
-{
-	return a->holder != NULL && b->holder != NULL && strcmp(a->holder, b->holder) == 0 &&
-	       strcmp(a->term, b->term) == 0 && strcmp(a->expiry, b->expiry) == 0;
-}
+	"restanteLeaseExpiry", "restanteLeaseLength", NULL };
 
 static void lease_free(struct lease *lease)
 {
 	mem_free(&lease->holder);
 	mem_free(&lease->term);
 	mem_free(&lease->expiry);
+	mem_free(&lease->length);
+}
+
+static void lease_copy(struct lease *lease, const struct lease *from)
+{
+	struct lease fresh = { mem_strdup(from->holder), mem_strdup(from->term),
+		mem_strdup(from->expiry), mem_strdup(from->length) };
+
+	lease_free(lease);
+	*lease = fresh;
+}
+
+static bool lease_equal(const struct lease *a, const struct lease *b)
+{
+	return a->holder != NULL && b->holder != NULL && strcmp(a->holder, b->holder) == 0 &&
+	       strcmp(a->term, b->term) == 0 && strcmp(a->expiry, b->expiry) == 0 &&
+	       strcmp(a->length, b->length) == 0;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static const char *text_of(const struct ldap_entry *entry, const char *name)
+static char *text_of(const struct ldap_entry *entry, const char *name)
 {
 	const char *text = ldap_entry_value(entry, name);
 
-	return text != NULL ? text : "";
+	return mem_strdup(text != NULL ? text : "");
 }
 
 static enum ldap_result read_lease(struct leader *l, const char *dn)
@@ -80,9 +84,12 @@ static enum ldap_result read_lease(struct leader *l, const char *dn)
 	struct ldap_entry *entry = NULL;
 	enum ldap_result result = ldap_session_read(l->session, dn, attributes, &entry);
 
-	if (result == LDAP_DONE)
-		lease_set(&l->lease, text_of(entry, attributes[0]), text_of(entry, attributes[1]),
-			text_of(entry, attributes[2]));
+	if (result == LDAP_DONE) {
+		lease_free(&l->lease);
+		l->lease = (struct lease){ text_of(entry, attributes[0]),
+			text_of(entry, attributes[1]), text_of(entry, attributes[2]),
+			text_of(entry, attributes[3]) };
+	}
 	ldap_entry_free(&entry);
 	return result;
 }
@@ -106,6 +113,7 @@ static void assert_lease(const struct lease *lease, struct str *out)
 	assert_one(attributes[0], lease->holder, out);
 	assert_one(attributes[1], lease->term, out);
 	assert_one(attributes[2], lease->expiry, out);
+	assert_one(attributes[3], lease->length, out);
 	str_append_c(out, ')');
 }
 
@@ -113,11 +121,13 @@ static void assert_lease(const struct lease *lease, struct str *out)
 static enum ldap_result swap_lease(struct leader *l, const char *dn, const struct lease *fresh)
 {
 	const char *const holder[] = { fresh->holder, NULL }, *const term[] = { fresh->term, NULL },
-			  *const expiry[] = { fresh->expiry, NULL };
+			  *const expiry[] = { fresh->expiry, NULL },
+			  *const length[] = { fresh->length, NULL };
 	const struct ldap_change changes[] = {
 		{ LDAP_CHANGE_REPLACE, attributes[0], *fresh->holder != '\0' ? holder : NULL },
 		{ LDAP_CHANGE_REPLACE, attributes[1], term },
 		{ LDAP_CHANGE_REPLACE, attributes[2], expiry },
+		{ LDAP_CHANGE_REPLACE, attributes[3], *fresh->length != '\0' ? length : NULL },
 	};
 	struct str assertion = STR_INIT;
 	char csn[64] = "";
@@ -129,20 +139,27 @@ static enum ldap_result swap_lease(struct leader *l, const char *dn, const struc
 		assert_lease(&l->attempt, &assertion);
 	str_append_c(&assertion, ')');
 	result = ldap_session_modify(
-		l->session, dn, changes, 3, str_cstr(&assertion), csn, sizeof csn);
+		l->session, dn, changes, 4, str_cstr(&assertion), csn, sizeof csn);
 	if (result == LDAP_DOWN)
-		lease_set(&l->attempt, fresh->holder, fresh->term, fresh->expiry);
+		lease_copy(&l->attempt, fresh);
 	else
 		lease_free(&l->attempt);
 	if (result == LDAP_DONE)
 		control_note_csn(l->control, csn);
 	if (result == LDAP_DONE)
-		lease_set(&l->lease, fresh->holder, fresh->term, fresh->expiry);
+		lease_copy(&l->lease, fresh);
 	str_free(&assertion);
 	return result;
 }
 
 /* --- leading ---------------------------------------------------------------------------------- */
+
+/* Numbers that nobody could raise count as none. */
+static void note_term(struct leader *l, uint64_t term)
+{
+	if (term > l->highest && term < INT64_MAX)
+		l->highest = term;
+}
 
 static void set_leading(struct leader *l, uint64_t term, int64_t since_us, int64_t length_us)
 {
@@ -151,6 +168,7 @@ static void set_leading(struct leader *l, uint64_t term, int64_t since_us, int64
 	/* while it had lapsed nobody worked: those that were due then are looked at again */
 	bool lapsed = before != 0 && since_us - l->since_us >= l->length_us;
 	l->term = term;
+	note_term(l, term);
 	l->since_us = since_us;
 	l->length_us = length_us;
 	l->tried = true;
@@ -191,9 +209,18 @@ bool leader_tried(struct leader *l)
 	return tried;
 }
 
-void leader_doubt(struct leader *l)
+int64_t leader_patience_us(struct leader *l)
 {
 	pthread_mutex_lock(&l->lock);
+	int64_t patience = l->patience_us;
+	pthread_mutex_unlock(&l->lock);
+	return patience;
+}
+
+void leader_doubt(struct leader *l, uint64_t term)
+{
+	pthread_mutex_lock(&l->lock);
+	note_term(l, term);
 	l->look_now = true;
 	pthread_cond_signal(&l->wanted);
 	pthread_mutex_unlock(&l->lock);
@@ -205,32 +232,71 @@ static bool is_ours(const struct leader *l)
 	return l->term != 0 && strtoull(l->lease.term, NULL, 10) == l->term;
 }
 
+/* As its holder wrote it, a day at most; where it is gone, as it was before. */
+static int64_t length_of_lease(struct leader *l, int64_t else_us)
+{
+	int64_t seconds = strtoll(l->lease.length, NULL, 10);
+
+	if (seconds > 0)
+		l->known_length_us = (seconds < 86400 ? seconds : 86400) * CLOCK_SECOND;
+	return l->known_length_us > 0 ? l->known_length_us : else_us;
+}
+
 /* Whether another's lease may be taken: it stood there unchanged for its full length. */
 static bool has_expired(struct leader *l, int64_t length_us)
 {
 	int64_t now = clock_mono_us();
 
+	pthread_mutex_lock(&l->lock);
+	l->patience_us = length_us;
+	pthread_mutex_unlock(&l->lock);
 	if (lease_equal(&l->seen, &l->lease))
 		return now - l->seen_mono_us >= length_us;
-	lease_set(&l->seen, l->lease.holder, l->lease.term, l->lease.expiry);
+	lease_copy(&l->seen, &l->lease);
 	l->seen_mono_us = now;
 	return false;
+}
+
+/* The term that the lease may be written with now; 0: it is another's. */
+static uint64_t term_to_take(struct leader *l, const struct config_control *config)
+{
+	bool ours = is_ours(l), removed;
+
+	pthread_mutex_lock(&l->lock);
+	removed = *l->lease.term == '\0' && l->highest > 0;
+	note_term(l, strtoull(l->lease.term, NULL, 10));
+	uint64_t highest = l->highest;
+	pthread_mutex_unlock(&l->lock);
+	/* who led goes first; another one cannot know whether that one still acts */
+	bool may = ours || (*l->lease.holder == '\0' && (!removed || l->term != 0));
+	if (!may && !has_expired(l, length_of_lease(l, config->lease)))
+		return 0;
+	if (removed)
+		log_warning("control", "the lease was removed from the federation's entry by hand: "
+				       "it is taken with a higher term");
+	else if (ours && highest > l->term)
+		log_warning("control", "the lease was set back by hand, records have a higher "
+				       "term: it is raised above that");
+	else if (ours && strcasecmp(l->lease.holder, config->holder) != 0)
+		log_warning("control", "the lease was changed by hand: it is written again");
+	return ours && highest <= l->term ? l->term : highest + 1;
 }
 
 static enum ldap_result take(struct leader *l, const char *dn, const struct config_control *config)
 {
 	int64_t since = clock_boot_us();
-	bool ours = is_ours(l), nobody = *l->lease.holder == '\0';
-	uint64_t term = ours ? l->term : strtoull(l->lease.term, NULL, 10) + 1;
-	char number[24], instant[32];
-	struct lease fresh = { config->holder, number, instant };
+	uint64_t term = term_to_take(l, config);
+	char number[24], instant[32], length[24];
+	struct lease fresh = { config->holder, number, instant, length };
 
-	if (!ours && !nobody && !has_expired(l, config->lease)) {
+	if (term == 0) {
 		set_leading(l, 0, 0, 0);
 		return LDAP_DONE;
 	}
 	snprintf(number, sizeof number, "%" PRIu64, term);
-	clock_generalized(instant, sizeof instant, clock_wall_us() + config->lease);
+	clock_generalized(instant, sizeof instant, control_now_us(l->control) + config->lease);
+	snprintf(length, sizeof length, "%" PRId64,
+		(config->lease + CLOCK_SECOND - 1) / CLOCK_SECOND);
 	enum ldap_result result = swap_lease(l, dn, &fresh);
 	if (result == LDAP_DONE)
 		set_leading(l, term, since, config->lease);
@@ -284,18 +350,17 @@ static void rest(struct leader *l, int64_t us)
 
 static void give_back(struct leader *l, const struct config *config)
 {
-	struct lease nobody = { (char[]){ "" }, l->lease.term, l->lease.expiry };
+	struct lease nobody = { .holder = NULL };
 	struct str dn = STR_INIT;
 
 	if (l->session == NULL || leader_term(l) == 0)
 		return;
-	nobody.term = mem_strdup(l->lease.term);
-	nobody.expiry = mem_strdup(l->lease.expiry);
+	lease_copy(&nobody, &l->lease);
+	*nobody.holder = '\0';
 	federation_dn(config->ldap.base, &dn);
 	swap_lease(l, str_cstr(&dn), &nobody);
 	str_free(&dn);
-	mem_free(&nobody.term);
-	mem_free(&nobody.expiry);
+	lease_free(&nobody);
 }
 
 static void *lead(void *context)
@@ -336,7 +401,7 @@ void leader_stop(struct leader **leader)
 
 	if (l == NULL)
 		return;
-	leader_doubt(l);
+	leader_doubt(l, 0);
 	pthread_join(l->thread, NULL);
 	lease_free(&l->lease);
 	lease_free(&l->seen);

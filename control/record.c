@@ -252,8 +252,11 @@ static char *work_text(const struct record_claim *claim, int64_t now_us)
 
 	if (!claim->ended)
 		clock_generalized(instant, sizeof instant, now_us);
-	return mem_printf("%" PRIu64 " %s %s %s", claim->term, step_name(claim->step), instant,
-		claim->holder);
+	if (claim->length_us <= 0)
+		return mem_printf("%" PRIu64 " %s %s %s", claim->term, step_name(claim->step),
+			instant, claim->holder);
+	return mem_printf("%" PRIu64 " %s %s %s %" PRId64, claim->term, step_name(claim->step),
+		instant, claim->holder, (claim->length_us + CLOCK_SECOND - 1) / CLOCK_SECOND);
 }
 
 static void take_work(struct move *move, const struct record_claim *claim, char *work, int64_t now)
@@ -262,6 +265,7 @@ static void take_work(struct move *move, const struct record_claim *claim, char 
 	move->work_text = work;
 	move->work.term = claim->term;
 	move->work.since_us = claim->ended ? 0 : now;
+	move->work.length_us = claim->length_us;
 	record_text(&move->work.step, step_name(claim->step));
 	record_text(&move->work.holder, claim->holder);
 }

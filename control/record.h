@@ -50,6 +50,7 @@ struct record_claim {
 	bool ended;
 	uint64_t term;
 	const char *holder;
+	int64_t length_us; /* how long something of it may go on from now; 0 = not at all */
 };
 enum ldap_result record_write(struct ldap_session *session, struct move *move,
 	struct record_change *change, const struct record_claim *claim, int64_t now_us);

@@ -14,7 +14,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "lib/runner.h"
 
 #define TURNS_MAX 64 /* of one run: more is a fault of ours, not of the move's */
 #define SHOWN     600
@@ -79,16 +78,17 @@ static enum progress reread(struct run *r, struct str *why)
 	r->move = fresh;
 	if (fresh->work.term > r->term) {
 		r->lost = true;
-		leader_doubt(r->control->leader);
+		leader_doubt(r->control->leader, fresh->work.term);
 	}
 	return STEP_DONE;
 }
 
-/* claim->step STEPS: the change alone. */
-static enum progress write_record(struct run *r, enum step step, bool ended, struct str *why)
+/* claim->step STEPS: the change alone. length_us: how long something of it may go on. */
+static enum progress write_record(
+	struct run *r, enum step step, bool ended, int64_t length_us, struct str *why)
 {
 	const struct record_claim claim = { step, ended, r->term,
-		r->settings->config->control.holder };
+		r->settings->config->control.holder, length_us };
 	struct ldap_session *session = run_session(r, why);
 	enum ldap_result result;
 
@@ -112,14 +112,14 @@ static enum progress write_record(struct run *r, enum step step, bool ended, str
 	return run_judge(r, result, NULL, why);
 }
 
-static enum progress claim(struct run *r, enum step step, struct str *why)
+static enum progress claim(struct run *r, enum step step, int64_t length_us, struct str *why)
 {
 	enum step before = step_find(r->move->work.step);
 
 	if (before != step)
 		record_begun(r->move, &r->change, before, control_now_us(r->control));
 	r->claimed_us = clock_boot_us();
-	return write_record(r, step, false, why);
+	return write_record(r, step, false, length_us, why);
 }
 
 /* What is left to write; a claim whose action runs no more says so. */
@@ -140,7 +140,7 @@ static enum progress flush(struct run *r, struct str *why)
 	}
 	if (!record_changed(&r->change) && step == STEPS)
 		return STEP_DONE;
-	return write_record(r, step, ended, why);
+	return write_record(r, step, ended, 0, why);
 }
 
 bool run_may_act(const struct run *r, enum step step, struct str *why)
@@ -162,29 +162,31 @@ int64_t run_until_us(const struct run *r, enum step step)
  * all of it, and then ended. */
 static int64_t claim_length_us(const struct run *r, enum step step)
 {
-	int64_t limit = step_limit_us(r, step);
-
-	return limit / 2 + runner_end_us(limit);
+	return step_limit_us(r, step) / 2 * 3 + step_rest_us(r, step);
 }
 
 /*
  * A claim of an older term: its action may still run. Our term goes into the record first, so that
- * its holder claims nothing more; then what that claim allows is waited out.
+ * its holder claims nothing more; then what that claim allows is waited out, by the settings of
+ * its holder: they stand in it.
  */
 static bool takes_over(struct run *r, struct str *why)
 {
 	enum step step = step_find(r->move->work.step);
+	int64_t length = r->move->work.length_us;
 
 	if (r->move->work.term == r->term && r->task->taken_over == r->term)
 		return clock_boot_us() < r->task->hold_off_us;
 	if (r->move->work.term >= r->term || r->move->work.since_us <= 0 || !step_claimed(step))
 		return false;
-	if (claim(r, step, why) != STEP_DONE)
+	if (length == 0)
+		length = claim_length_us(r, step);
+	if (claim(r, step, length, why) != STEP_DONE)
 		return false;
 	r->task->taken_over = r->term;
-	r->task->hold_off_us = clock_boot_us() + claim_length_us(r, step);
+	r->task->hold_off_us = clock_boot_us() + length;
 	log_info("control", "an older claim is waited out id=%s move=%s step=%s wait_ms=%" PRId64,
-		id_of(r), r->move->address, step_name(step), claim_length_us(r, step) / CLOCK_MS);
+		id_of(r), r->move->address, step_name(step), length / CLOCK_MS);
 	return true;
 }
 
@@ -289,7 +291,7 @@ static bool try_step(struct run *r, enum step step)
 	if (step == STEP_SWAP || step == STEP_SWAP_BACK)
 		note_drained(r, step == STEP_SWAP ? STEP_DRAIN : STEP_DRAIN_BACK);
 	if (step_claimed(step))
-		progress = claim(r, step, &why);
+		progress = claim(r, step, claim_length_us(r, step), &why);
 	if (progress == STEP_DONE && step == STEP_CREATE)
 		store_index(r->control->store, r->task);
 	if (progress == STEP_DONE)
@@ -468,7 +470,7 @@ static bool turn(struct run *r)
 	case MOVE_ENTER: enter(r, d.state); break;
 	case MOVE_ANSWER:
 		answer(r, &d);
-		more = write_record(r, STEPS, false, &why) == STEP_DONE;
+		more = write_record(r, STEPS, false, 0, &why) == STEP_DONE;
 		if (!more)
 			failed(r, d.step, str_cstr(&why));
 		break;
@@ -535,7 +537,7 @@ static bool may_work(struct run *r)
 			"the record has a higher term than this controller's: another one leads, "
 			"or the lease was reset id=%s move=%s term=%" PRIu64,
 			id_of(r), r->move->address, r->move->work.term);
-		leader_doubt(r->control->leader);
+		leader_doubt(r->control->leader, r->move->work.term);
 		r->task->failures++;
 		r->due_us = clock_mono_us() + backoff_us(r);
 		r->lost = true;

@@ -61,6 +61,8 @@ bool leave_it(struct run *run);
 enum progress step_run(struct run *run, enum step step, struct str *why);
 /* Longest time that the step itself may take, microseconds. */
 int64_t step_limit_us(const struct run *run, enum step step);
+/* How long after that something of it may still go on. */
+int64_t step_rest_us(const struct run *run, enum step step);
 
 /* The worker's session; NULL with the reason in `why`. */
 struct ldap_session *run_session(struct run *run, struct str *why);

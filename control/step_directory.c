@@ -12,6 +12,8 @@
 #include "lib/when.h"
 
 #define TOUCHED_PAUSE (10 * CLOCK_MS)
+/* A write that was sent is done within its timeout, or soon after. */
+#define DIRECTORY_REST (500 * CLOCK_MS)
 
 /* The identifier is the record's name: what `restante move` and the log go by. */
 static void take_identifier(struct run *r)
@@ -266,16 +268,29 @@ enum progress step_run(struct run *r, enum step step, struct str *why)
 	return STEP_REFUSED;
 }
 
-int64_t step_limit_us(const struct run *r, enum step step)
+/* NULL: it is none, or has no settings. */
+static const struct actions *actions_of(const struct run *r, enum step step)
 {
 	bool on_assignee;
 	enum action action = step_action(step, &on_assignee);
-	struct actions *actions = NULL;
 
-	if (action != ACTIONS)
-		actions = settings_actions(
-			r->settings, on_assignee ? r->move->target : r->move->assignor);
+	if (action == ACTIONS)
+		return NULL;
+	return settings_actions(r->settings, on_assignee ? r->move->target : r->move->assignor);
+}
+
+int64_t step_limit_us(const struct run *r, enum step step)
+{
+	const struct actions *actions = actions_of(r, step);
+
 	if (actions != NULL) /* before the second mailbox goes it is asked whether it is empty */
 		return actions_limit_us(actions) * (step == STEP_DELETE_SECOND ? 3 : 1);
 	return r->settings->config->ldap.timeout;
+}
+
+int64_t step_rest_us(const struct run *r, enum step step)
+{
+	const struct actions *actions = actions_of(r, step);
+
+	return actions != NULL ? actions_rest_us(actions) : DIRECTORY_REST;
 }

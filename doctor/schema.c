@@ -78,6 +78,7 @@ static const struct schema_name attributes[] = {
 	{ "restanteMoveMailbox", ARC ".1.93" },
 	{ "restanteMoveMayDelete", ARC ".1.94" },
 	{ "restanteMoveHold", ARC ".1.95" },
+	{ "restanteLeaseLength", ARC ".1.96" },
 	{ "mailLocalAddress", "2.16.840.1.113730.3.1.13" },
 	{ "mailHost", "2.16.840.1.113730.3.1.18" },
 	{ "mailRoutingAddress", "2.16.840.1.113730.3.1.47" },

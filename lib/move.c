@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "lib/address.h"
+#include "lib/clock.h"
 #include "lib/federation.h"
 #include "lib/mem.h"
 #include "lib/when.h"
@@ -202,6 +203,17 @@ static char *next_word(const char **text)
 	return word;
 }
 
+/* A day at most; 0 = none is there. */
+static int64_t seconds(const char *text)
+{
+	char *end;
+	unsigned long long number = strtoull(text, &end, 10);
+
+	if (end == text || *end != '\0' || *text == '-')
+		return 0;
+	return (int64_t)(number < 86400 ? number : 86400) * CLOCK_SECOND;
+}
+
 static void take_work(const struct ldap_entry *entry, struct move *move)
 {
 	const char *text = text_of(entry, "restanteMoveWork");
@@ -215,6 +227,7 @@ static void take_work(const struct ldap_entry *entry, struct move *move)
 	move->work.since_us = instant(since);
 	mem_free(&since);
 	move->work.holder = next_word(&text);
+	move->work.length_us = seconds(text);
 }
 
 static void take_request(const struct ldap_entry *entry, struct move *move)

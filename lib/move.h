@@ -48,7 +48,7 @@ enum move_outcome {
 	MOVE_ENDED,        /* a check said no, or it could not be taken */
 	MOVE_CANCELLED,
 	MOVE_ROLLED_BACK,
-	MOVE_MOVED_BACK, /* done; a later move brought the mailbox back to the old one */
+	MOVE_MOVED_BACK,      /* done; a later move brought the mailbox back to the old one */
 	MOVE_OUTCOME_UNKNOWN, /* a text that is none of ours: nothing is done with it */
 };
 
@@ -67,12 +67,14 @@ struct move_done {
 	int64_t at_us;
 };
 
-/* "TERM STEP INSTANT HOLDER" in restanteMoveWork: who works on it, and on what. */
+/* "TERM STEP INSTANT HOLDER SECONDS" in restanteMoveWork: who works on it, on what, and how long
+ * something of that may still go on after it was written. */
 struct move_work {
 	uint64_t term; /* of the controller's lease; 0 = nobody ever */
 	char *step;    /* "-" = nothing just now */
 	int64_t since_us;
 	char *holder;
+	int64_t length_us; /* 0 = not said */
 };
 
 struct move {

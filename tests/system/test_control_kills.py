@@ -3,6 +3,7 @@ is done twice with effect."""
 
 import os
 import random
+import re
 import signal
 import time
 
@@ -11,8 +12,10 @@ import pytest
 from lab.control import Control, dirsync_of
 from lab.lab import Lab
 from lab.process import wait_for
+from lab.slapd import FEDERATION
 
 SCENARIOS = {"closing": {"create": "0s", "close": True, "drain": "5s"}}
+LEASE_LENGTH = "3s"
 STEPS = ("S2 create", "S2 redirect", "S2 addresses", "S2 list", "S2 unredirect", "S1 redirect",
          "S1 close")
 
@@ -25,7 +28,8 @@ def _lab():
 
 @pytest.fixture(scope="module", name="control")
 def _control(lab):
-    control = Control(lab, scenarios=SCENARIOS, actions={"time_limit": "1s"})
+    control = Control(lab, scenarios=SCENARIOS, options={"lease": LEASE_LENGTH},
+                      actions={"time_limit": "1s"})
     control.load_backends()
     lab.servers.append(dirsync_of(control).start())
     lab.servers.append(control)
@@ -55,12 +59,16 @@ def is_alive(pid):
         return False
 
 
-def revive(control):
-    """Whoever was killed by its own action is started again."""
+def killed(control):
+    """By its own action."""
     wait_for(lambda: not control.running(), 60, "the controller to be killed")
     control.process.wait()
     control.process = None
     control.fault({})
+
+
+def revive(control):
+    killed(control)
     control.start()
 
 
@@ -102,7 +110,7 @@ def test_killed_at_random(lab, control):
     moves = [control.record("m-" + name, address) for name, address in zip(names, addresses)]
     chance = random.Random(6)
     for _ in range(8):
-        time.sleep(chance.uniform(2.1, 4.5))
+        time.sleep(chance.uniform(3.1, 5.5))
         control.kill()
         control.start()
         if all(control.state(dn) == 10 for dn in moves):
@@ -113,39 +121,51 @@ def test_killed_at_random(lab, control):
         each_once(control, name)
 
 
-def second_of(lab, control):
-    return Control(lab, scenarios=SCENARIOS, actions={"time_limit": "1s"}, name="other",
-                   folder=control.folder)
+@pytest.fixture(name="stand_by")
+def _stand_by(lab, control):
+    """Makes another controller, which knows that the first one leads. Afterwards that leads, alone."""
+    made = []
+
+    def make(limit="1s", lease=LEASE_LENGTH):
+        other = Control(lab, scenarios=SCENARIOS, actions={"time_limit": limit}, name="other",
+                        folder=control.folder, options={"lease": lease})
+        made.append(other)
+        wait_for(lambda: control.ask("status")["term"] > 0, 30, "the first one to lead")
+        other.start()
+        wait_for(lambda: other.ask("status")["leader"] == "control", 20, "the leader to be known")
+        assert other.ask("status")["term"] == 0
+        return other
+    yield make
+    for other in made:
+        other.stop()
+    control.fault({})
+    control.actions = {"time_limit": "1s"}
+    if control.options["lease"] != LEASE_LENGTH:
+        control.configure(lease=LEASE_LENGTH)
+        control.stop()
+    if not control.running():
+        control.start()
+    wait_for(lambda: control.ask("status")["term"] > 0, 30, "the first one to lead again")
 
 
-def test_another_controller_takes_over(lab, control):
-    other = second_of(lab, control)
-    lab.servers.append(other)
-    other.start()
-    wait_for(lambda: other.ask("status")["leader"] == "control", 20, "the leader to be known")
-    assert other.ask("status")["term"] == 0
+def test_another_controller_takes_over(lab, control, stand_by):
+    other = stand_by()
     name = "inherited"
     address, = control.people(name)
-    control.fault({"S1 redirect " + address: "hang"})
-    dn = control.record("m-" + name, address)
-    control.wait_state(dn, 5)
-    wait_for(lambda: "redirect-first" in control.one(dn, "restanteMoveWork"), 20, "its claim")
     term = control.ask("status")["term"]
-    control.fault({})
-    control.kill()
+    control.fault({"S1 redirect " + address: "kill"})
+    dn = control.record("m-" + name, address)
+    killed(control)
+    assert "redirect-first 2" in control.one(dn, "restanteMoveWork")
     control.wait_state(dn, 10, 60)
     assert other.ask("status")["term"] > term
     assert "other" in control.one(dn, "restanteMoveWork")
     settled(lab, control, name)
-    other.stop()
-    control.start()
-    wait_for(lambda: control.ask("status")["term"] > 0, 20, "the first one to lead again")
 
 
-def test_a_leader_that_slept_cannot_act(lab, control):
+def test_a_leader_that_slept_cannot_act(lab, control, stand_by):
     """It wakes with its lease gone, in the middle of a move that another one has finished."""
-    other = second_of(lab, control)
-    other.start()
+    stand_by()
     name = "asleep"
     address, = control.people(name)
     control.fault({"S2 list " + address: "fail"})
@@ -162,20 +182,89 @@ def test_a_leader_that_slept_cannot_act(lab, control):
     assert "other" in control.one(dn, "restanteMoveWork")
     settled(lab, control, name)
     each_once(control, name)
-    other.stop()
-    wait_for(lambda: control.ask("status")["term"] > 0, 20, "the first one to lead again")
 
 
+def waits(log):
+    return [int(number) for number in re.findall(r"waited out .*wait_ms=(\d+)", log)]
+
+
+@pytest.mark.parametrize("lease, limit, others, waited", [
+    ("5s", "2s", ("3s", "1s"), 5000),
+    pytest.param("3s", "1s", ("5s", "2s"), 3000, marks=pytest.mark.long)])
+def test_each_counts_by_what_the_other_has_written(lab, control, stand_by, lease, limit, others,
+                                                   waited):
+    """Lease and time limits are those of who led, whatever the settings of who takes over."""
+    control.actions = {"time_limit": limit}
+    control.configure(lease=lease)
+    control.restart()
+    other = stand_by(lease=others[0], limit=others[1])
+    name = "lengths-" + lease
+    address, = control.people(name)
+    control.fault({"S2 unredirect " + address: "kill"})
+    dn = control.record("m-" + name, address)
+    killed(control)
+    began = time.monotonic()
+    assert "unredirect-second 2" in control.one(dn, "restanteMoveWork")
+    wait_for(lambda: other.ask("status")["term"] > 0, 30, "the other one to lead")
+    took = time.monotonic() - began
+    # the last renewal was up to a quarter of its length before
+    assert took > int(lease[0]) * 0.7
+    control.wait_state(dn, 10, 60)
+    assert waits(other.log_text())[-1] == waited
+    settled(lab, control, name)
+
+
+LEASE = ("restanteLeaseHolder", "restanteLeaseTerm", "restanteLeaseExpiry", "restanteLeaseLength")
+
+
+def test_the_lease_is_removed_by_hand(lab, control, stand_by):
+    """Who leads takes it again, with a higher term; nobody else does meanwhile."""
+    control.configure(lease="8s")
+    control.restart()
+    other = stand_by(lease="8s")
+    led = other.log_text().count("this controller leads term")
+    name = "removed"
+    address, = control.people(name)
+    dn = control.record("m-" + name, address)
+    term = control.ask("status")["term"]
+    for _ in range(3):
+        lab.slapd.replace(FEDERATION, "root", **{attribute: None for attribute in LEASE})
+        wait_for(lambda: control.ask("status")["term"] > term, 20, "the lease to be taken again")
+        term = control.ask("status")["term"]
+        assert other.ask("status")["term"] == 0
+    assert "removed from the federation's entry by hand" in control.log_text()
+    lab.slapd.replace(FEDERATION, "root", restanteLeaseHolder="nobody")
+    wait_for(lambda: "the lease was changed by hand" in control.log_text(), 20, "it to be seen")
+    control.wait_state(dn, 10, 60)
+    settled(lab, control, name)
+    each_once(control, name)
+    assert other.log_text().count("this controller leads term") == led
+
+
+def test_the_lease_is_removed_while_nobody_lives(lab, control):
+    """Its term begins anew; records have a higher one, and their moves go on."""
+    name = "reset"
+    address, = control.people(name)
+    control.fault({"S2 list " + address: "fail"})
+    dn = control.record("m-" + name, address)
+    control.wait_state(dn, 4)
+    control.stop()
+    lab.slapd.replace(FEDERATION, "root", **{attribute: None for attribute in LEASE})
+    control.fault({})
+    control.start()
+    control.wait_state(dn, 10, 60)
+    assert "the lease was set back by hand" in control.log_text()
+    settled(lab, control, name)
+
+
+@pytest.mark.long
 def test_an_action_of_a_leader_that_was_replaced_is_waited_out(lab, control):
     """What hangs on the old one may still have its effect: the new one begins after its limit."""
     name = "lingering"
     address, = control.people(name)
-    control.fault({"S2 unredirect " + address: "hang"})
+    control.fault({"S2 unredirect " + address: "kill"})
     dn = control.record("m-" + name, address)
-    wait_for(lambda: "unredirect-second" in control.one(dn, "restanteMoveWork"), 30, "its claim")
-    control.kill()
-    control.fault({})
-    control.start()
+    revive(control)
     control.wait_state(dn, 10, 60)
     assert "an older claim is waited out" in control.log_text()
     settled(lab, control, name)
@@ -214,18 +303,20 @@ def test_programs_end_with_the_controller_that_started_them(lab, control):
     each_once(control, name)
 
 
+@pytest.mark.long
 def test_a_leader_killed_while_it_waits_leaves_the_waiting_to_the_next(lab, control):
     """The claim of the first one stands until it was waited out."""
     name = "patient"
     address, = control.people(name)
-    control.fault({"S2 unredirect " + address: "hang"})
+    control.fault({"S2 unredirect " + address: "kill"})
     dn = control.record("m-" + name, address)
-    wait_for(lambda: "unredirect-second" in control.one(dn, "restanteMoveWork"), 30, "its claim")
     waited = "an older claim is waited out"
     before = control.log_text().count(waited)
     for number in (1, 2):
-        control.kill()
-        control.fault({})
+        if number == 1:
+            killed(control)
+        else:
+            control.kill()
         control.start()
         wait_for(lambda n=number: control.log_text().count(waited) == before + n, 30,
                  "leader %d to wait" % number)

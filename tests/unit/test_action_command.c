@@ -382,7 +382,8 @@ static void attributes_that_are_needed(void **state)
 	assert_null(needed[3]);
 	assert_true(actions_has(bed->actions, ACTION_REDIRECT));
 	assert_false(actions_has(bed->actions, ACTION_CREATE));
-	assert_true(actions_limit_us(bed->actions) > bed->settings.time_limit);
+	assert_int_equal(actions_limit_us(bed->actions), bed->settings.time_limit);
+	assert_true(actions_rest_us(bed->actions) >= bed->settings.timeout);
 }
 
 int main(void)

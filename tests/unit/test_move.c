@@ -42,7 +42,7 @@ static void test_whole(void **state)
 		{ "restanteMoveReached", { "0 20261101000000Z", "5 20261122120003Z" } },
 		{ "restanteMoveWaits", { "S1 7", "Big System 12" } },
 		{ "restanteMoveDone", { "create 20261101000000Z", "hold 20261122120001Z" } },
-		{ "restanteMoveWork", { "3 fence 20261122120002Z db01" } },
+		{ "restanteMoveWork", { "3 fence 20261122120002Z db01 90" } },
 		{ "restanteMoveRequest", { "Rollback Leave-Mail" } },
 		{ "restanteMoveStopped", { "TRUE" } },
 		{ "restanteMoveHold", { "20261122120001.000000Z#000000#001#000000" } });
@@ -61,7 +61,8 @@ static void test_whole(void **state)
 	assert_int_equal(move->work.term, 3);
 	assert_string_equal(move->work.step, "fence");
 	assert_string_equal(move->work.holder, "db01");
-	assert_string_equal(move->work_text, "3 fence 20261122120002Z db01");
+	assert_string_equal(move->work_text, "3 fence 20261122120002Z db01 90");
+	assert_int_equal(move->work.length_us, 90000000);
 	assert_int_equal(move->request, MOVE_ASKED_ROLLBACK_LEAVE_MAIL);
 	assert_true(move->stopped);
 	assert_string_equal(move->hold_csn, "20261122120001.000000Z#000000#001#000000");
