@@ -89,6 +89,10 @@ bool code_take_number(struct code_input *in, int64_t least, int64_t most, int64_
 
 	if (!take(in, &text, &len) || len == 0 || len > NUMBER_MAX)
 		return false;
+	if (len == 1 && *text >= '0' && *text <= '9') { /* most are */
+		*number_r = *text - '0';
+		return *number_r >= least && *number_r <= most;
+	}
 	*number_r = strtoll(text, NULL, 10);
 	snprintf(same, sizeof same, "%lld", (long long)*number_r);
 	return strcmp(same, text) == 0 && *number_r >= least && *number_r <= most;

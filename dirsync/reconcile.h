@@ -181,8 +181,8 @@ uint64_t reconcile_pending(const struct entry *entry);
 
 /*
  * The DN of a new entry. Its RDN is the federation's own, never a name: a digest of system, id,
- * address and day. So what is added twice by accident collides; and an id that a system uses again,
- * while the entry of its first mailbox lives on elsewhere, does not stay refused.
+ * address and five minutes. So what is added twice by accident collides; and an id that a system
+ * uses again, while the entry of its first mailbox lives on elsewhere, is refused for no longer.
  */
 void reconcile_new_dn(
 	const struct reconcile_run *run, const char *id, const char *address, struct str *out);

@@ -7,14 +7,16 @@
 #include "lib/digest.h"
 
 #define RDN_BYTES 16
-#define DAY_US    (86400 * CLOCK_SECOND)
+/* Two hosts that take each other for gone are at most some leases apart. */
+#define SPAN_US (300 * CLOCK_SECOND)
 
 void reconcile_new_dn(
 	const struct reconcile_run *run, const char *id, const char *address, struct str *out)
 {
+	static const char digits[] = "0123456789abcdef";
 	struct digest *digest = digest_begin();
 	uint8_t bytes[DIGEST_BYTES];
-	char day[24];
+	char span[24];
 
 	for (const char *p = run->system; *p != '\0'; p++) {
 		char c = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
@@ -24,13 +26,16 @@ void reconcile_new_dn(
 	digest_add(digest, "", 1);
 	digest_add(digest, id, strlen(id) + 1);
 	digest_add(digest, address, strlen(address) + 1);
-	snprintf(day, sizeof day, "%lld", (long long)(run->now_us / DAY_US));
-	digest_add(digest, day, strlen(day));
+	snprintf(span, sizeof span, "%lld", (long long)(run->now_us / SPAN_US));
+	digest_add(digest, span, strlen(span));
 	digest_end(&digest, bytes);
 	str_append_z(out, "uid=");
-	for (size_t i = 0; i < RDN_BYTES; i++)
-		str_printf(out, "%02x", bytes[i]);
-	str_printf(out, ",%s", run->container);
+	for (size_t i = 0; i < RDN_BYTES; i++) {
+		str_append_c(out, digits[bytes[i] >> 4]);
+		str_append_c(out, digits[bytes[i] & 15]);
+	}
+	str_append_c(out, ',');
+	str_append_z(out, run->container);
 }
 
 void add_primary_key(const struct person *person, struct str *out)

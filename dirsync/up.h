@@ -110,7 +110,7 @@ struct up {
 	struct up_heir *heirs; /* by old id; of re-keyed ones that give addresses up */
 	size_t heir_count;
 	struct up_numbers adopted, rekeyed;
-	uint64_t met, pending_count;
+	uint64_t met, pending_count, gain_count;
 	uint64_t versions; /* traces that know their entry's */
 	bool dirty;        /* the next snapshot has other traces */
 	struct reconcile_run rules;

@@ -36,7 +36,10 @@ struct asking {
 	struct wanted wanted[UP_BATCH];
 	size_t count;
 	uint64_t asked;
-	bool nobody; /* the directory has no mailbox at all */
+	/* Of the directory: all addresses, and who has them, sorted; NULL: it is asked. */
+	struct bulk *known;
+	struct bulk_pair pair; /* the next one of these */
+	bool has_known;
 	struct passing *passing;
 	size_t passing_count, passing_cap;
 	struct late *late;
@@ -63,6 +66,20 @@ int asking_taken(struct asking *a, const char *gain, const char *texts, size_t l
 int asking_passes(struct asking *a, const char *texts, size_t len);
 /* A field of texts. */
 const char *asking_field(const char *texts, unsigned number);
+/* Somebody has the address. */
+int asking_owned(struct asking *a, const struct wanted *wanted, const struct owner *owner);
+/* Into a->text, its system, DN, id and the address of its move. */
+void asking_describe(struct asking *a, const struct owner *owner);
+/* The address of the move of a mailbox with these addresses, "" = none. */
+const char *asking_move(const struct moves *moves, const struct strings *keys);
+extern const char *const asking_attributes[];
+
+/* --- up_known.c. read: 0, a->known is NULL where it is better to ask. take: in the order of the
+ * addresses. */
+
+int known_read(struct asking *a);
+int known_take(struct asking *a, const struct wanted *wanted);
+void known_free(struct asking *a);
 
 /* --- up_late.c */
 

@@ -97,6 +97,7 @@ static int put_gains(struct meeting *m, const struct met *met)
 	for (const char *k = strings_first(&m->gains); k != NULL; k = strings_next(&m->gains, k))
 		if (meeting_traffic(m->up, k, gain_kind(m->up, met, k, primary.key), met->id) < 0)
 			return -1;
+	m->up->gain_count += m->gains.count;
 	return 0;
 }
 
@@ -164,7 +165,9 @@ static int put_newcomer(struct meeting *m, const struct met *met)
 	str_reset(&m->encoded);
 	str_append_c(&m->encoded, 'N');
 	str_append(&m->encoded, met->id, strlen(met->id) + 1);
-	if (put_join(up, UP_ADOPT, &met->fresh->physical, &m->encoded) < 0)
+	/* of a delta it is not known whether there are any */
+	bool orphans = !up->rules.complete || view_counts(up->view).orphans > 0;
+	if (orphans && put_join(up, UP_ADOPT, &met->fresh->physical, &m->encoded) < 0)
 		return -1;
 	if (!up->rules.complete || up->tally.counts.had == 0)
 		return 0;

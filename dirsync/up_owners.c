@@ -14,7 +14,7 @@
 #include "lib/mailbox.h"
 #include "lib/mem.h"
 
-static const char *const attributes[] = { "restanteSystem", "restanteSourceId", "mailLocalAddress",
+const char *const asking_attributes[] = { "restanteSystem", "restanteSourceId", "mailLocalAddress",
 	"restanteAddressUTF8", NULL };
 
 /* --- what is found ---------------------------------------------------------------------------- */
@@ -42,14 +42,25 @@ static void put_text(struct str *out, const char *text)
 	str_append(out, text, strlen(text) + 1);
 }
 
+static void put_owner(struct str *out, const struct owner *owner)
+{
+	put_text(out, owner->system);
+	put_text(out, owner->dn);
+	put_text(out, owner->id);
+	put_text(out, owner->move);
+}
+
+void asking_describe(struct asking *a, const struct owner *owner)
+{
+	str_reset(&a->text);
+	put_owner(&a->text, owner);
+}
+
 static void describe(struct asking *a, const char *key, const struct owner *owner)
 {
 	str_reset(&a->text);
 	put_text(&a->text, key);
-	put_text(&a->text, owner->system);
-	put_text(&a->text, owner->dn);
-	put_text(&a->text, owner->id);
-	put_text(&a->text, owner->move);
+	put_owner(&a->text, owner);
 }
 
 static void note_without(struct asking *a, const char *id)
@@ -112,7 +123,7 @@ static bool is_late(const struct asking *a, const struct wanted *wanted, const s
 	       !strings_has(&wanted->keeps, owner->id);
 }
 
-static int owned(struct asking *a, const struct wanted *wanted, const struct owner *owner)
+int asking_owned(struct asking *a, const struct wanted *wanted, const struct owner *owner)
 {
 	const char *key = wanted->key.data, *gain = strings_first(&wanted->gains);
 	bool passes = *owner->id != '\0' && strings_has(&wanted->loses, owner->id) &&
@@ -175,7 +186,7 @@ static void read_keys(const struct ldap_entry *raw, struct strings *keys)
 	struct address address;
 	const char *error;
 
-	for (const char *const *name = attributes + 2; *name != NULL; name++) {
+	for (const char *const *name = asking_attributes + 2; *name != NULL; name++) {
 		const struct ldap_attribute *found = ldap_entry_attribute(raw, *name);
 		for (size_t i = 0; found != NULL && i < found->count; i++)
 			if (address_parse(found->values[i], &address, &error) == 0)
@@ -183,7 +194,7 @@ static void read_keys(const struct ldap_entry *raw, struct strings *keys)
 	}
 }
 
-static const char *move_of(const struct moves *moves, const struct strings *keys)
+const char *asking_move(const struct moves *moves, const struct strings *keys)
 {
 	const char *key = "";
 
@@ -212,12 +223,12 @@ static int take_owner(void *context, const struct ldap_entry *raw)
 	};
 
 	read_keys(raw, &owner.keys);
-	owner.move = move_of(&a->up->moves, &owner.keys);
+	owner.move = asking_move(&a->up->moves, &owner.keys);
 	for (const char *k = strings_first(&owner.keys); k != NULL && a->failed == 0;
 		k = strings_next(&owner.keys, k)) {
 		const struct wanted *wanted = find(a, k);
 		if (wanted != NULL && wanted->gains.count > 0)
-			a->failed = owned(a, wanted, &owner);
+			a->failed = asking_owned(a, wanted, &owner);
 	}
 	strings_free(&owner.keys);
 	return a->failed;
@@ -225,12 +236,21 @@ static int take_owner(void *context, const struct ldap_entry *raw)
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-static int search(struct asking *a, const char *filter, const char *const *names,
-	ldap_entry_callback callback)
+static int search(struct asking *a)
 {
 	struct up *up = a->up;
-	enum ldap_result result = ldap_session_search(
-		up->session, up->ldap.base, LDAP_SUB, filter, names, callback, a);
+	struct str filter = STR_INIT;
+	struct address address;
+	const char *error;
+
+	str_append_z(&filter, "(|");
+	for (size_t i = 0; i < a->count; i++)
+		if (address_parse(a->wanted[i].key.data, &address, &error) == 0)
+			mailbox_filter(&address, &filter);
+	str_append_c(&filter, ')');
+	enum ldap_result result = ldap_session_search(up->session, up->ldap.base, LDAP_SUB,
+		filter.data, asking_attributes, take_owner, a);
+	str_free(&filter);
 
 	if (a->failed < 0)
 		return -1;
@@ -259,23 +279,17 @@ static int share_out(struct asking *a, const struct wanted *wanted)
 
 static int ask(struct asking *a)
 {
-	struct str filter = STR_INIT;
-	struct address address;
-	const char *error;
 	int done = 0;
 
 	if (a->count == 0)
 		return 0;
-	str_append_z(&filter, "(|");
 	for (size_t i = 0; i < a->count && done == 0; i++) {
-		if (address_parse(a->wanted[i].key.data, &address, &error) == 0)
-			mailbox_filter(&address, &filter);
 		done = share_out(a, &a->wanted[i]);
+		if (done == 0 && a->known != NULL)
+			done = known_take(a, &a->wanted[i]);
 	}
-	str_append_c(&filter, ')');
-	if (done == 0 && !a->nobody)
-		done = search(a, filter.data, attributes, take_owner);
-	str_free(&filter);
+	if (done == 0 && a->known == NULL)
+		done = search(a);
 	a->asked += a->count;
 	a->count = 0;
 	up_progress(a->up, "owners", a->asked, 0);
@@ -351,24 +365,6 @@ static int ask_all(struct asking *a)
 	return ask(a);
 }
 
-static int see_one(void *context, const struct ldap_entry *raw)
-{
-	struct asking *a = context;
-
-	(void)raw;
-	a->nobody = false;
-	return -1;
-}
-
-/* A first fill need not ask for each address. */
-static int look_for_any(struct asking *a)
-{
-	static const char *const nothing[] = { "1.1", NULL };
-
-	a->nobody = true;
-	return search(a, "(objectClass=restanteMailbox)", nothing, see_one);
-}
-
 int up_owners(struct up *up)
 {
 	struct asking *a = mem_zalloc(sizeof *a);
@@ -379,12 +375,13 @@ int up_owners(struct up *up)
 	if (!up->rules.complete)
 		reports_read(
 			up->config->dirsync.state_dir, up->options->system, SYNC_UP, take_claim, a);
-	done = done < 0 ? up_fail(up, "%s", error) : look_for_any(a);
+	done = done < 0 ? up_fail(up, "%s", error) : known_read(a);
 	if (done == 0)
 		done = ask_all(a);
 	if (done == 0)
 		done = late_settle(a);
 	late_free(a);
+	known_free(a);
 	int settled = settle_all(a);
 	if (done == 0)
 		done = settled;

@@ -136,7 +136,8 @@ def dirsync_sections(lab, slapd):
         "uri": slapd.uri, "base": BASE, "bind": "simple", "bind_dn": IDENTITIES["dirsync"],
         "password_file": slapd.password_file("dirsync"), "timeout": "60s"}) + conf_section(
             "dirsync", {"state_dir": state_dir(lab), "user": "", "group": "",
-                        "control_socket": os.path.join(lab.dir, "s.sock")})
+                        "control_socket": os.path.join(lab.dir, "s.sock")}) + conf_section(
+            "log", {"target": "stderr"})  # no syslog here, which would be looked for line by line
 
 
 def up_section(source):

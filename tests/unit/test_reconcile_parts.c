@@ -210,6 +210,11 @@ static void test_new_dn(void **state)
 	str_reset(&other);
 	reconcile_new_dn(&run, "a", "b@example.org", &other);
 	assert_string_not_equal(str_cstr(&one), str_cstr(&other));
+	/* used again: the entry of before may live on elsewhere, under the first name */
+	str_reset(&other);
+	run.now_us += 300 * INT64_C(1000000);
+	reconcile_new_dn(&run, "a", "a@example.org", &other);
+	assert_string_not_equal(str_cstr(&one), str_cstr(&other));
 	str_free(&one);
 	str_free(&other);
 }
