@@ -234,6 +234,8 @@ struct json *move_json(const struct move *move)
 	set_text(object, "identifier", move->identifier);
 	if (move_held_us(move) >= 0)
 		json_set_int(object, "held_us", move_held_us(move));
+	if (move_held_us(move) >= 0 || move->held_messages > 0)
+		json_set_int(object, "held_messages", (int64_t)move->held_messages);
 	json_set(object, "reached", reached_json(move));
 	json_set(object, "done", done_json(move));
 	return object;

@@ -208,10 +208,14 @@ static void say_timeline(struct cli *cli, const struct move *move)
 
 static void say_held(struct cli *cli, const struct move *move)
 {
-	char human[32];
+	char human[32], count[TERM_COUNT], text[32 + TERM_COUNT + 8];
 
-	if (move_held_us(move) >= 0)
-		say_line(cli, "held", clock_human(human, sizeof(human), move_held_us(move)));
+	if (move_held_us(move) < 0)
+		return;
+	snprintf(text, sizeof(text), "%s, %s",
+		clock_human(human, sizeof(human), move_held_us(move)),
+		term_count(count, (int64_t)move->held_messages, "message", "messages"));
+	say_line(cli, "held", text);
 }
 
 static void say_move(struct cli *cli, const struct move *move)

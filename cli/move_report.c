@@ -10,7 +10,7 @@
 #include "lib/when.h"
 
 static const char *const columns[] = { "address", "from", "to", "scenario", "wave", "instant",
-	"state", "outcome", "held_seconds", "swapped", "complete", "error" };
+	"state", "outcome", "held_seconds", "held_messages", "swapped", "complete", "error" };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 struct row {
@@ -38,9 +38,11 @@ static void fill(const struct move *move, struct row *row)
 	str_append_z(&row->cell[7], move->outcome_text);
 	if (move_held_us(move) >= 0)
 		str_printf(&row->cell[8], "%.3f", (double)move_held_us(move) / CLOCK_SECOND);
-	instant(&row->cell[9], move->reached_us[MOVE_SWAPPED]);
-	instant(&row->cell[10], move->reached_us[MOVE_COMPLETE]);
-	str_append_z(&row->cell[11], move->fault[0] != '\0' ? move->fault : move->error);
+	if (move_held_us(move) >= 0 || move->held_messages > 0)
+		str_printf(&row->cell[9], "%" PRIu64, move->held_messages);
+	instant(&row->cell[10], move->reached_us[MOVE_SWAPPED]);
+	instant(&row->cell[11], move->reached_us[MOVE_COMPLETE]);
+	str_append_z(&row->cell[12], move->fault[0] != '\0' ? move->fault : move->error);
 }
 
 static void free_row(struct row *row)

@@ -108,6 +108,15 @@ int replica_each_mailbox(struct replica *replica, replica_held_callback callback
  * unknown. */
 void replica_mailbox_name(struct replica *replica, const uint8_t *uuid, char *name_r, size_t size);
 
+/* A mailbox as it is stored here: the version (entryCSN), its own state, its system's. */
+struct replica_version {
+	char csn[64];
+	enum route_state state, system_state;
+};
+/* False: there is none of that uuid. */
+bool replica_mailbox_version(
+	struct replica *replica, const uint8_t *uuid, struct replica_version *version_r);
+
 /* For `restante status`: entries, vector, last cookie, cache. */
 void replica_status(struct replica *replica, struct json *object);
 

@@ -1,5 +1,6 @@
 /* The mailboxes that are held now, and all of them. */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -191,4 +192,38 @@ void replica_mailbox_name(struct replica *replica, const uint8_t *uuid, char *na
 	}
 	record_free(&record);
 	str_free(&value);
+}
+
+static enum route_state state_of_system(struct replica *replica, const char *name)
+{
+	enum route_state state = STATE_ACTIVE;
+
+	pthread_rwlock_rdlock(&replica->lock);
+	for (size_t i = 0; i < replica->known.count; i++) {
+		const struct record *record = &replica->known.records[i];
+
+		if (record->kind == RECORD_SYSTEM && strcasecmp(record->name, name) == 0)
+			state = record->state;
+	}
+	pthread_rwlock_unlock(&replica->lock);
+	return state;
+}
+
+bool replica_mailbox_version(
+	struct replica *replica, const uint8_t *uuid, struct replica_version *version_r)
+{
+	struct record record = { .kind = RECORD_NONE };
+	struct str value = STR_INIT;
+	bool found = replica_loaded(replica) &&
+		     store_get(&replica->store, NULL, uuid, &value, &record) == BDB_OK &&
+		     record.kind == RECORD_MAILBOX;
+
+	if (found) {
+		snprintf(version_r->csn, sizeof version_r->csn, "%s", record.csn);
+		version_r->state = record.state;
+		version_r->system_state = state_of_system(replica, record.name);
+	}
+	record_free(&record);
+	str_free(&value);
+	return found;
 }

@@ -18,7 +18,8 @@ const char *const move_attributes[] = { "entryUUID", "entryCSN", "restanteMoveAd
 	"restanteMoveSourceId", "restanteMoveClaim", "restanteMoveWaits", "restanteMoveDone",
 	"restanteMoveBranch", "restanteMoveWork", "restanteMoveRequest", "restanteMoveOutcome",
 	"restanteMoveIdentifier", "restanteMoveError", "restanteMoveStopped",
-	"restanteMoveMayDelete", "restanteMoveOldGone", "restanteMoveHold", NULL };
+	"restanteMoveMayDelete", "restanteMoveOldGone", "restanteMoveHold", "restanteMoveHeld",
+	NULL };
 
 static const char *const requests[] = { [MOVE_ASKED_NOTHING] = "",
 	[MOVE_ASKED_PAUSE] = "pause",
@@ -257,6 +258,19 @@ static void take_hold(const struct ldap_entry *entry, struct move *move)
 	move->swap_csn = next_word(&text);
 }
 
+/* "NODE MESSAGES INSTANT", one of each front door and hold. */
+static void take_held(const struct ldap_entry *entry, struct move *move)
+{
+	const struct ldap_attribute *values = ldap_entry_attribute(entry, "restanteMoveHeld");
+
+	for (size_t i = 0; values != NULL && i < values->count; i++) {
+		const char *number = strchr(values->values[i], ' ');
+
+		if (number != NULL && number[1] >= '0' && number[1] <= '9')
+			move->held_messages += strtoull(number + 1, NULL, 10);
+	}
+}
+
 /* --- the whole ------------------------------------------------------------------------------ */
 
 static void take_texts(const struct ldap_entry *entry, struct move *move)
@@ -298,6 +312,7 @@ struct move *move_parse(const struct ldap_entry *entry)
 	take_request(entry, move);
 	take_outcome(entry, move);
 	take_hold(entry, move);
+	take_held(entry, move);
 	if (move->target[0] == '\0')
 		fault(move, "restanteMoveTarget is missing; name the system, or delete the entry");
 	if (move->instant_us == 0 && ldap_entry_value(entry, "restanteMoveInstant") != NULL)

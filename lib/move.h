@@ -105,6 +105,7 @@ struct move {
 			   */
 	bool old_gone;    /* an up sync saw the old mailbox gone */
 	char *hold_csn, *swap_csn; /* of the mailbox's entry: how long it was held */
+	uint64_t held_messages;    /* as front doors told, all together */
 	char *fault;               /* "": it can be worked with; else why not, one line */
 };
 
@@ -150,5 +151,13 @@ enum ldap_result move_record(struct ldap_session *session, const char *base,
 /* Asserted on the request that is there: LDAP_ASSERTION where another stands there meanwhile. */
 enum ldap_result move_ask(
 	struct ldap_session *session, const struct move *move, enum move_request request);
+
+/*
+ * By a front door, once a mailbox (its entryUUID) is not held any more: adds a value of
+ * restanteMoveHeld, "NODE MESSAGES INSTANT", to the record of the move that held it, which had
+ * begun to when the mailbox's entry was of that version. LDAP_NO_ENTRY: no move did.
+ */
+enum ldap_result move_note_held(struct ldap_session *session, const char *base, const char *mailbox,
+	const char *csn, const char *value);
 
 #endif

@@ -216,3 +216,55 @@ enum ldap_result move_ask(
 	str_free(&assertion);
 	return result;
 }
+
+/* --- held for it ---------------------------------------------------------------------------- */
+
+struct holding {
+	const char *csn;
+	char *dn, *hold_csn; /* of the newest that had begun to hold by then */
+};
+
+static bool is_within(const struct move *move, const char *csn)
+{
+	return move->hold_csn[0] != '\0' && strcmp(move->hold_csn, csn) <= 0 &&
+	       (move->swap_csn[0] == '\0' || strcmp(csn, move->swap_csn) <= 0);
+}
+
+static int take_holding(void *context, struct move *move)
+{
+	struct holding *holding = context;
+
+	if (is_within(move, holding->csn) &&
+		(holding->dn == NULL || strcmp(move->hold_csn, holding->hold_csn) > 0)) {
+		mem_free(&holding->dn);
+		mem_free(&holding->hold_csn);
+		holding->dn = mem_strdup(move->dn);
+		holding->hold_csn = mem_strdup(move->hold_csn);
+	}
+	move_free(&move);
+	return 0;
+}
+
+enum ldap_result move_note_held(struct ldap_session *session, const char *base, const char *mailbox,
+	const char *csn, const char *value)
+{
+	const char *values[] = { value, NULL };
+	const struct ldap_change change = { LDAP_CHANGE_ADD, "restanteMoveHeld", values };
+	struct holding holding = { .csn = csn };
+	struct reading reading = { take_holding, &holding };
+	struct str filter = STR_INIT;
+
+	str_append_z(&filter, "(&(objectClass=restanteMove)");
+	equal(&filter, "restanteMoveMailbox", mailbox);
+	str_append_c(&filter, ')');
+	enum ldap_result result = search(session, base, str_cstr(&filter), &reading);
+	str_free(&filter);
+	if (result == LDAP_DONE && holding.dn == NULL)
+		result = LDAP_NO_ENTRY;
+	else if (result == LDAP_DONE)
+		result = ldap_session_modify(session, holding.dn, &change, 1, NULL, NULL, 0);
+	mem_free(&holding.dn);
+	mem_free(&holding.hold_csn);
+	/* a repeat of what was done, and its answer lost */
+	return result == LDAP_TAKEN ? LDAP_DONE : result;
+}

@@ -144,6 +144,12 @@ static int start_node(struct start *s)
 	return 0;
 }
 
+static int start_tally(struct start *s)
+{
+	s->front->tally = tally_start(s->front);
+	return s->front->tally ? 0 : fail(s, "the hold queue cannot be counted");
+}
+
 static int start_release(struct start *s)
 {
 	struct front *f = s->front;
@@ -218,6 +224,7 @@ static const struct {
 	{ "consumer", start_consumer, FRONT_EXIT_UNAVAILABLE },
 	{ "node agent", start_node, FRONT_EXIT_SOFTWARE },
 	{ "control socket", start_control, FRONT_EXIT_UNAVAILABLE },
+	{ "tally", start_tally, FRONT_EXIT_SOFTWARE },
 	{ "release", start_release, FRONT_EXIT_UNAVAILABLE },
 	{ "metrics", start_metrics, FRONT_EXIT_UNAVAILABLE },
 	{ "milter socket", start_milter, FRONT_EXIT_UNAVAILABLE },
@@ -297,6 +304,7 @@ static void stop_all(struct front *f)
 		node_stop(&node);
 	if (release != NULL)
 		release_stop(&release);
+	tally_stop(&f->tally);
 	if (f->decisions != NULL)
 		close_stores(f);
 	if (f->options.pid_file != NULL)

@@ -19,6 +19,7 @@
 #include "milter/lateness.h"
 #include "milter/meter.h"
 #include "milter/node.h"
+#include "milter/tally.h"
 #include "queue/holdq.h"
 #include "queue/release.h"
 
@@ -50,6 +51,7 @@ struct front {
 	struct control_server *control;
 	_Atomic(struct release *) release; /* NULL before and after it runs */
 	_Atomic(struct node *) node;       /* same */
+	struct tally *tally;
 	struct decisions *decisions;
 	struct lateness *lateness;
 

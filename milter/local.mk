@@ -29,6 +29,7 @@ milter_libfront_a_SOURCES = \
 	milter/settings.c milter/settings.h \
 	milter/silence.c milter/silence.h \
 	milter/socket.c milter/socket.h \
+	milter/tally.c milter/tally.h \
 	milter/twin.c milter/twin.h \
 	milter/watchdog.c milter/watchdog.h
 

@@ -340,6 +340,14 @@ void holdq_configure(struct holdq *queue, const struct holdq_options *options)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+void holdq_observe_stored(struct holdq *queue, holdq_observer observer, void *context)
+{
+	pthread_mutex_lock(&queue->observer_lock);
+	queue->stored_observer = observer;
+	queue->stored_context = context;
+	pthread_mutex_unlock(&queue->observer_lock);
+}
+
 void holdq_observe(struct holdq *queue, holdq_observer observer, void *context)
 {
 	pthread_mutex_lock(&queue->observer_lock);

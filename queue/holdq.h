@@ -194,6 +194,12 @@ typedef void (*holdq_observer)(void *context, const uint8_t *mailbox);
 /* Once it returns, the earlier observer is not called any more (NULL: nobody is). */
 void holdq_observe(struct holdq *queue, holdq_observer observer, void *context);
 
+/*
+ * Called once for each message and mailbox that a commit stored, repeats left out; notices come
+ * with their mailbox. From the writer's thread, must be quick; as for NULL, see above.
+ */
+void holdq_observe_stored(struct holdq *queue, holdq_observer observer, void *context);
+
 struct holdq_totals {
 	uint64_t messages, recipients, bytes, mailboxes;
 	int64_t oldest_us;                          /* arrival of the oldest, 0 = empty */

@@ -41,17 +41,28 @@ static void batch_damaged(struct batch *batch, uint64_t id)
 		(unsigned long long)id);
 }
 
+static void add_mailbox(
+	uint8_t (**list)[ROUTE_UUID_BYTES], size_t *count, size_t *cap, const uint8_t *mailbox)
+{
+	if (*count == *cap) {
+		*cap = *cap ? 2 * *cap : 64;
+		*list = mem_grow(*list, *cap, sizeof(**list));
+	}
+	memcpy((*list)[(*count)++], mailbox, ROUTE_UUID_BYTES);
+}
+
 void batch_news(struct batch *batch, const uint8_t *mailbox)
 {
 	/* Consecutive ones are mostly alike; more need not be done. */
 	if (batch->news_count > 0 &&
 		memcmp(batch->news[batch->news_count - 1], mailbox, ROUTE_UUID_BYTES) == 0)
 		return;
-	if (batch->news_count == batch->news_cap) {
-		batch->news_cap = batch->news_cap ? 2 * batch->news_cap : 64;
-		batch->news = mem_grow(batch->news, batch->news_cap, sizeof(*batch->news));
-	}
-	memcpy(batch->news[batch->news_count++], mailbox, ROUTE_UUID_BYTES);
+	add_mailbox(&batch->news, &batch->news_count, &batch->news_cap, mailbox);
+}
+
+void batch_stored(struct batch *batch, const uint8_t *mailbox)
+{
+	add_mailbox(&batch->stored, &batch->stored_count, &batch->stored_cap, mailbox);
 }
 
 static void batch_garbage(struct batch *batch, uint64_t content)

@@ -125,6 +125,16 @@ static void put_recipient(struct batch *batch, const struct put *put, uint32_t n
 		counts_add(batch, from->mailbox, put->id_r, number, index);
 }
 
+/* Of several addresses of one mailbox it is one message. */
+static bool is_first(const struct put *put, const bool *held, size_t at)
+{
+	for (size_t i = 0; i < at; i++)
+		if (!held[i] && memcmp(put->recipients[i].mailbox, put->recipients[at].mailbox,
+					ROUTE_UUID_BYTES) == 0)
+			return false;
+	return true;
+}
+
 static void put_recipients(
 	struct batch *batch, const struct put *put, const bool *held, int64_t arrived_us)
 {
@@ -135,6 +145,8 @@ static void put_recipients(
 			continue;
 		put_recipient(batch, put, (uint32_t)i, &index);
 		batch_news(batch, put->recipients[i].mailbox);
+		if (is_first(put, held, i))
+			batch_stored(batch, put->recipients[i].mailbox);
 	}
 }
 

@@ -100,6 +100,8 @@ struct holdq {
 	pthread_mutex_t observer_lock; /* held during its calls */
 	holdq_observer observer;
 	void *observer_context;
+	holdq_observer stored_observer;
+	void *stored_context;
 
 	uint64_t id_limit;                /* writer only: ids below this are noted as used */
 	_Atomic int64_t sync_due_us;      /* the writer's, monotonic: something lags; 0 = nothing */
@@ -136,6 +138,8 @@ struct batch {
 	size_t garbage_count, garbage_cap;
 	uint8_t (*news)[ROUTE_UUID_BYTES]; /* mailboxes that get mail */
 	size_t news_count, news_cap;
+	uint8_t (*stored)[ROUTE_UUID_BYTES]; /* one for each message and mailbox */
+	size_t stored_count, stored_cap;
 	struct str buffer;
 };
 
@@ -145,6 +149,7 @@ bool batch_ok(struct batch *batch, enum bdb_result result);
 enum holdq_result batch_refuse(struct batch *batch, enum holdq_result result, const char *format,
 	...) __attribute__((format(printf, 3, 4)));
 void batch_news(struct batch *batch, const uint8_t *mailbox);
+void batch_stored(struct batch *batch, const uint8_t *mailbox);
 
 /* holdq_apply_put.c */
 enum holdq_result holdq_apply_put(struct batch *batch, struct put *put);
@@ -174,7 +179,8 @@ enum holdq_result holdq_space(struct holdq *queue, uint64_t limit_free, uint64_t
 uint64_t holdq_free_space(struct holdq *queue);
 /* The store said that the disk is full: so it is until the next look. */
 void holdq_space_gone(struct holdq *queue);
-/* Where it was said that the disk is full: says that it is not any more, with something to spare. */
+/* Where it was said that the disk is full: says that it is not any more, with something to spare.
+ */
 void holdq_tell_room(struct holdq *queue, uint64_t limit_free);
 /* The reserve is a file that is given up so that messages can be removed from a full disk. */
 bool holdq_reserve_make(struct holdq *queue); /* false: no space for it now */

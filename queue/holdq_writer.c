@@ -28,7 +28,7 @@ static void batch_begin(struct batch *batch)
 	batch->trouble = BDB_OK;
 	batch->id_limit = queue->id_limit;
 	batch->changed = false;
-	batch->garbage_count = batch->news_count = 0;
+	batch->garbage_count = batch->news_count = batch->stored_count = 0;
 	batch->reason[0] = '\0';
 }
 
@@ -135,6 +135,8 @@ static void batch_publish(struct batch *batch)
 	pthread_mutex_lock(&queue->observer_lock);
 	for (size_t i = 0; i < batch->news_count && queue->observer != NULL; i++)
 		queue->observer(queue->observer_context, batch->news[i]);
+	for (size_t i = 0; i < batch->stored_count && queue->stored_observer != NULL; i++)
+		queue->stored_observer(queue->stored_context, batch->stored[i]);
 	pthread_mutex_unlock(&queue->observer_lock);
 }
 
@@ -341,6 +343,7 @@ void *holdq_writer(void *context)
 	pthread_mutex_unlock(&queue->lock);
 	mem_free(&batch.garbage);
 	mem_free(&batch.news);
+	mem_free(&batch.stored);
 	str_free(&batch.buffer);
 	return NULL;
 }

@@ -217,13 +217,14 @@ WRITES = {
     "state of a move": (MOVE, {"restanteMoveState": "1"}),
     "claims of a move": (MOVE, {"restanteMoveClaim": "anna@example.org"}),
     "branches of a move": (MOVE, {"restanteMoveBranch": "data 20260101000000Z"}),
+    "messages held for a move": (MOVE, {"restanteMoveHeld": "front1 3 20260101000000.000000Z"}),
 }
 
 MAY_WRITE = {
     "front1": {"acknowledgement of front1", "node state disabled"},
     "control": {"state of a mailbox", "system of a mailbox", "physical address", "source id",
                 "epoch", "lease", "sync asked", "state of a move", "claims of a move",
-                "branches of a move"},
+                "branches of a move", "messages held for a move"},
     "dirsync": {"physical address", "access addresses", "other attributes", "source id",
                 "marks of a mailbox", "sync finished", "sync failed", "sync records",
                 "leases of syncs", "claims of a move"},
@@ -256,10 +257,13 @@ def names(entries):
 
 
 def test_what_a_front_door_sees(with_move):
-    """Mailboxes, backends, the federation, its own entry; not moves, nodes, people or secrets."""
+    """Mailboxes, backends, the federation, its own entry, which mailbox a move is of, and since when it
+    holds; not nodes, people or secrets."""
     seen = names(with_move.search(who="front1"))
-    assert {"uid=anna", "cn=S1", "cn=S3", "cn=restante", "cn=front1"} <= seen
-    assert not seen & {"cn=m1", "cn=front2", "cn=control", "cn=administrators"}
+    assert {"uid=anna", "cn=S1", "cn=S3", "cn=restante", "cn=front1", "cn=m1"} <= seen
+    assert not seen & {"cn=front2", "cn=control", "cn=administrators"}
+    shown = {"objectclass", "restantemovemailbox", "restantemovehold", "restantemoveheld"}
+    assert set(with_move.read(MOVE, who="front1")) <= shown
     # of others no more than the name
     assert with_move.read(PEOPLE, who="front1") == {}
     anna = with_move.read("uid=anna," + PEOPLE, who="front1")
