@@ -185,6 +185,21 @@ class Control(Daemon):
             return collections.Counter(tuple(line.split()) for line in lines)
 
 
+def where(lab, name):
+    """(system, physical address, state) that the directory has for that mailbox."""
+    entry = lab.slapd.read(lab.slapd.mailbox_dn(name))
+    return (entry["restantesystem"][0], entry["mailroutingaddress"][0],
+            entry.get("restantestate", ["active"])[0])
+
+
+def begin(control):
+    """Starts it, and the up syncs of its backends, which have the lab's mailboxes."""
+    control.load_backends()
+    control.lab.servers.append(dirsync_of(control).start())
+    control.lab.servers.append(control)
+    return control.start()
+
+
 def dirsync_of(control, **options):
     """The up syncs of its backends: a run whenever one is asked for."""
     ups = {}

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lab.control import Control, dirsync_of
+from lab.control import Control, begin, where
 from lab.lab import Lab
 from lab.ledger import Ledger, Stay, clean
 from lab.mail import Injector
@@ -29,16 +29,7 @@ def _lab():
 @pytest.fixture(scope="module", name="control")
 def _control(lab):
     control = Control(lab, scenarios=SCENARIOS)
-    control.load_backends()
-    lab.servers.append(dirsync_of(control).start())
-    lab.servers.append(control)
-    return control.start()
-
-
-def where(lab, name):
-    entry = lab.slapd.read(lab.slapd.mailbox_dn(name))
-    return (entry["restantesystem"][0], entry["mailroutingaddress"][0],
-            entry.get("restantestate", ["active"])[0])
+    return begin(control)
 
 
 def test_a_move(lab, control):

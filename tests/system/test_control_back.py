@@ -5,7 +5,7 @@ import smtplib
 
 import pytest
 
-from lab.control import Control, dirsync_of
+from lab.control import Control, begin, where
 from lab.lab import Lab
 from lab.mail import Smtp, compose
 from lab.process import wait_for
@@ -26,16 +26,7 @@ def _lab():
 def _control(lab):
     control = Control(lab, scenarios=SCENARIOS, options={"workers": 16},
                       actions={"time_limit": "3s"})
-    control.load_backends()
-    lab.servers.append(dirsync_of(control).start())
-    lab.servers.append(control)
-    return control.start()
-
-
-def where(lab, name):
-    entry = lab.slapd.read(lab.slapd.mailbox_dn(name))
-    return (entry["restantesystem"][0], entry["mailroutingaddress"][0],
-            entry.get("restantestate", ["active"])[0])
+    return begin(control)
 
 
 def hold(lab, name, state="holding"):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lab.control import Control, dirsync_of
+from lab.control import Control, begin
 from lab.lab import Lab
 from lab.process import wait_for
 from lab.slapd import FEDERATION
@@ -30,10 +30,7 @@ def _lab():
 def _control(lab):
     control = Control(lab, scenarios=SCENARIOS, options={"lease": LEASE_LENGTH},
                       actions={"time_limit": "1s"})
-    control.load_backends()
-    lab.servers.append(dirsync_of(control).start())
-    lab.servers.append(control)
-    return control.start()
+    return begin(control)
 
 
 def settled(lab, control, name):

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from command import FRONT1, FrontDoor, epoch_of
-from lab.control import Control, dirsync_of
+from lab.control import Control, begin
 from lab.lab import Lab
 from lab.process import wait_for
 from lab.wire import Wire
@@ -33,10 +33,7 @@ def _control(lab, wire):
     control = Control(lab, scenarios=SCENARIOS, options={"workers": 1})
     control.uri = wire.uri
     control.configure()
-    control.load_backends()
-    lab.servers.append(dirsync_of(control).start())
-    lab.servers.append(control)
-    return control.start()
+    return begin(control)
 
 
 def test_a_directory_that_takes_no_connection_is_left_alone_for_a_while(lab, wire, control):
