@@ -247,12 +247,31 @@ bool move_may_hold(const struct move *move)
 	return move_open(move) && (move_begun(move, STEP_HOLD) || move_begun(move, STEP_HOLD_BACK));
 }
 
-bool move_under_way(const struct move *move)
+static bool is_before_swap(const struct move *move)
 {
 	return move->outcome == MOVE_OPEN_OR_DONE && !move_backward(move) &&
-	       move->state < MOVE_SWAPPED &&
-	       (move->state >= MOVE_ADDRESSED || move_has(move, step_name(STEP_ADDRESSES)) ||
-		       strcmp(move->work.step, step_name(STEP_ADDRESSES)) == 0);
+	       move->state < MOVE_SWAPPED;
+}
+
+bool move_holds_mail(const struct move *move)
+{
+	return is_before_swap(move) && (move->state >= MOVE_FENCED || move_begun(move, STEP_HOLD));
+}
+
+bool move_keeps_room(const struct move *move)
+{
+	bool waits = move->stopped || move->request == MOVE_ASKED_PAUSE;
+
+	if (move_holds_mail(move))
+		return true;
+	return is_before_swap(move) && !waits &&
+	       (move->state >= MOVE_ADDRESSED || move_begun(move, STEP_ADDRESSES));
+}
+
+/* The list is of the moment of the hold: whoever waits for room makes a new one. */
+bool step_needs_room(enum step step)
+{
+	return step == STEP_ADDRESSES || step == STEP_LIST || step == STEP_HOLD;
 }
 
 /* --- requests -------------------------------------------------------------------------------- */

@@ -140,7 +140,12 @@ bool move_backward(const struct move *move);
 bool move_begun(const struct move *move, enum step step);
 /* Whether it is open and may have put its mailbox on hold. */
 bool move_may_hold(const struct move *move);
-/* Whether it is between instant and swap, as far as `room` counts them. */
-bool move_under_way(const struct move *move);
+/* Whether mail is held for it, or may be: its hold was begun, its swap not made. */
+bool move_holds_mail(const struct move *move);
+/* Whether it may keep its room between instant and swap: one that is stopped or paused gives it to
+ * others, unless mail is held for it. */
+bool move_keeps_room(const struct move *move);
+/* Whether it must have room to do that. */
+bool step_needs_room(enum step step);
 
 #endif

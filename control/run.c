@@ -277,14 +277,18 @@ static void note_drained(struct run *r, enum step step)
 			r->move, &r->change, step, r->kept.drained, control_now_us(r->control));
 }
 
+static bool enter_room(const struct run *r)
+{
+	return store_enter(r->control->store, r->task, (size_t)r->settings->config->control.moves);
+}
+
 static bool try_step(struct run *r, enum step step)
 {
 	struct str why = STR_INIT;
 	enum progress progress = STEP_DONE;
 	bool on_assignee, go_on = false;
 
-	if (step == STEP_ADDRESSES && !store_enter(r->control->store, r->task,
-					      (size_t)r->settings->config->control.moves)) {
+	if (step_needs_room(step) && !enter_room(r)) {
 		store_queue(r->control->store, r->task);
 		return false;
 	}
@@ -411,6 +415,16 @@ static int64_t mono_of(const struct run *r, int64_t until_us)
 	return clock_mono_us() + (left > 0 ? left : 0);
 }
 
+/* A system that never syncs is not to hold up those that others sync. */
+static void wait_for_syncs(struct run *r)
+{
+	int64_t patience = r->settings->config->control.retry_max,
+		until = r->move->reached_us[MOVE_ADDRESSED] + patience;
+
+	r->task->yields = control_now_us(r->control) >= until;
+	r->due_us = r->task->yields ? STORE_NEVER : mono_of(r, until);
+}
+
 static void wait_for(struct run *r, const struct move_decision *d)
 {
 	r->due_us = mono_of(r, d->until_us);
@@ -423,6 +437,7 @@ static void wait_for(struct run *r, const struct move_decision *d)
 	} else if (r->move->state == MOVE_ADDRESSED) {
 		syncing_watch(r->control->syncing, r->task->uuid, r->move);
 		r->soon = true;
+		wait_for_syncs(r);
 	} else if (d->until_us == 0) {
 		store_queue(r->control->store, r->task);
 	}
@@ -563,8 +578,12 @@ int64_t run_task(struct worker *worker, struct task *task, bool *gone_r)
 		r.purged = r.term != 0 && orphan_settle(&r);
 	} else if (r.term != 0 && follow_loaded(control->follow)) {
 		facts_scenario(&r);
+		/* after a start nobody is in */
+		if (move_holds_mail(r.move))
+			enter_room(&r);
 		if (may_work(&r))
 			carry_on(&r);
+		task->yields = (task->yields || task->failures > 0) && !move_holds_mail(task->move);
 	}
 	*gone_r = r.purged;
 	run_forget_mailbox(&r);

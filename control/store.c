@@ -257,18 +257,36 @@ static void unqueue(struct store *s, struct task *task)
 	s->queued--;
 }
 
-void store_leave_locked(struct store *s, struct task *task)
+static void offer_room(struct store *s)
 {
 	struct task *next = s->queue;
 
+	if (next == NULL)
+		return;
+	unqueue(s, next);
+	next->offered = true;
+	store_wake_locked(s, next);
+}
+
+void store_leave_locked(struct store *s, struct task *task)
+{
 	if (!task->in_room)
 		return;
 	task->in_room = false;
 	s->in_room--;
-	if (next == NULL)
-		return;
-	unqueue(s, next);
-	store_wake_locked(s, next);
+	offer_room(s);
+}
+
+/* Who could not use what it was offered, and does not wait for it any more, passes it on. */
+static void settle_room(struct store *s, struct task *task)
+{
+	bool offered = task->offered && !task->in_room && !task->in_queue;
+
+	task->offered = false;
+	if (!move_keeps_room(task->move) || task->yields)
+		store_leave_locked(s, task);
+	if (offered && s->in_room < s->room_limit)
+		offer_room(s);
 }
 
 /* --- from the directory ----------------------------------------------------------------------- */
@@ -413,7 +431,7 @@ struct task *store_take(struct store *s, const atomic_bool *stop, int64_t patien
 		heap_remove(s, task);
 		unqueue(s, task);
 		task->busy = true;
-		task->woken = false;
+		task->woken = task->yields = false;
 		s->busy++;
 		if (s->heap_count > 0 && s->heap[1]->due_us <= clock_mono_us())
 			pthread_cond_signal(&s->changed);
@@ -450,8 +468,7 @@ void store_give(struct store *s, struct task *task, int64_t due_us, bool gone)
 		task->due_us = STORE_NEVER;
 		settle(s, task);
 		index_task(s, task);
-		if (!move_under_way(task->move))
-			store_leave_locked(s, task);
+		settle_room(s, task);
 		if (!move_open(task->move))
 			mem_free(&task->kept);
 		bool now = task->woken || (task->in_room && due_us <= clock_mono_us());

@@ -61,6 +61,7 @@ struct task {
 	uint64_t taken_over; /* term under which an older claim was taken over, */
 	int64_t hold_off_us; /* and until when its action may still run: CLOCK_BOOTTIME */
 	bool stale;          /* something that was done is not recorded: the record counts */
+	bool yields;         /* its room may go to another: it cannot go on for now */
 
 	/* of the store: */
 	uint8_t uuid[16];
@@ -68,6 +69,7 @@ struct task {
 	int64_t due_us;
 	bool busy, woken, dead, in_room, in_queue;
 	bool orphan;                   /* its record is gone, and its mailbox may be on hold */
+	bool offered;                  /* it was woken because there is room */
 	bool begun, open;              /* of the move, as others of its mailbox may know */
 	int64_t complete_us;           /* since when it is, 0 = it is not */
 	struct kept *kept;             /* NULL = nothing */
@@ -124,10 +126,12 @@ void store_kept(struct store *store, const struct task *task, struct kept *kept_
 
 /* --- room: between instant and swap ----------------------------------------------------------- */
 
-/* Whether it is in, or there is room for it. */
+/* Whether it is in, or there is room for it. Whoever does not keep it (move_keeps_room, or
+ * task->yields) leaves when it is given back, and the next in the queue is woken. */
 bool store_has_room(struct store *store, const struct task *task, size_t limit);
+/* A mailbox that is held is in, whatever the limit. */
 bool store_enter(struct store *store, struct task *task, size_t limit);
-void store_leave(struct store *store, struct task *task); /* the next in the queue is woken */
+void store_leave(struct store *store, struct task *task);
 void store_queue(struct store *store, struct task *task);
 
 /* --- others of the same mailbox --------------------------------------------------------------- */

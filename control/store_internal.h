@@ -14,7 +14,7 @@ struct store {
 	size_t heap_count, heap_room;
 	struct task **by_uuid, **by_mailbox;
 	size_t buckets, count, busy;
-	size_t in_room;
+	size_t in_room, room_limit; /* the limit as it was told last */
 	struct task *queue, **queue_end;
 	size_t queued;
 	bool stopped, loading;

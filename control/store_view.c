@@ -15,6 +15,7 @@
 bool store_has_room(struct store *s, const struct task *task, size_t limit)
 {
 	pthread_mutex_lock(&s->lock);
+	s->room_limit = limit;
 	bool room = task->in_room || s->in_room < limit;
 	pthread_mutex_unlock(&s->lock);
 	return room;
@@ -23,7 +24,8 @@ bool store_has_room(struct store *s, const struct task *task, size_t limit)
 bool store_enter(struct store *s, struct task *task, size_t limit)
 {
 	pthread_mutex_lock(&s->lock);
-	if (!task->in_room && s->in_room < limit) {
+	s->room_limit = limit;
+	if (!task->in_room && (s->in_room < limit || move_holds_mail(task->move))) {
 		task->in_room = true;
 		s->in_room++;
 	}

@@ -19,5 +19,6 @@ tests_unit_test_machine_random_SOURCES = tests/unit/test_machine_random.c \
 	tests/unit/machine_world.c tests/unit/machine_world.h tests/unit/unit.h
 tests_unit_test_machine_random_LDADD = control/libcontrol.a $(TEST_LIBS)
 check_PROGRAMS += tests/unit/test_store
-tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/unit.h
+tests_unit_test_store_SOURCES = tests/unit/test_store.c tests/unit/machine_scene.c \
+	tests/unit/machine_scene.h tests/unit/unit.h
 tests_unit_test_store_LDADD = control/libcontrol.a $(TEST_LIBS)

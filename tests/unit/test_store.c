@@ -7,6 +7,7 @@
 #include "control/store.h"
 #include "lib/clock.h"
 #include "lib/mem.h"
+#include "tests/unit/machine_scene.h"
 
 static atomic_bool stop;
 
@@ -249,6 +250,78 @@ static void test_room(void **state)
 	store_free(&store);
 }
 
+/* Between instant and swap; stopped or paused only where mail is held. */
+static void test_who_keeps_room(void **state)
+{
+	static const struct {
+		int state;
+		const char *done;
+		bool keeps, keeps_stopped;
+	} rows[] = { { 1, "create", false, false }, { 1, "create addresses", true, false },
+		{ 4, "create addresses", true, false }, { 4, "create addresses hold", true, true },
+		{ 5, "create addresses hold", true, true },
+		{ 6, "create addresses hold swap", false, false },
+		{ 4, "create addresses hold back", false, false } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct scene scene;
+		struct move *move = &scene.move;
+
+		scene_set(&scene, rows[i].state, rows[i].done);
+		assert_int_equal(move_keeps_room(move), rows[i].keeps);
+		move->stopped = true;
+		assert_int_equal(move_keeps_room(move), rows[i].keeps_stopped);
+		assert_int_equal(move_holds_mail(move), rows[i].keeps_stopped);
+		move->stopped = false;
+		move->request = MOVE_ASKED_PAUSE;
+		assert_int_equal(move_keeps_room(move), rows[i].keeps_stopped);
+	}
+}
+
+/* Three wait for one place: who may not use it passes it on, who waits for it does not. */
+static void test_room_is_given_up(void **state)
+{
+	struct store *store = store_new();
+	struct task *tasks[4];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(tasks); i++) {
+		char name[8];
+
+		snprintf(name, sizeof name, "m%u", i);
+		put(store, i + 1, name, "1");
+		tasks[i] = take(store);
+		tasks[i]->move->state = MOVE_ADDRESSED;
+		assert_int_equal(store_enter(store, tasks[i], 1), i == 0);
+	}
+	for (unsigned i = 1; i < COUNT(tasks); i++) {
+		store_queue(store, tasks[i]);
+		store_give(store, tasks[i], STORE_NEVER, false);
+	}
+	tasks[0]->move->stopped = true;
+	store_give(store, tasks[0], STORE_NEVER, false);
+	assert_ptr_equal(take(store), tasks[1]);
+	tasks[1]->move->request = MOVE_ASKED_PAUSE; /* it does not enter */
+	store_give(store, tasks[1], STORE_NEVER, false);
+	assert_ptr_equal(take(store), tasks[2]);
+	assert_true(store_enter(store, tasks[2], 1));
+	assert_null(take(store));
+	tasks[2]->yields = true;
+	store_give(store, tasks[2], STORE_NEVER, false);
+	assert_ptr_equal(take(store), tasks[3]);
+	assert_true(store_enter(store, tasks[3], 1));
+	tasks[3]->move->state = MOVE_FENCED; /* mail is held for it: it stays in */
+	tasks[3]->move->stopped = true;
+	store_give(store, tasks[3], STORE_NEVER, false);
+	store_wake(store, tasks[2]);
+	assert_ptr_equal(take(store), tasks[2]);
+	assert_false(store_enter(store, tasks[2], 1));
+	tasks[2]->move->state = MOVE_FENCED; /* as after a start */
+	assert_true(store_enter(store, tasks[2], 1));
+	store_free(&store);
+}
+
 static void note(void *context, struct kept *kept)
 {
 	kept->fenced_us = *(int64_t *)context;
@@ -287,6 +360,8 @@ int main(void)
 		cmocka_unit_test(test_refresh),
 		cmocka_unit_test(test_who_goes_first),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_who_keeps_room),
+		cmocka_unit_test(test_room_is_given_up),
 		cmocka_unit_test(test_kept),
 	};
 
