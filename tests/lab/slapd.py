@@ -235,8 +235,9 @@ class Slapd(Server):
     def mailbox_dn(self, uid):
         return "uid=%s,%s" % (uid, PEOPLE)
 
-    def add_mailbox(self, uid, system="S1", physical=None, addresses=None, state=None, utf8=()):
-        """A further mailbox, access address uid@example.org unless said otherwise."""
+    def mailbox_record(self, uid, system="S1", physical=None, addresses=None, state=None, utf8=()):
+        """The change record that adds a further mailbox, access address uid@example.org unless said
+        otherwise."""
         physical = physical or "%s@%s.lab" % (uid, system.lower())
         lines = [ldif_value("dn", self.mailbox_dn(uid)), "changetype: add",
                  "objectClass: inetOrgPerson", "objectClass: inetLocalMailRecipient",
@@ -246,5 +247,9 @@ class Slapd(Server):
         lines += [ldif_value("restanteAddressUTF8", a) for a in utf8]
         if state:
             lines.append("restanteState: " + state)
-        self.modify("\n".join(lines) + "\n")
+        return "\n".join(lines) + "\n"
+
+    def add_mailbox(self, uid, *values, **named):
+        """As mailbox_record() says; its DN."""
+        self.modify(self.mailbox_record(uid, *values, **named))
         return self.mailbox_dn(uid)

@@ -11,7 +11,7 @@ import pytest
 from lab.addressbook import AddressBook
 from lab.daemon import conf_section
 from lab.lab import Lab
-from lab.process import LabError
+from lab.process import LabError, run
 from lab.slapd import BASE, FEDERATION, IDENTITIES
 
 
@@ -124,9 +124,18 @@ def fixture_made(lab):
         if changes:
             lab.slapd.replace(dn, **changes)
         return lab.slapd.read(dn)["entryuuid"][0]
+
+    def many(prefix, count):
+        """{uid: federation id} of so many of system S1, in one go."""
+        uids = ["%s%03d" % (prefix, number) for number in range(count)]
+        dns.extend(lab.slapd.mailbox_dn(uid) for uid in uids)
+        lab.slapd.modify("\n".join(lab.slapd.mailbox_record(uid) for uid in uids))
+        found = lab.slapd.search("(uid=%s*)" % prefix, ["uid", "entryUUID"])
+        return {entry["uid"][0]: entry["entryuuid"][0] for _, entry in found}
+    make.many = many
     yield make
-    for dn in dns:
-        lab.slapd.modify("dn: %s\nchangetype: delete\n" % dn, check=False)
+    run(["ldapmodify", "-c"] + lab.slapd.bind("operator"), check=False,
+        stdin="\n".join("dn: %s\nchangetype: delete\n" % dn for dn in dns).encode())
 
 
 @pytest.fixture(name="moves")

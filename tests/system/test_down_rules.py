@@ -42,7 +42,7 @@ def test_open_move_leaves_both_sides_alone(lab, book, made, moves):
 def test_move_that_begins_meanwhile(lab, book, made, moves):
     """What a long run was about to write when the move was recorded is left alone."""
     down = Down(lab, **book.settings())
-    last = max((made("late%03d" % n), "late%03d" % n) for n in range(200))
+    last = max((fid, uid) for uid, fid in made.many("late", 200).items())
     process = down.start()
     wait_for(lambda: down.log_text().count("contact added") > 10, 20, "the first contacts")
     process.send_signal(signal.SIGSTOP)
