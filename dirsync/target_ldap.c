@@ -9,7 +9,8 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
-#define PAGE 1000 /* Active Directory gives no more at once */
+#define ASSERTION "1.3.6.1.1.12" /* RFC 4528 */
+#define PAGE      1000           /* Active Directory gives no more at once */
 
 /* --- settings ------------------------------------------------------------------------------- */
 
@@ -122,11 +123,28 @@ static void close_target(struct target **target)
 	free_names(&t->searched, t->searched_count);
 	mem_free(&t->marker_name);
 	mem_free(&t->marker_value);
+	str_free(&t->asserted);
 	mem_free(&t->after_path);
 	mem_free(target);
 }
 
 /* --- connecting ----------------------------------------------------------------------------- */
+
+/* A server that says nothing of itself, or goes away, is noticed soon enough. */
+static bool offers_assertions(struct ldap_session *session)
+{
+	static const char *const names[] = { "supportedControl", NULL };
+	const struct ldap_attribute *controls = NULL;
+	struct ldap_entry *root = NULL;
+	bool offered = false;
+
+	if (ldap_session_read(session, "", names, &root) == LDAP_DONE)
+		controls = ldap_entry_attribute(root, names[0]);
+	for (size_t i = 0; controls != NULL && i < controls->count; i++)
+		offered |= strcmp(controls->values[i], ASSERTION) == 0;
+	ldap_entry_free(&root);
+	return offered;
+}
 
 static int begin(struct target *target, const struct target_sink *sink, const char **error_r)
 {
@@ -154,7 +172,12 @@ static int begin(struct target *target, const struct target_sink *sink, const ch
 		at += strlen(uri);
 		mem_free(&uri);
 	}
-	return target->session != NULL ? 0 : target_fail(error_r, "down %s: %s", s->name, why);
+	if (target->session == NULL)
+		return target_fail(error_r, "down %s: %s", s->name, why);
+	str_reset(&target->asserted);
+	if (*target->marker_name != '\0' && offers_assertions(target->session))
+		target_ldap_marker_filter(target, &target->asserted);
+	return 0;
 }
 
 /* --- what is there of ours ------------------------------------------------------------------ */
@@ -218,9 +241,7 @@ static int list(struct target *target, const char **error_r)
 	enum ldap_result result;
 	bool stopped = false;
 
-	str_printf(&filter, "(%s=", target->marker_name);
-	ldap_filter_escape(target->marker_value, &filter);
-	str_append_c(&filter, ')');
+	target_ldap_marker_filter(target, &filter);
 	options.filter = str_cstr(&filter);
 	result = ldap_stream_search(target->session, &options, list_entry, &listing, &stopped);
 	str_free(&filter);

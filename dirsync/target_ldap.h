@@ -3,8 +3,9 @@
  * else includes it.
  *
  * Each put is a slot: what is there is looked up (a contact that is changed or deleted must carry
- * our marker still), new addresses are searched below search_base, then comes one write. Many slots
- * are in flight at once, each with one operation; no two are of one entry.
+ * our marker still, and where the server offers it that is asserted in the write, too), new
+ * addresses are searched below search_base, then comes one write. Many slots are in flight at once,
+ * each with one operation; no two are of one entry.
  */
 #ifndef RESTANTE_DIRSYNC_TARGET_LDAP_H
 #define RESTANTE_DIRSYNC_TARGET_LDAP_H
@@ -43,6 +44,9 @@ struct target {
 	const struct target_sink *sink;
 	struct ldap_session *session; /* NULL between runs */
 	char *marker_name, *marker_value;
+	/* The filter that our contacts fit, which each change of one asserts (RFC 4528); "" where
+	 * the server cannot: Active Directory. */
+	struct str asserted;
 	char **names; /* attributes to read of contacts, NULL-terminated */
 	size_t name_count;
 	char **searched; /* words of search_addresses and the marker's name, NULL-terminated */
@@ -90,6 +94,11 @@ void target_ldap_new_addresses(const struct slot *slot, struct strings *keys_r);
 /* The filter that finds whoever has one of them. */
 void target_ldap_clash_filter(
 	const struct target *target, const struct strings *keys, struct str *out);
+
+/* What our contacts fit. */
+void target_ldap_marker_filter(const struct target *target, struct str *out);
+/* What a write asserts; NULL: nothing. */
+const char *target_ldap_asserted(const struct target *target);
 
 /* Each sends one operation. */
 enum ldap_result target_ldap_send_add(struct target *target, struct slot *slot);

@@ -162,6 +162,18 @@ static void put_classes(struct batch *batch)
 		(const char *const *)batch->classes };
 }
 
+void target_ldap_marker_filter(const struct target *target, struct str *out)
+{
+	str_printf(out, "(%s=", target->marker_name);
+	ldap_filter_escape(target->marker_value, out);
+	str_append_c(out, ')');
+}
+
+const char *target_ldap_asserted(const struct target *target)
+{
+	return target->asserted.len > 0 ? target->asserted.data : NULL;
+}
+
 enum ldap_result target_ldap_send_add(struct target *target, struct slot *slot)
 {
 	struct batch batch = { .target = target, .contact = &slot->contact };
@@ -218,7 +230,7 @@ enum ldap_result target_ldap_send_change(struct target *target, struct slot *slo
 	*nothing_r = batch.count == 0;
 	if (!*nothing_r)
 		result = ldap_async_modify(target->session, str_cstr(&slot->dn), batch.changes,
-			batch.count, NULL, &slot->number);
+			batch.count, target_ldap_asserted(target), &slot->number);
 	free_batch(&batch);
 	return result;
 }

@@ -45,6 +45,13 @@ static void finish_foreign(struct target *target, struct slot *slot, const char 
 	finish(target, slot, TARGET_FOREIGN, &note);
 }
 
+static void finish_lost(struct target *target, struct slot *slot)
+{
+	str_reset(&slot->foreign);
+	str_append(&slot->foreign, slot->dn.data, slot->dn.len);
+	finish_foreign(target, slot, "it has lost our marker");
+}
+
 /* --- one step after another ----------------------------------------------------------------- */
 
 /* Each sends the next operation of a slot, or finishes it: 0, or -1 with *error_r. */
@@ -69,8 +76,8 @@ static int send_write(struct target *target, struct slot *slot, const char **err
 	if (target_ldap_note(target, str_cstr(&slot->dn), error_r) < 0)
 		return -1;
 	if (slot->verb == TARGET_DELETE)
-		result = ldap_async_delete(
-			target->session, str_cstr(&slot->dn), NULL, &slot->number);
+		result = ldap_async_delete(target->session, str_cstr(&slot->dn),
+			target_ldap_asserted(target), &slot->number);
 	else if (slot->found)
 		result = target_ldap_send_change(target, slot, &same);
 	else
@@ -211,8 +218,7 @@ static int looked(struct target *target, struct slot *slot, enum ldap_result res
 		return 0;
 	}
 	if (slot->found && !slot->ours) {
-		str_append(&slot->foreign, slot->dn.data, slot->dn.len);
-		finish_foreign(target, slot, "it has lost our marker");
+		finish_lost(target, slot);
 		return 0;
 	}
 	if (slot->verb != TARGET_DELETE && slot->attempt != SLOT_GIVE)
@@ -280,6 +286,8 @@ static int written(
 		target->used--;
 	} else if (done) {
 		finish_done(target, slot);
+	} else if (result == LDAP_ASSERTION) {
+		finish_lost(target, slot);
 	} else {
 		refuse(target, slot, text);
 	}

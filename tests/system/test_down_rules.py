@@ -54,6 +54,28 @@ def test_move_that_begins_meanwhile(lab, book, made, moves):
     assert last[0] not in book.contacts()
 
 
+def test_marker_that_is_lost_meanwhile(lab, book, made):
+    """Between the look at a contact and its change: whose it is now is asserted in the write."""
+    down = Down(lab, **book.settings())
+    ids = made.many("lost", 200)
+    assert down.complete()[1:] == (0, 0)
+    lab.slapd.modify("\n".join("dn: %s\nchangetype: modify\nreplace: sn\nsn: Changed\n" %
+                               lab.slapd.mailbox_dn(uid) for uid in ids))
+    process = down.start()
+    while down.log_text().count("contact changed") <= 10:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGSTOP)
+    book.modify("\n".join("dn: cn=%s,%s\nchangetype: modify\nreplace: employeeType\n"
+                          "employeeType: staff\n" % (fid, CONTACTS) for fid in ids.values()))
+    before = book.versions()
+    process.send_signal(signal.SIGCONT)
+    record = down.end(process)
+    assert book.versions() == before
+    assert record["outcome"] == "complete" and record["conflicts"] == 200 - record["changed"]
+    assert {report["kind"] for report in down.reports()} == {"foreign"}
+
+
 def test_contact_on_the_assignor(lab, book, made, moves):
     """S2 -> S1: the contact comes to S2 when the old mailbox was seen gone there, not before."""
     down = Down(lab, **book.settings())
