@@ -9,6 +9,7 @@
 #include "lib/mem.h"
 
 #define PERIOD      CLOCK_SECOND
+#define REST        4 /* times as long as reading took: many moves must not keep the directory busy */
 #define BAR_COLUMNS 30
 #define ROWS_MAX    15 /* of those that are under way or in trouble */
 
@@ -154,10 +155,12 @@ static int watch_on(struct watch *watch)
 
 	for (;;) {
 		struct move_list list;
+		int64_t asked_us = clock_mono_us();
 		int code = move_list_read(watch->cli, NULL, watch->wave, &list);
 
 		if (code != CLI_DONE)
 			return code;
+		int64_t rest_us = REST * (clock_mono_us() - asked_us);
 		struct count count = count_of(&list);
 		if (last.all == SIZE_MAX)
 			watch->first = count;
@@ -172,7 +175,7 @@ static int watch_on(struct watch *watch)
 				"%s: there is no move of that wave", watch->wave);
 		if (settled(&count))
 			return count.stopped > 0 ? CLI_FAILED : CLI_DONE;
-		clock_sleep_us(PERIOD);
+		clock_sleep_us(rest_us > PERIOD ? rest_us : PERIOD);
 	}
 }
 
