@@ -21,7 +21,7 @@ dist_dirsyncexample_SCRIPTS = contrib/dirsync/cyrus-mailboxes contrib/dirsync/do
 # What restante-control does on a mail system: templates and programs, run from where they are
 # installed, and sections of restante.conf that use them.
 actionsdir = $(pkgdatadir)/actions
-dist_actions_SCRIPTS = contrib/actions/cyrus-mailbox contrib/actions/dovecot-kick contrib/actions/imap-empty \
+dist_actions_SCRIPTS = contrib/actions/address-table contrib/actions/cyrus-mailbox contrib/actions/dovecot-kick contrib/actions/imap-empty \
 	contrib/actions/sieve-redirect
 dist_actions_DATA = contrib/actions/restante_action.py contrib/actions/restante_imap.py
 actionsdovecotldapdir = $(actionsdir)/dovecot-ldap

@@ -124,6 +124,19 @@ class Cyrus(Server):
     def ready(self):
         return all(answers(port) for port in (self.imap_port, self.lmtp_port, self.sieve_port))
 
+    def users(self):
+        imap = self.admin()
+        names = [line.split()[-1].decode().strip('"') for line in imap.list('""', "user*")[1] if line]
+        imap.logout()
+        parts = [name.split("/" if self.separator == "yes" else ".") for name in names]
+        return sorted({part[1] for part in parts
+                       if len(part) > 1 and not part[1].startswith("restante-")})
+
+    def login(self, imap, user):
+        """As the master user: nobody knows the user's password."""
+        imap.authenticate("PLAIN", lambda challenge: (
+            "%s\0%s\0%s" % (user, self.master, self.master_password)).encode())
+
     # --- as its administrator -----------------------------------------------------------------
 
     def add_login(self, name, password):

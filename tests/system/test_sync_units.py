@@ -218,6 +218,22 @@ def test_accounts_of_cyrus(tmp_path, dump):
     assert cyrus(tmp_path, dump) == (0, b"", LIST)
 
 
+def test_accounts_of_cyrus_with_a_table(tmp_path):
+    """Whose addresses stand there; anna has two, carla none, emil is no account any more."""
+    (tmp_path / "dump").write_text(LINES)
+    table = tmp_path / "table"
+    table.write_text("# people\nanna@example.org Anna@s1.lab\nann@example.org anna@s1.lab\n"
+                     "b@example.org b.muster@s1.lab\nemil@example.org emil@s1.lab\n")
+
+    def listed(*arguments):
+        return run([sys.executable, CYRUS, *arguments, "s1.lab", "cat", str(tmp_path / "dump")],
+                   check=False)
+    assert listed("--table", str(table)).stdout.decode() == (
+        "id,account,mail\nu1,anna,anna@example.org|ann@example.org\nu3,b.muster,b@example.org\n# end 2\n")
+    assert listed("--table", str(tmp_path / "none")).returncode == 1
+    assert run([sys.executable, CYRUS, "--table", str(table)], check=False).returncode == 1
+
+
 @pytest.mark.parametrize("dump, status", [(LINES, 1), (json.dumps(JSON)[:-1], 0), ("", 0),
                                           ("garbage\n", 0), ("{}", 0)])
 def test_a_list_of_cyrus_that_failed_leaves_the_last_one(tmp_path, dump, status):
