@@ -206,6 +206,22 @@ static void say_timeline(struct cli *cli, const struct move *move)
 	mem_free(&events);
 }
 
+/* A step that was begun, and not seen to end. */
+static void say_work(struct cli *cli, const struct move *move)
+{
+	struct str text = STR_INIT;
+	char at[32];
+
+	if (move->work.step == NULL || *move->work.step == '\0' ||
+		strcmp(move->work.step, "-") == 0)
+		return;
+	str_printf(&text, "%s, by %s", move->work.step, or_dash(move->work.holder));
+	if (move->work.since_us > 0)
+		str_printf(&text, " since %s", when_text(at, sizeof(at), move->work.since_us));
+	say_line(cli, "working on", str_cstr(&text));
+	str_free(&text);
+}
+
 static void say_held(struct cli *cli, const struct move *move)
 {
 	char human[32], count[TERM_COUNT], text[32 + TERM_COUNT + 8];
@@ -234,7 +250,7 @@ static void say_move(struct cli *cli, const struct move *move)
 	say_line(cli, "from", move->old_physical);
 	say_line(cli, "to", move->physical);
 	say_line(cli, "now", str_cstr(&summary));
-	say_line(cli, "working", strcmp(move->work.step, "-") != 0 ? move->work_text : "");
+	say_work(cli, move);
 	say_held(cli, move);
 	say_timeline(cli, move);
 	str_free(&summary);

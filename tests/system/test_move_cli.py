@@ -337,6 +337,9 @@ def test_the_list_and_one(move):
     assert [s["step"] for s in one["done"]] == ["create", "swap"]
     shown = move.run("move", "show", one["name"])
     assert "state 6: swapped" in shown and "0.250 s" in shown and "\x07" not in shown
+    move.lab.slapd.replace(dn, restanteMoveWork="3 close 20300101000010Z control9")
+    assert "  working on   close, by control9 since 2030-01-01 00:00:10Z\n" in move.run(
+        "move", "show", one["name"])
     assert shown.index("create") < shown.index("swap\n")
     assert [m["address"] for m in move.json("move", "list", "--errors")["moves"]] == [ANNA]
     assert "no move of it" in move.run("move", "show", "carla@example.org", code=NOTFOUND)
