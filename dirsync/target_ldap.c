@@ -176,7 +176,7 @@ static int begin(struct target *target, const struct target_sink *sink, const ch
 		return target_fail(error_r, "down %s: %s", s->name, why);
 	str_reset(&target->asserted);
 	if (*target->marker_name != '\0' && offers_assertions(target->session))
-		target_ldap_marker_filter(target, &target->asserted);
+		target_ldap_assertion(target, &target->asserted);
 	return 0;
 }
 

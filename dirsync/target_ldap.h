@@ -97,6 +97,9 @@ void target_ldap_clash_filter(
 
 /* What our contacts fit. */
 void target_ldap_marker_filter(const struct target *target, struct str *out);
+/* The same for an assertion. slapo-unique searches with the controls of the write that it checks,
+ * so that the base of its search must fit, too: that is not of the classes of contacts. */
+void target_ldap_assertion(const struct target *target, struct str *out);
 /* What a write asserts; NULL: nothing. */
 const char *target_ldap_asserted(const struct target *target);
 

@@ -169,6 +169,26 @@ void target_ldap_marker_filter(const struct target *target, struct str *out)
 	str_append_c(out, ')');
 }
 
+static void put_class(void *context, const char *text)
+{
+	struct str *out = context;
+
+	if (strcasecmp(text, "top") == 0)
+		return;
+	str_append_z(out, "(objectClass=");
+	ldap_filter_escape(text, out);
+	str_append_c(out, ')');
+}
+
+void target_ldap_assertion(const struct target *target, struct str *out)
+{
+	str_append_z(out, "(|(!(|");
+	target_classes(target->settings, put_class, out);
+	str_append_z(out, "))");
+	target_ldap_marker_filter(target, out);
+	str_append_c(out, ')');
+}
+
 const char *target_ldap_asserted(const struct target *target)
 {
 	return target->asserted.len > 0 ? target->asserted.data : NULL;
