@@ -53,7 +53,6 @@ struct syncing;
 struct settings {
 	struct config *config;
 	struct actions **actions; /* in the order of config->actions */
-	atomic_uint *running;     /* actions on each of them now */
 	atomic_uint users;
 	uint64_t serial; /* no two are the same */
 };
@@ -99,9 +98,8 @@ void settings_drop(struct settings **settings);
 /* Of that system; NULL: it has no section. */
 struct actions *settings_actions(const struct settings *settings, const char *system);
 
-/* A place for one more action on that system (actions NAME.concurrency); false: none is free. */
-bool settings_enter(struct settings *settings, const char *system);
-void settings_leave(struct settings *settings, const char *system);
+/* Most actions on that system at once (actions NAME.concurrency); 0: no bound of its own. */
+unsigned settings_concurrency(const struct settings *settings, const char *system);
 
 /* SIGHUP, or asked by control: -1 with a reason, the old settings stay. */
 int control_reload(struct control *control, struct str *unchanged_r, struct str *error_r);

@@ -17,8 +17,6 @@
 
 #define TURNS_MAX 64 /* of one run: more is a fault of ours, not of the move's */
 #define SHOWN     600
-/* A system that has as many actions as it may is asked again then. */
-#define BUSY_PAUSE (100 * CLOCK_MS)
 
 /* --- the worker's session --------------------------------------------------------------------- */
 
@@ -334,13 +332,13 @@ static bool do_step(struct run *r, enum step step, const char *trouble)
 		return false;
 	}
 	r->task->rested = false;
-	if (acts && !settings_enter(r->settings, system)) {
-		r->due_us = clock_mono_us() + BUSY_PAUSE;
+	if (acts && !store_slot_enter(r->control->store, r->task, system,
+			    settings_concurrency(r->settings, system),
+			    (unsigned)r->settings->config->control.workers))
 		return false;
-	}
 	go_on = try_step(r, step);
 	if (acts)
-		settings_leave(r->settings, system);
+		store_slot_leave(r->control->store, system);
 	return go_on;
 }
 

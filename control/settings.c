@@ -15,7 +15,6 @@ struct settings *settings_new(struct config *config, const char **error_r)
 	s->config = config;
 	s->serial = atomic_fetch_add(&serials, 1) + 1;
 	atomic_store(&s->users, 1);
-	s->running = mem_zalloc((config->actions.count + 1) * sizeof *s->running);
 	s->actions = mem_zalloc((config->actions.count + 1) * sizeof *s->actions);
 	for (size_t i = 0; i < config->actions.count; i++) {
 		s->actions[i] = actions_new(config->actions.items[i], error_r);
@@ -48,7 +47,6 @@ void settings_drop(struct settings **settings)
 		if (s->actions[i] != NULL)
 			actions_free(&s->actions[i]);
 	mem_free(&s->actions);
-	mem_free(&s->running);
 	config_free(&s->config);
 	mem_free(&s);
 }
@@ -70,25 +68,13 @@ struct actions *settings_actions(const struct settings *settings, const char *sy
 	return settings->actions[find(settings, system)];
 }
 
-bool settings_enter(struct settings *settings, const char *system)
+unsigned settings_concurrency(const struct settings *settings, const char *system)
 {
 	size_t at = find(settings, system);
 	const struct config_actions *actions;
 
 	if (at == settings->config->actions.count)
-		return true;
+		return 0;
 	actions = settings->config->actions.items[at];
-	if (atomic_fetch_add(&settings->running[at], 1) < actions->concurrency ||
-		actions->concurrency == 0)
-		return true;
-	atomic_fetch_sub(&settings->running[at], 1);
-	return false;
-}
-
-void settings_leave(struct settings *settings, const char *system)
-{
-	size_t at = find(settings, system);
-
-	if (at < settings->config->actions.count)
-		atomic_fetch_sub(&settings->running[at], 1);
+	return (unsigned)actions->concurrency;
 }

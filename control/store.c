@@ -46,6 +46,7 @@ void store_free(struct store **store)
 			next = t->next_uuid;
 			free_task(&t);
 		}
+	store_slots_free(s);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->changed);
 	mem_free(&s->by_uuid);
@@ -309,6 +310,7 @@ static void remove_task(struct store *s, struct task *t)
 
 	heap_remove(s, t);
 	unqueue(s, t);
+	store_slot_forget(s, t);
 	store_leave_locked(s, t);
 	unlink_mailbox(s, t);
 	while (*at != t)
@@ -383,6 +385,7 @@ static void orphan(struct store *s, struct task *t)
 	t->orphan = true;
 	t->dead = false;
 	unqueue(s, t);
+	store_slot_forget(s, t);
 	store_leave_locked(s, t);
 	unlink_mailbox(s, t);
 	if (news)
@@ -430,6 +433,7 @@ struct task *store_take(struct store *s, const atomic_bool *stop, int64_t patien
 	if (task != NULL) {
 		heap_remove(s, task);
 		unqueue(s, task);
+		store_slot_taken(s, task);
 		task->busy = true;
 		task->woken = task->yields = false;
 		s->busy++;
@@ -459,6 +463,7 @@ void store_give(struct store *s, struct task *task, int64_t due_us, bool gone)
 	pthread_mutex_lock(&s->lock);
 	task->busy = false;
 	s->busy--;
+	store_slot_given(s, task);
 	if (gone || (task->dead && !move_may_hold(task->move))) {
 		remove_task(s, task);
 	} else if (task->dead || task->orphan) {

@@ -68,6 +68,9 @@ struct task {
 	size_t heap; /* place, 0 = none */
 	int64_t due_us;
 	bool busy, woken, dead, in_room, in_queue;
+	struct slot *slot; /* of the system that it waits to act on, */
+	bool slot_offered; /* or may act on now */
+	struct task *slot_before, *slot_after;
 	bool orphan;                   /* its record is gone, and its mailbox may be on hold */
 	bool offered;                  /* it was woken because there is room */
 	bool begun, open;              /* of the move, as others of its mailbox may know */
@@ -133,6 +136,16 @@ bool store_has_room(struct store *store, const struct task *task, size_t limit);
 bool store_enter(struct store *store, struct task *task, size_t limit);
 void store_leave(struct store *store, struct task *task);
 void store_queue(struct store *store, struct task *task);
+
+/* --- places to act on a system ---------------------------------------------------------------- */
+
+/* Whether one more step may act on a system: here are acting on it, all on any. concurrency 0: no
+ * bound of its own. Pure. */
+bool slot_is_free(unsigned here, unsigned all, unsigned workers, unsigned concurrency);
+/* False: the task waits, and is woken when there is a place. */
+bool store_slot_enter(struct store *store, struct task *task, const char *system,
+	unsigned concurrency, unsigned workers);
+void store_slot_leave(struct store *store, const char *system);
 
 /* --- others of the same mailbox --------------------------------------------------------------- */
 

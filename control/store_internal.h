@@ -1,5 +1,5 @@
-/* The store's inside: control/store.c (records, when each is due), store_refresh.c and
- * store_view.c. */
+/* The store's inside: control/store.c (records, when each is due), store_refresh.c, store_slots.c
+ * and store_view.c. */
 #ifndef RESTANTE_CONTROL_STORE_INTERNAL_H
 #define RESTANTE_CONTROL_STORE_INTERNAL_H
 
@@ -17,6 +17,9 @@ struct store {
 	size_t in_room, room_limit; /* the limit as it was told last */
 	struct task *queue, **queue_end;
 	size_t queued;
+	struct slot *slots;                /* one for each system that steps act on */
+	unsigned workers, acting, offered; /* how many of them act, or may soon */
+	size_t slot_waiting;
 	bool stopped, loading;
 	uint8_t *seen; /* in this refresh: 16 bytes each */
 	size_t seen_count;
@@ -28,5 +31,10 @@ struct task *store_find(const struct store *s, const uint8_t *uuid);
 void store_wake_locked(struct store *s, struct task *task);
 void store_bury_locked(struct store *s, struct task *t); /* its record is gone */
 void store_leave_locked(struct store *s, struct task *task);
+/* Of a task's wait for a place: it was taken, given back, or waits no more. */
+void store_slot_taken(struct store *s, struct task *task);
+void store_slot_given(struct store *s, struct task *task);
+void store_slot_forget(struct store *s, struct task *task);
+void store_slots_free(struct store *s);
 
 #endif

@@ -201,7 +201,7 @@ void store_count(struct store *s, struct store_counts *counts_r)
 bool store_settled(struct store *s)
 {
 	pthread_mutex_lock(&s->lock);
-	bool settled = s->busy == 0 && s->queued == 0 &&
+	bool settled = s->busy == 0 && s->queued == 0 && s->slot_waiting == 0 &&
 		       (s->heap_count == 0 || s->heap[1]->due_us > clock_mono_us());
 	pthread_mutex_unlock(&s->lock);
 	return settled;

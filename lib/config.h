@@ -222,7 +222,7 @@ struct config_actions {
 	char *templates;     /* folder of the templates that are named without a slash */
 	char *settings;      /* "NAME=VALUE ...": further names for templates and commands */
 	int64_t time_limit;  /* of one action */
-	int64_t concurrency; /* actions on this system at once; 0 = control.workers */
+	int64_t concurrency; /* actions on this system at once; 0 = no own bound */
 	/* by action: "NAME.ldif" is a template, everything else a command */
 	char *create, *redirect, *unredirect, *addresses, *unaddress, *list, *close, *open, *empty,
 		*delete, *contact;

@@ -1,4 +1,4 @@
-"""restante-control: who may go on beside whom: room between instant and swap, workers. The front door is
+"""restante-control: who may go on beside whom: room between instant and swap. The front door is
 played by the test, the backends are files (lab/backend_action.py)."""
 
 import pytest
@@ -18,7 +18,7 @@ def _lab():
 @pytest.fixture(scope="module", name="control")
 def _control(lab):
     """Nobody syncs S3."""
-    control = Control(lab)
+    control = Control(lab, options={"moves": 1})
     lab.servers.append(dirsync_of(control).start())
     control.systems = ("S1", "S2", "S3")
     control.configure()
@@ -27,16 +27,9 @@ def _control(lab):
     return control.start()
 
 
-def configure(control, actions=None, **options):
-    control.actions = actions or {}
-    control.configure(**options)
-    control.restart()
-
-
 def test_who_cannot_go_on_gives_its_room_to_others(lab, control):
     """moves = 1: past a move that is stopped, one that is paused, one whose action fails, and one that
     waits for an up sync that nobody does; not past one that is stopped while its mail is held."""
-    configure(control, moves=1, retry_max="1s")
     names = ("stops", "pauses", "fails", "unsynced", "passes", "holds", "waits")
     address = dict(zip(names, control.people(*names)))
     faults = {"S2 list " + address["stops"]: "refuse", "S2 list " + address["pauses"]: "fail",

@@ -322,6 +322,82 @@ static void test_room_is_given_up(void **state)
 	store_free(&store);
 }
 
+static void test_places(void **state)
+{
+	static const struct {
+		unsigned here, all, workers, concurrency;
+		bool is_free;
+	} rows[] = { { 0, 0, 8, 0, true }, { 5, 5, 8, 0, true }, { 6, 6, 8, 0, false },
+		{ 1, 6, 8, 0, true }, { 1, 7, 8, 0, false }, { 0, 7, 8, 0, true },
+		{ 0, 8, 8, 0, false }, { 1, 1, 8, 2, true }, { 2, 2, 8, 2, false },
+		{ 6, 6, 8, 100, false }, { 0, 0, 1, 0, true }, { 0, 1, 1, 0, false },
+		{ 0, 0, 2, 0, true }, { 1, 1, 2, 0, false }, { 0, 1, 2, 0, true },
+		{ 2, 2, 4, 0, true }, { 3, 3, 4, 0, false }, { 17, 17, 24, 0, true },
+		{ 18, 18, 24, 0, false } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(slot_is_free(rows[i].here, rows[i].all, rows[i].workers,
+					 rows[i].concurrency),
+			rows[i].is_free);
+}
+
+static struct task *give_and_take(struct store *store, struct task *task)
+{
+	store_give(store, task, STORE_NEVER, false);
+	return take(store);
+}
+
+/* Nobody asks again: who waits is woken when a step on that system, or any, has ended. */
+static void test_who_waits_for_a_place(void **state)
+{
+	struct store *store = store_new();
+	struct task *tasks[5];
+	uint8_t uuid[16];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(tasks); i++) {
+		char name[8];
+
+		snprintf(name, sizeof name, "m%u", i);
+		put(store, i + 1, name, "1");
+		tasks[i] = take(store);
+	}
+	assert_true(store_slot_enter(store, tasks[0], "S2", 1, 8));
+	for (unsigned i = 1; i < 4; i++) {
+		assert_false(store_slot_enter(store, tasks[i], "s2", 1, 8));
+		assert_null(give_and_take(store, tasks[i]));
+	}
+	assert_false(store_settled(store));
+	assert_true(store_slot_enter(store, tasks[4], "S3", 1, 8));
+	store_slot_leave(store, "S2");
+	/* it is kept for the one that waited longest */
+	assert_false(store_slot_enter(store, tasks[0], "S2", 1, 8));
+	assert_ptr_equal(give_and_take(store, tasks[0]), tasks[1]);
+	assert_true(store_slot_enter(store, tasks[1], "S2", 1, 8));
+	store_slot_leave(store, "S2");
+	assert_ptr_equal(take(store), tasks[2]);
+	/* which has no use for it any more */
+	assert_ptr_equal(give_and_take(store, tasks[2]), tasks[3]);
+	assert_true(store_slot_enter(store, tasks[3], "S2", 1, 8));
+	/* woken by something else it waits no longer; gone it does not either */
+	store_wake(store, tasks[0]);
+	assert_ptr_equal(take(store), tasks[0]);
+	assert_false(store_slot_enter(store, tasks[0], "S2", 1, 8));
+	assert_null(give_and_take(store, tasks[0]));
+	uuid_of(1, uuid);
+	store_gone(store, uuid);
+	store_slot_leave(store, "S2");
+	assert_null(take(store));
+	/* of two with two workers each has one; when one has ended the other may */
+	assert_true(store_slot_enter(store, tasks[2], "S2", 0, 2));
+	assert_false(store_slot_enter(store, tasks[3], "S2", 0, 2));
+	store_slot_leave(store, "S2"); /* while it is busy */
+	assert_ptr_equal(give_and_take(store, tasks[3]), tasks[3]);
+	assert_true(store_slot_enter(store, tasks[3], "S2", 0, 2));
+	store_free(&store);
+}
+
 static void note(void *context, struct kept *kept)
 {
 	kept->fenced_us = *(int64_t *)context;
@@ -362,6 +438,8 @@ int main(void)
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_who_keeps_room),
 		cmocka_unit_test(test_room_is_given_up),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_who_waits_for_a_place),
 		cmocka_unit_test(test_kept),
 	};
 
