@@ -4,7 +4,7 @@ dirsync_libdirsync_a_SOURCES = \
 	dirsync/backend.c dirsync/backend_record.c dirsync/backend.h dirsync/backend_names.h \
 	dirsync/person.h dirsync/plan.h dirsync/reconcile.h dirsync/run.h dirsync/snapshot.h \
 	dirsync/source.h dirsync/target.h \
-	dirsync/moves.c dirsync/moves.h \
+	dirsync/moves.c dirsync/moves.h dirsync/moves_read.c \
 	dirsync/code.c dirsync/code.h dirsync/entry.c dirsync/entry_code.c \
 	dirsync/mapping.c dirsync/mapping_settings.c dirsync/mapping_internal.h \
 	dirsync/plan.c dirsync/plan_ldif.c \

@@ -1,6 +1,6 @@
 /*
  * The records of moves below ou=moves, as syncs need them (DESIGN section 6). Few beside the
- * mailboxes: all of them are read at the begin of a run.
+ * mailboxes: all of them are in memory in a run.
  *
  * A move is open until state 10. From then on its record explains the old mailbox on the assignor:
  * its claims and its absence, and it keeps the mailbox out of the assignor's down sync. This ends
@@ -38,9 +38,14 @@ struct moves {
 	size_t count;
 };
 
-/* Records without a usable address or target are left out, with a warning. */
+/*
+ * Records without a usable address or target are left out, with a warning. The process keeps what
+ * it has read and asks for what was changed since (RFC 4533, refreshOnly): a wave has thousands of
+ * records, and syncs run all the time in it. Thread-safe.
+ */
 enum ldap_result moves_read(struct ldap_session *session, const char *base, struct moves *moves_r);
 void moves_free(struct moves *moves);
+void move_free_fields(struct move *move);
 /* What stands first for the address key and is not over; NULL: nothing. Others of the key follow.
  */
 const struct move *moves_find(const struct moves *moves, const char *key);

@@ -294,6 +294,11 @@ const char *ldap_session_reason(const struct ldap_session *session)
 	return session->reason;
 }
 
+const char *ldap_session_uri(const struct ldap_session *session)
+{
+	return session->uri;
+}
+
 int ldap_session_code(const struct ldap_session *session)
 {
 	return session->code;

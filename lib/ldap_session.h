@@ -45,6 +45,7 @@ int ldap_options_check(const struct ldap_options *options, const char **error_r)
 struct ldap_session *ldap_session_open(const struct ldap_options *options, const char **error_r);
 void ldap_session_close(struct ldap_session **session);
 const char *ldap_session_reason(const struct ldap_session *session);
+const char *ldap_session_uri(const struct ldap_session *session);
 /* The result code (RFC 4511, or libldap's own below 0) of the last operation. */
 int ldap_session_code(const struct ldap_session *session);
 /* The libldap handle (LDAP *), for directory/ only. */

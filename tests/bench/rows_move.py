@@ -117,7 +117,8 @@ class MoveBed:
         self.dirsync = Dirsync(lab, ups={s: {
             **lab.accounts[s].bind(), "base": lab.accounts[s].people, "timeout": "60s",
             "addresses": "mail mailLocalAddress", "physical": "%%{uid}@%s.lab" % s.lower(),
-            "every": "0s", "full_every": "0s"} for s in SYSTEMS})
+            "every": "0s", "full_every": "0s",
+            "delta": "syncrepl"} for s in SYSTEMS})
         self.control = BenchControl(lab, scenarios={"bench": {"create": "0s", "drain": "0s"}})
         self.control.logging = logging
         self.control.configure()

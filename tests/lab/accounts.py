@@ -37,6 +37,7 @@ access to * by dn.exact="{writer}" write by dn.exact="{reader}" read by anonymou
 overlay unique
 unique_uri ldap:///{suffix}?mail,mailLocalAddress?sub
 overlay syncprov
+syncprov-sessionlog 100000
 """
 TREE = """\
 dn: {suffix}

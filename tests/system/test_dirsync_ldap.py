@@ -301,6 +301,41 @@ def test_an_open_move_explains_the_claims_of_both(lab):
     assert address in one.entries()["anna"]["maillocaladdress"]
 
 
+def test_a_daemon_knows_the_records_as_they_are(lab):
+    """It keeps what it has read of them: what is made, changed and deleted after that counts."""
+    one, other = Backend(lab, "L21"), Backend(lab, "L22", names=("zoe", "second"))
+    one.sync()
+    address = "anna.l21@example.org"
+    other.people.replace("second", mail=address)
+    other.dirsync.start()
+    try:
+        def conflicts():
+            other.dirsync.ask("run", systems=["L22"], direction="up", full=True, wait=True)
+            return int(re.findall(r"up sync complete system=L22 .*conflicts=(\d+)",
+                                  other.dirsync.log_text())[-1])
+        assert conflicts() == 1
+        move = one.move(1, restanteMoveAddress=address, restanteMoveTarget="L22",
+                        restanteMoveAssignor="L21", restanteMoveState=4,
+                        restanteMoveSourceId=id_of("second"))
+        assert conflicts() == 0
+        one.slapd.replace(move, "root", restanteMoveOutcome="cancelled")
+        assert conflicts() == 1
+        one.slapd.replace(move, "root", restanteMoveOutcome=None)
+        assert conflicts() == 0
+        one.slapd.modify("dn: %s\nchangetype: delete\n" % move, "root")
+        assert conflicts() == 1
+        move = one.move(2, restanteMoveAddress=address, restanteMoveTarget="L22",
+                        restanteMoveAssignor="L21", restanteMoveState=4,
+                        restanteMoveSourceId=id_of("second"))
+        assert conflicts() == 0
+        one.slapd.modify("dn: %s\nchangetype: delete\n" % move, "root")
+        one.slapd.stop()
+        one.slapd.start()  # which changes it had told is forgotten: what is there is told anew
+        assert conflicts() == 1
+    finally:
+        other.dirsync.stop()
+
+
 def test_a_finished_move_explains_the_old_mailbox_until_it_is_gone(lab):
     one, other = Backend(lab, "L7"), Backend(lab, "L8", names=("zoe", "second"))
     one.sync()
