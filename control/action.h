@@ -44,7 +44,8 @@ struct action_subject {
 	const char *primary;    /* the address to be shown */
 	char *const *addresses; /* all access addresses of DIR now, the primary one included */
 	char *const *foreign;   /* X.400, X500 */
-	const char *physical;   /* of the mailbox on `system`; "" before it is made */
+	const char *physical;   /* of the mailbox on `system`; "" before it is made, unless an
+				   earlier move has left one there */
 	const char *source_id;  /* the same */
 	const char *other;      /* physical address of the other mailbox */
 	/* Further attributes of DIR's entry: name, value pairs, one for each value. Templates need

@@ -49,6 +49,7 @@ static const struct step_kind {
 	[STEP_LEAVE_MAIL] = { "leave-mail", ACTIONS, NOWHERE, false },
 	[STEP_END] = { "end", ACTIONS, NOWHERE, false },
 	[STEP_DECLINE] = { "decline", ACTIONS, NOWHERE, false },
+	[STEP_ADOPT] = { "adopted", ACTIONS, NOWHERE, false },
 	[STEP_OUTCOME] = { "outcome", ACTIONS, NOWHERE, false },
 };
 

@@ -62,6 +62,7 @@ enum step {
 	STEP_LEAVE_MAIL, /* as BACK, and mail in the second mailbox is left there */
 	STEP_END,        /* from now on backward, to `ended`: text is the reason */
 	STEP_DECLINE,    /* the request goes, text says why it was not followed */
+	STEP_ADOPT,      /* with CREATE: it was there, as an earlier move of the mailbox left it */
 	STEP_OUTCOME,    /* what is recorded as done with an outcome: since when it is over */
 	STEPS,
 };

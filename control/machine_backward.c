@@ -162,6 +162,8 @@ static bool remove_second(struct asked *q)
 
 	if (has(q, STEP_DELETE_SECOND))
 		return over(q, NULL);
+	if (has(q, STEP_ADOPT)) /* it was there before this move, and is another one's to delete */
+		return over(q, "an earlier move left it there");
 	/* it may be gone already, and cannot be asked: the step looks itself, right before */
 	if (begun(q, STEP_DELETE_SECOND) && !f->second_asked &&
 		!f->action_absent[STEP_DELETE_SECOND])
@@ -201,6 +203,8 @@ void backward(struct asked *q)
 		return;
 	else if (f->on_assignee && !f->mailbox_gone ? swap_back(q) : restore(q))
 		return;
+	else if (has(q, STEP_ADOPT))
+		remove_second(q);
 	else if (begun(q, STEP_ADDRESSES) ? !must(q, STEP_UNADDRESS) : !need(q, STEP_UNADDRESS))
 		remove_second(q);
 }

@@ -5,6 +5,14 @@
 
 #define QUEUE_LIFETIME (INT64_C(5) * 24 * 3600 * 1000000)
 
+/* The old mailbox is the mailbox again: nothing to explain any more. Closed is it not either. */
+static bool moved_back(struct asked *q)
+{
+	if (begun(q, STEP_CLOSE) && !begun(q, STEP_DELETE_OLD) && must(q, STEP_OPEN))
+		return true;
+	return decide_over(q, MOVE_MOVED_BACK, "%s", "");
+}
+
 static bool is_moved_back(struct asked *q)
 {
 	const struct move_facts *f = q->facts;
@@ -13,7 +21,7 @@ static bool is_moved_back(struct asked *q)
 		return decide_stop(q, "the old mailbox is not deleted: the mailbox is gone from "
 				      "the directory; delete it by hand, or put the entry back");
 	if (f->at_assignor)
-		return decide_over(q, MOVE_MOVED_BACK, "%s", "");
+		return moved_back(q);
 	if (f->moves_back)
 		return decide_stop(q,
 			"the old mailbox is not deleted: a move back to %s was "
@@ -72,8 +80,8 @@ static void delete_old(struct asked *q)
 
 void finished(struct asked *q)
 {
-	if (q->facts->returned) /* the old mailbox is the mailbox again: nothing to explain */
-		decide_over(q, MOVE_MOVED_BACK, "%s", "");
+	if (q->facts->returned)
+		moved_back(q);
 	else if (q->move->state >= MOVE_DELETED)
 		retire(q);
 	else if (q->scenario == NULL)

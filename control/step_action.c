@@ -18,6 +18,8 @@ struct subject {
 	char **addresses, **foreign;
 	const char *(*pairs)[2];
 	size_t pair_count;
+	char *primary;
+	char physical[512], source_id[512]; /* of a mailbox that an earlier move has left there */
 };
 
 static void append(char ***list, const struct ldap_attribute *from)
@@ -54,19 +56,32 @@ static void take_pairs(struct subject *s, const struct ldap_entry *entry)
 		}
 }
 
-static const char *first_of(const struct run *r, const char *const *names)
+/* As contacts have it (dirsync/contact.h): the address to be shown, else the first one. */
+static char *primary_of(const struct run *r, char *const *addresses)
 {
-	for (; *names != NULL; names++) {
-		const char *text = r->entry != NULL ? ldap_entry_value(r->entry, *names) : NULL;
-		if (text != NULL)
-			return text;
+	static const char *const shown[] = { "restantePrimaryUTF8", "mail" };
+	const char *error, *text;
+	char *first = NULL;
+	struct address a;
+
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+		text = r->entry != NULL ? ldap_entry_value(r->entry, shown[i]) : NULL;
+		if (text != NULL && address_parse(text, &a, &error) == 0 && a.has_domain &&
+			a.local_len > 0)
+			return mem_strdup(text);
 	}
-	return r->move->address;
+	for (; *addresses != NULL; addresses++) {
+		if (address_parse(*addresses, &a, &error) != 0 || !a.has_domain ||
+			a.local_len == 0 || (first != NULL && strcmp(first, a.key) <= 0))
+			continue;
+		mem_free(&first);
+		first = mem_strdup(a.key);
+	}
+	return first != NULL ? first : mem_strdup(r->move->address);
 }
 
 static void fill(const struct run *r, bool on_assignee, struct subject *s)
 {
-	static const char *const primaries[] = { "restantePrimaryUTF8", "mail", NULL };
 	const struct move *m = r->move;
 	struct action_subject *a = &s->subject;
 
@@ -81,12 +96,13 @@ static void fill(const struct run *r, bool on_assignee, struct subject *s)
 	} else {
 		append_text(&s->addresses, m->address);
 	}
+	s->primary = primary_of(r, s->addresses);
 	*a = (struct action_subject){
 		.system = on_assignee ? m->target : m->assignor,
 		.identifier = *m->identifier != '\0' ? m->identifier : m->uuid,
 		.uuid = m->mailbox,
 		.address = m->address,
-		.primary = first_of(r, primaries),
+		.primary = s->primary,
 		.addresses = s->addresses,
 		.foreign = s->foreign,
 		.physical = on_assignee ? m->physical : m->old_physical,
@@ -95,6 +111,13 @@ static void fill(const struct run *r, bool on_assignee, struct subject *s)
 		.attributes = (const char *const(*)[2])s->pairs,
 		.attribute_count = s->pair_count,
 	};
+	/* it is made, most likely: create finds it by that */
+	if (on_assignee && *m->physical == '\0' &&
+		store_stands(r->control->store, r->task, m->target, s->physical, s->source_id,
+			sizeof s->physical)) {
+		a->physical = s->physical;
+		a->source_id = s->source_id;
+	}
 }
 
 static void empty(struct subject *s)
@@ -102,12 +125,13 @@ static void empty(struct subject *s)
 	mem_free(&s->addresses);
 	mem_free(&s->foreign);
 	mem_free(&s->pairs);
+	mem_free(&s->primary);
 }
 
 /* --- what it told ----------------------------------------------------------------------------- */
 
 static enum progress take_created(
-	struct run *r, const struct action_result *result, struct str *why)
+	struct run *r, const struct action_result *result, const struct subject *s, struct str *why)
 {
 	struct address address;
 	const char *error;
@@ -123,6 +147,8 @@ static enum progress take_created(
 		str_append_z(why, "it told the physical address of the old mailbox");
 		return STEP_REFUSED;
 	}
+	if (*s->source_id != '\0' && strcmp(s->source_id, str_cstr(&result->source_id)) == 0)
+		record_done(r->move, &r->change, STEP_ADOPT, control_now_us(r->control));
 	record_text(&r->move->physical, result->physical.data);
 	if (result->source_id.len > 0)
 		record_text(&r->move->source_id, result->source_id.data);
@@ -165,7 +191,7 @@ static enum progress take_result(struct run *r, enum step step, const struct act
 	const struct subject *s, struct str *why)
 {
 	switch (step) {
-	case STEP_CREATE: return take_created(r, result, why);
+	case STEP_CREATE: return take_created(r, result, s, why);
 	case STEP_LIST: return take_list(r, result, s->addresses);
 	case STEP_EMPTY: r->task->facts.second_empty = result->empty; return STEP_DONE;
 	default: return STEP_DONE;

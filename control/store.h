@@ -155,6 +155,10 @@ bool store_other(struct store *store, const struct task *task, char *dn_r, size_
 bool store_moves_to(struct store *store, const struct task *task, const char *system);
 /* A move of it to that system that was complete later than this one. */
 bool store_returned(struct store *store, const struct task *task, const char *system);
+/* The mailbox that such an earlier move, complete, has left on that system: its physical address
+ * and stable id. False: none. */
+bool store_stands(struct store *store, const struct task *task, const char *system,
+	char *physical_r, char *source_id_r, size_t size);
 /* It is complete: the others are looked at again. */
 void store_wake_others(struct store *store, const struct task *task);
 

@@ -151,6 +151,28 @@ bool store_returned(struct store *s, const struct task *task, const char *system
 	return found;
 }
 
+/* Of a complete move these stay; the newest of them counts. */
+bool store_stands(struct store *s, const struct task *task, const char *system, char *physical_r,
+	char *source_id_r, size_t size)
+{
+	int64_t newest_us = 0;
+
+	pthread_mutex_lock(&s->lock);
+	struct task *t = task->mailbox != NULL
+				 ? s->by_mailbox[store_mailbox_bucket(s, task->mailbox)]
+				 : NULL;
+	for (; t != NULL; t = t->next_mailbox) {
+		if (t == task || strcmp(t->mailbox, task->mailbox) != 0 ||
+			t->complete_us <= newest_us || strcasecmp(t->move->assignor, system) != 0)
+			continue;
+		newest_us = t->complete_us;
+		snprintf(physical_r, size, "%s", t->move->old_physical);
+		snprintf(source_id_r, size, "%s", t->move->old_source_id);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return newest_us > 0;
+}
+
 void store_wake_others(struct store *s, const struct task *task)
 {
 	pthread_mutex_lock(&s->lock);

@@ -122,6 +122,7 @@ def check_contact(backend, subject):
 def do_create(backend, subject):
     backend.state["mailboxes"][account_of(subject)] = {
         "id": told(subject, backend)["source_id"], "addresses": [], "redirect": "",
+        "primary": subject["primary"],
         "closed": False}
 
 

@@ -99,7 +99,7 @@ def test_missing_attribute_writes_nothing(s2, actions):
     before = s2.ldap.versions()
     said = actions.run("S2", "create", **person("fritz", attributes={}))
     assert said["outcome"] == "refused"
-    assert said["text"] == "create.ldif:57: sn: no value of sn|cn"
+    assert said["text"] == "create.ldif:58: sn: no value of sn|cn"
     said = actions.run("S2", "redirect", **person("fritz", other="fritz@s1.lab"))
     assert said["outcome"] == "refused"
     assert said["text"] == "redirect.ldif:4: filter: no value of source_id"

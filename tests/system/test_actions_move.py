@@ -2,6 +2,7 @@
 accounts in LDAP, up and down syncs of both, a front door, restante-control."""
 
 import imaplib
+import time
 
 import pytest
 
@@ -17,7 +18,9 @@ from lab.slapd import ldif_value
 pytestmark = pytest.mark.postfix  # nothing of it is the MTA's
 
 ADDRESS = "paula@example.org"
-SCENARIOS = {"all": {"create": "0s", "drain": "5s", "close": True, "delete": "+0s"}}
+SCENARIOS = {"kept": {"create": "0s", "drain": "5s", "close": True},
+             "early": {"create": "-1d", "drain": "5s"},
+             "all": {"create": "0s", "drain": "5s", "close": True, "delete": "+0s"}}
 
 
 class Moves(Control):
@@ -127,3 +130,74 @@ def test_a_move_by_the_shipped_actions(lab):
     dirsync.once("S1", "S2")
     assert [one.ldap.versions() for _, one in systems] == before
     assert s1.ldap.search()[there] == contact
+
+
+def account(backend, uid):
+    """Where it is, and its attributes."""
+    return backend.ldap.one("(&(objectClass=posixAccount)(uid=%s))" % uid)
+
+
+def login(backend, user):
+    """By the password that make_account gives."""
+    imap = imaplib.IMAP4("127.0.0.1", backend.imap_port)
+    try:
+        imap.login(user, "secret")
+    except imaplib.IMAP4.error:
+        return False
+    finally:
+        imap.logout()
+    return True
+
+
+def test_a_move_back_before_the_old_mailbox_was_deleted(lab):
+    """The old account is the second mailbox then: open to its user again, without a redirection."""
+    s1, s2, slapd = lab.backends["S1"], lab.backends["S2"], lab.slapd
+    dirsync, control = lab.servers[-2:]
+    address = "ruth@example.org"
+    s1.make_account("ruth")
+    dirsync.once("S1")
+    dirsync.start()
+    found, = slapd.search("(mailLocalAddress=%s)" % address)
+    before = account(s1, "ruth")
+    there = control.record("ruth-there", address, restanteMoveScenario="kept")
+    control.wait_state(there, 10, 60)
+    old = account(s1, "ruth")[1]
+    assert old["mailroutingaddress"] == ["ruth@s2.lab"] and "closed" in old["employeetype"]
+    assert not login(s1, "ruth")
+    back = control.record("ruth-back", address, "S1", restanteMoveScenario="kept")
+    control.wait_state(back, 10, 60)
+    entry = slapd.read(found[0])
+    assert entry["restantesystem"] == ["S1"] and entry["mailroutingaddress"] == ["ruth@s1.lab"]
+    assert entry["restantesourceid"] == before[1]["entryuuid"]
+    control.wait_outcome(there, "moved back")
+    now = account(s1, "ruth")
+    assert now[0] == before[0] and now[1]["mail"] == before[1]["mail"]
+    assert "mailroutingaddress" not in now[1] and login(s1, "ruth")
+    left = account(s2, "ruth")[1]
+    assert left["mailroutingaddress"] == ["ruth@s1.lab"] and "closed" in left["employeetype"]
+
+
+def test_a_move_back_that_is_given_up(lab):
+    """The old account is as the first move has left it."""
+    s1 = lab.backends["S1"]
+    dirsync, control = lab.servers[-2:]
+    address = "sara@example.org"
+    s1.make_account("sara")
+    dirsync.stop()
+    dirsync.once("S1")
+    dirsync.start()
+    there = control.record("sara-there", address, restanteMoveScenario="kept")
+    control.wait_state(there, 10, 60)
+    old = account(s1, "sara")
+    soon = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 3600))
+    back = control.record("sara-back", address, "S1", restanteMoveScenario="early",
+                          restanteMoveInstant=soon)
+    control.wait_state(back, 1, 60)
+    control.request(back, "cancel")
+    control.wait_outcome(back, "cancelled", 60)
+    assert "an earlier move left it there; it redirects to sara@s2.lab" in control.one(
+        back, "restanteMoveError")
+    now = account(s1, "sara")
+    assert (now[0], now[1]["mail"], now[1]["mailroutingaddress"], now[1]["employeetype"]) == (
+        old[0], old[1]["mail"], ["sara@s2.lab"], ["closed"])
+    assert control.one(there, "restanteMoveOutcome") == ""

@@ -229,3 +229,32 @@ def test_mail_that_comes_before_the_second_mailbox_goes(lab, control):
     assert "was not deleted: mail is in it" in control.one(dn, "restanteMoveError")
     assert "late" in control.backend("S2")["mailboxes"]
     is_as_before(lab, control, "late")
+
+
+def test_a_move_back_while_moving(lab, control):
+    """Before the swap the mailbox is there already, after it the first move is open still: it ends."""
+    before, after = control.people("turns", "turns-late")
+    control.fault({"S2 list " + before: "fail", "S1 close " + after: "fail"})
+    there = [control.record("m-" + address.split("@")[0], address, restanteMoveScenario="closing")
+             for address in (before, after)]
+    control.wait_state(there[0], 4, 60)
+    control.wait_state(there[1], 6, 60)
+    back = [control.record("b-" + address.split("@")[0], address, "S1")
+            for address in (before, after)]
+    for dn, says in zip(back, ("on that system already", "on the move already")):
+        control.wait_outcome(dn, "ended", 60)
+        assert says in control.one(dn, "restanteMoveError")
+    control.fault({})
+    for dn, name in zip(there, ("turns", "turns-late")):
+        control.wait_state(dn, 10, 60)
+        assert where(lab, name) == ("S2", name + "@s2.lab", "active")
+
+
+def test_the_address_that_is_shown_where_nothing_says_which(lab, control):
+    """The first one, as in address books; not the alias that the move was recorded by."""
+    control.people("shown")
+    lab.slapd.replace(lab.slapd.mailbox_dn("shown"), mail=None, mailLocalAddress=[
+        "shown@example.org", "zz.alias@example.org"])
+    dn = control.record("m-shown", "zz.alias@example.org")
+    control.wait_state(dn, 10, 60)
+    assert control.backend("S2")["mailboxes"]["shown"]["primary"] == "shown@example.org"

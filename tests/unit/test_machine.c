@@ -385,6 +385,11 @@ static void test_moved_back(void **state)
 	scene_set(&scene, 10, TO_10 "ask-down");
 	scene.facts.returned = true;
 	scene_expect(&scene, "over moved back");
+	scene_done(&scene, "close"); /* its user is to get in again */
+	scene_expect(&scene, "do open");
+	scene_done(&scene, "delete-old");
+	scene_expect(&scene, "over moved back");
+	scene_undone(&scene, STEP_CLOSE);
 	scene.move.state = MOVE_DELETED;
 	scene_expect(&scene, "over moved back");
 }

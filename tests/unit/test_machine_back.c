@@ -220,6 +220,19 @@ static void test_mail_that_came_before_the_deletion(void **state)
 	assert_non_null(strstr(scene.decision.text, "it does not redirect"));
 }
 
+/* An earlier move left it there, with its addresses and its mail. */
+static void test_rollback_of_a_move_back(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 5, TURNED "adopted back unredirect-first redirect-back unhold");
+	scene.facts.held = false;
+	scene_expect(&scene, "over rolled back");
+	assert_non_null(strstr(scene.decision.text,
+		"an earlier move left it there; it redirects to anna@s1.test"));
+}
+
 static void test_create_refused(void **state)
 {
 	struct scene scene;
@@ -264,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_on_hold_by_somebody_else),
 		cmocka_unit_test(test_mail_that_came_before_the_hold),
 		cmocka_unit_test(test_mail_that_came_before_the_deletion),
+		cmocka_unit_test(test_rollback_of_a_move_back),
 		cmocka_unit_test(test_create_refused),
 		cmocka_unit_test(test_ended_with_a_second_mailbox),
 	};
