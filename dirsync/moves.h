@@ -46,6 +46,8 @@ struct moves {
 enum ldap_result moves_read(struct ldap_session *session, const char *base, struct moves *moves_r);
 void moves_free(struct moves *moves);
 void move_free_fields(struct move *move);
+/* Takes over those of `more` that are not in `moves` (by DN), and frees it. */
+void moves_join(struct moves *moves, struct moves *more);
 /* What stands first for the address key and is not over; NULL: nothing. Others of the key follow.
  */
 const struct move *moves_find(const struct moves *moves, const char *key);

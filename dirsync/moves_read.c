@@ -388,3 +388,43 @@ enum ldap_result moves_read(struct ldap_session *session, const char *base, stru
 		qsort(moves_r->list, moves_r->count, sizeof(*moves_r->list), compare);
 	return result;
 }
+
+/* --- again ---------------------------------------------------------------------------------- */
+
+/* The list is sorted as compare() says up to count; the address of a record does not change. */
+static bool has_record(const struct moves *moves, size_t count, const struct move *move)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(str_cstr(&moves->list[middle].key), str_cstr(&move->key)) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < count; low++) {
+		if (strcmp(str_cstr(&moves->list[low].key), str_cstr(&move->key)) != 0)
+			return false;
+		if (strcmp(str_cstr(&moves->list[low].dn), str_cstr(&move->dn)) == 0)
+			return true;
+	}
+	return false;
+}
+
+void moves_join(struct moves *moves, struct moves *more)
+{
+	size_t before = moves->count;
+
+	for (size_t i = 0; i < more->count; i++) {
+		if (has_record(moves, before, &more->list[i]))
+			continue;
+		moves->list = mem_grow(moves->list, moves->count + 1, sizeof(*moves->list));
+		moves->list[moves->count++] = more->list[i];
+		more->list[i] = (struct move){ .state = 0 };
+	}
+	moves_free(more);
+	if (moves->count > 1)
+		qsort(moves->list, moves->count, sizeof(*moves->list), compare);
+}

@@ -341,7 +341,9 @@ static enum sync_word pull_and_compare(struct up *up)
 	case SOURCE_DELTA: break;
 	default: take_reason(up, str_cstr(&up->result.reason)); return SYNC_INCOMPLETE;
 	}
-	int done = compare(up);
+	int done = up_moves_read_again(up);
+	if (done == 0)
+		done = compare(up);
 	if (done < 0)
 		return SYNC_FAILED;
 	if (done == 0)

@@ -165,6 +165,9 @@ void up_recount(struct up *up, const struct entry *entry);
 /* up_moves.c. Of two moves the open one; NULL is none. */
 const struct move *up_better_move(const struct move *a, const struct move *b);
 int up_moves_read(struct up *up);
+/* Those that were recorded during the pull, too; what was read of the others before that stays,
+ * since they explain what it shows. Before up_moves_seen. */
+int up_moves_read_again(struct up *up);
 void up_moves_free(struct up *up);
 /* That of its addresses; NULL: none. */
 const struct move *up_move_of(const struct moves *moves, const struct entry *entry);

@@ -56,12 +56,12 @@ static void add(struct up *up, int kind, const struct str *key, const struct mov
 		up->ways[up->way_count++] = (struct up_way){ kind, key->data, move, false };
 }
 
-int up_moves_read(struct up *up)
+static void find_ways(struct up *up)
 {
 	const char *system = up->options->system;
 
-	if (moves_read(up->session, up->ldap.base, &up->moves) != LDAP_DONE)
-		return up_fail(up, "the moves: %s", ldap_session_reason(up->session));
+	mem_free(&up->ways);
+	up->way_count = 0;
 	up->ways = mem_grow(NULL, 3 * up->moves.count + 1, sizeof *up->ways);
 	for (size_t i = 0; i < up->moves.count; i++) {
 		const struct move *move = &up->moves.list[i];
@@ -76,6 +76,24 @@ int up_moves_read(struct up *up)
 	}
 	if (up->way_count > 1)
 		qsort(up->ways, up->way_count, sizeof *up->ways, compare);
+}
+
+int up_moves_read(struct up *up)
+{
+	if (moves_read(up->session, up->ldap.base, &up->moves) != LDAP_DONE)
+		return up_fail(up, "the moves: %s", ldap_session_reason(up->session));
+	find_ways(up);
+	return 0;
+}
+
+int up_moves_read_again(struct up *up)
+{
+	struct moves now;
+
+	if (moves_read(up->session, up->ldap.base, &now) != LDAP_DONE)
+		return up_fail(up, "the moves: %s", ldap_session_reason(up->session));
+	moves_join(&up->moves, &now);
+	find_ways(up);
 	return 0;
 }
 

@@ -1,12 +1,15 @@
-"""restante-dirsync, up: of entries whose version is known nothing else is asked for."""
+"""restante-dirsync, up: of entries whose version is known nothing else is asked for; what happens
+during a pull."""
 
 import os
 import re
+import shutil
 
 import pytest
 
 from lab.lab import Lab
 from lab.process import wait_for
+from lab.slapd import FEDERATION
 from synced import System, counts, level
 
 
@@ -63,3 +66,41 @@ def test_one_id_of_two_entries_is_told_each_time(own):
         system.sync()
         with open(reports, encoding="utf-8") as text:
             assert "another entry of this system has the same restanteSourceId" in text.read()
+
+
+# --- a pull takes its time ------------------------------------------------------------------------
+
+SLOW = """#!/bin/sh
+touch %(begun)s
+while [ -e %(hold)s ]; do sleep 0.05; done
+cat %(list)s
+"""
+
+
+def test_made_anew_while_a_move_is_recorded_during_the_pull(own, tmp_path):
+    """It is not re-keyed then."""
+    files = {name: str(tmp_path / name) for name in ("begun", "hold", "list")}
+    program = tmp_path / "program"
+    program.write_text(SLOW % files)
+    program.chmod(0o755)
+    system = System(own, count=8, source="command", command=str(program), format="csv")
+    system.export = lambda: (System.export(system), shutil.copy(os.path.join(
+        system.folder, "%04d.csv" % system.drops), files["list"]))
+    system.sync()
+    uid = sorted(system.people)[0]
+    entry = system.entries()[uid]
+    system.people["anew-" + uid] = system.people.pop(uid)
+    system.export()
+    os.unlink(files["begun"])
+    with open(files["hold"], "w", encoding="ascii"):
+        process = system.dirsync.begin_once("--up", system.name)
+    wait_for(lambda: os.path.exists(files["begun"]), 20, "the pull")
+    own.slapd.modify(
+        "dn: cn=meanwhile,ou=moves,%s\nchangetype: add\nobjectClass: restanteMove\n"
+        "cn: meanwhile\nrestanteMoveAddress: %s@example.org\nrestanteMoveTarget: S2\n"
+        "restanteMoveState: 0\n" % (FEDERATION, uid))
+    os.unlink(files["hold"])
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert system.entries()[uid]["entryuuid"] == entry["entryuuid"]
+    assert not any(r["kind"] == "rekey" for r in system.dirsync.kept_reports(system.name))
