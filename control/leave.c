@@ -1,7 +1,8 @@
 /*
- * What a run leaves for the next one. Where a keeper will wake it in a moment, what was done is not
- * written by itself but with the claim of the next step: the claim of the last one stands in the
- * record meanwhile, and who dies now leaves no more behind than who dies right after a step.
+ * What a run leaves for the next one. Where something will wake it in a moment (a keeper, a place
+ * on a system), what was done is not written by itself but with the claim of the next step: the
+ * claim of the last one stands in the record meanwhile, and who dies now leaves no more behind than
+ * who dies right after a step.
  */
 #include "control/run.h"
 

@@ -334,8 +334,10 @@ static bool do_step(struct run *r, enum step step, const char *trouble)
 	r->task->rested = false;
 	if (acts && !store_slot_enter(r->control->store, r->task, system,
 			    settings_concurrency(r->settings, system),
-			    (unsigned)r->settings->config->control.workers))
+			    (unsigned)r->settings->config->control.workers)) {
+		r->soon = true;
 		return false;
+	}
 	go_on = try_step(r, step);
 	if (acts)
 		store_slot_leave(r->control->store, system);

@@ -25,7 +25,7 @@ struct run {
 	uint64_t term;
 	bool answered; /* a request, in this run */
 	bool lost;     /* another one leads, or has claimed it: nothing more is written */
-	bool soon;     /* a keeper wakes it in a moment, as things go */
+	bool soon;     /* something wakes it in a moment, as things go */
 	struct ldap_entry *entry; /* of the mailbox, with all attributes */
 	struct mailbox *mailbox;  /* the same; NULL = not read, or gone */
 	int64_t looked_us;        /* monotonic: when it was read */

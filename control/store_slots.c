@@ -46,15 +46,29 @@ static bool has_place(const struct store *s, const struct slot *slot)
 		slot->concurrency);
 }
 
+/* A mailbox between its instant and its swap is held, or soon is; one whose second mailbox was
+ * begun has that redirected. Neither waits behind the thousands of a wave that have begun nothing.
+ */
+static int rank(const struct task *task)
+{
+	return task->in_room ? 2 : task->begun ? 1 : 0;
+}
+
+/* Behind those of its rank. */
 static void enqueue(struct store *s, struct slot *slot, struct task *task)
 {
+	struct task *before = slot->last, *after = NULL;
+
+	if (before != NULL && rank(before) < rank(task)) {
+		for (after = slot->first; rank(after) >= rank(task);)
+			after = after->slot_after;
+		before = after->slot_before;
+	}
 	task->slot = slot;
-	task->slot_before = slot->last;
-	if (slot->last != NULL)
-		slot->last->slot_after = task;
-	else
-		slot->first = task;
-	slot->last = task;
+	task->slot_before = before;
+	task->slot_after = after;
+	*(before != NULL ? &before->slot_after : &slot->first) = task;
+	*(after != NULL ? &after->slot_before : &slot->last) = task;
 	s->slot_waiting++;
 }
 

@@ -349,6 +349,40 @@ static struct task *give_and_take(struct store *store, struct task *task)
 }
 
 /* Nobody asks again: who waits is woken when a step on that system, or any, has ended. */
+/* Who is held soon, then who has begun, then in the order in which they came. */
+static void test_who_gets_a_place_first(void **state)
+{
+	static const unsigned order[] = { 4, 6, 3, 5, 1, 2 };
+	struct store *store = store_new();
+	struct task *tasks[7];
+
+	(void)state;
+	for (unsigned i = 0; i < COUNT(tasks); i++) {
+		char name[8];
+
+		snprintf(name, sizeof name, "m%u", i);
+		put(store, i + 1, name, "1");
+		tasks[i] = take(store);
+	}
+	assert_true(store_slot_enter(store, tasks[0], "S2", 1, 8));
+	for (unsigned i = 1; i < COUNT(tasks); i++) {
+		tasks[i]->begun = i == 3 || i == 5;
+		if (i == 4 || i == 6)
+			assert_true(store_enter(store, tasks[i], 10));
+		assert_false(store_slot_enter(store, tasks[i], "S2", 1, 8));
+	}
+	for (unsigned i = 0; i < COUNT(order); i++) {
+		store_slot_leave(store, "S2");
+		for (unsigned other = 1; other < COUNT(tasks); other++)
+			assert_int_equal(tasks[other]->slot_offered, other == order[i]);
+		assert_true(store_slot_enter(store, tasks[order[i]], "S2", 1, 8));
+	}
+	store_slot_leave(store, "S2");
+	for (unsigned i = 0; i < COUNT(tasks); i++)
+		store_give(store, tasks[i], STORE_NEVER, false);
+	store_free(&store);
+}
+
 static void test_who_waits_for_a_place(void **state)
 {
 	struct store *store = store_new();
@@ -440,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_room_is_given_up),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_who_waits_for_a_place),
+		cmocka_unit_test(test_who_gets_a_place_first),
 		cmocka_unit_test(test_kept),
 	};
 
