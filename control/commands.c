@@ -66,6 +66,7 @@ static void command_status(void *context, const struct json *request, struct con
 	json_set_int(j, "syncing", (int64_t)syncing_count(c->syncing));
 	json_set_int(j, "writes", (int64_t)metric_count(&c->counts.writes));
 	json_set_int(j, "steps", (int64_t)metric_count(&c->counts.steps));
+	json_set_int(j, "deleted", (int64_t)metric_count(&c->counts.deleted));
 	set_counts(c, j);
 	settings_drop(&settings);
 	control_ok(reply, j);

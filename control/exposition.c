@@ -67,6 +67,9 @@ static void write_counts(struct control *c, struct str *page)
 		metric_count(&c->counts.writes));
 	number(page, "restante_control_swapped_total", METRIC_COUNTER, "moves swapped",
 		metric_count(&c->counts.swapped));
+	number(page, "restante_control_deleted_total", METRIC_COUNTER,
+		"records deleted while their mailbox was on hold",
+		metric_count(&c->counts.deleted));
 	number(page, "restante_control_over_total", METRIC_COUNTER,
 		"moves ended, cancelled or rolled back", metric_count(&c->counts.over));
 }

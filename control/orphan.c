@@ -34,6 +34,7 @@ static void stays(const struct run *r, const char *why)
 {
 	const struct move *m = r->move;
 
+	metric_add(&r->control->counts.deleted, 1);
 	log_error("control",
 		"the record of a move was deleted and its mailbox stays on hold, %s: see that %s "
 		"on %s "
@@ -52,6 +53,7 @@ static enum progress release(struct run *r, struct str *why)
 
 	if (result != LDAP_DONE)
 		return run_judge(r, result, error, why);
+	metric_add(&r->control->counts.deleted, 1);
 	log_error("control",
 		"the record of a move was deleted while its mailbox was on hold: released; what "
 		"was "

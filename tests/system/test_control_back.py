@@ -188,6 +188,7 @@ def test_a_record_that_is_deleted_while_its_mailbox_is_held(lab, control):
     assert where(lab, "lost") == ("S1", "lost@s1.lab", "active")
     assert where(lab, "lost-back") == ("S2", "lost-back@s2.lab", "active")
     assert where(lab, "lost-turned") == ("S1", "lost-turned@s1.lab", "holding")
+    assert control.ask("status")["deleted"] == 3
     assert "then `restante unhold lost-turned@example.org`" in control.log_text()
     hold(lab, "lost-turned", "active")
 
