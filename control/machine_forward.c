@@ -179,22 +179,31 @@ static bool unredirect_second(struct asked *q)
 	return need(q, STEP_UNREDIRECT_SECOND);
 }
 
+static bool turn_redirections(struct asked *q)
+{
+	if (unredirect_second(q))
+		return true;
+	return q->scenario->redirect && q->facts->assignor_redirects &&
+	       need(q, STEP_REDIRECT_FIRST);
+}
+
+/* The swap was done and its record was not; or somebody swapped it by hand, before the redirections
+ * were turned. */
+static bool note_swap(struct asked *q)
+{
+	if (turn_redirections(q))
+		return true;
+	return need(q, STEP_SWAP) || decide_enter(q, MOVE_SWAPPED);
+}
+
 /* 6: the redirections turned, drained, swapped. */
 static bool way_to_swapped(struct asked *q)
 {
-	const struct move_facts *f = q->facts;
-	bool redirect = q->scenario->redirect;
-
 	if (is_gone(q) || is_elsewhere(q))
 		return true;
-	if (f->on_assignee) /* it was done, and its record was not */
-		return (!has(q, STEP_SWAP) && decide_do(q, STEP_SWAP)) ||
-		       decide_enter(q, MOVE_SWAPPED);
-	if (is_unheld(q))
-		return true;
-	if (unredirect_second(q))
-		return true;
-	if (redirect && f->assignor_redirects && need(q, STEP_REDIRECT_FIRST))
+	if (q->facts->on_assignee)
+		return note_swap(q);
+	if (is_unheld(q) || turn_redirections(q))
 		return true;
 	if (!is_drained(q, has(q, STEP_REDIRECT_FIRST)))
 		return decide_do(q, STEP_DRAIN);

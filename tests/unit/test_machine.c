@@ -250,6 +250,24 @@ static void test_swap_without_its_record(void **state)
 	scene_expect(&scene, "enter 6");
 }
 
+/* By hand, before the redirections were turned: they are turned all the same, in their order. */
+static void test_swap_by_hand(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 5, TO_6);
+	scene.facts.held = scene.facts.fenced = scene.facts.on_assignor = false;
+	scene.facts.on_assignee = true;
+	scene_expect(&scene, "do unredirect-second");
+	scene_done(&scene, "unredirect-second");
+	scene_expect(&scene, "do redirect-first");
+	scene_done(&scene, "redirect-first");
+	scene_expect(&scene, "do swap");
+	scene_done(&scene, "swap");
+	scene_expect(&scene, "enter 6");
+}
+
 static void test_without_redirections(void **state)
 {
 	struct scene scene;
@@ -429,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_addresses_missing),
 		cmocka_unit_test(test_fence_and_drain),
 		cmocka_unit_test(test_swap_without_its_record),
+		cmocka_unit_test(test_swap_by_hand),
 		cmocka_unit_test(test_without_redirections),
 		cmocka_unit_test(test_absent_actions),
 		cmocka_unit_test(test_requests),

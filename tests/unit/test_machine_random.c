@@ -316,9 +316,15 @@ static void by_hand(struct sim *sim)
 	struct world *w = &sim->world;
 
 	w->touched = true;
-	switch (chance(sim, 3)) {
+	switch (chance(sim, 4)) {
 	case 0: w->held = false; break;
 	case 1: w->held = true; break;
+	case 2: /* `restante swap`, which looks after its fence */
+		if (sim->memory.state != MOVE_FENCED || w->at != FIRST || !w->seen_held)
+			break;
+		w->at = SECOND;
+		w->held = false;
+		break;
 	default: w->gone = true; break;
 	}
 	w->csn++;
