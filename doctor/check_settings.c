@@ -249,7 +249,8 @@ static void check_unclear(const struct facts *facts, struct doctor_report *repor
 
 const struct doctor_check doctor_rights_checks[] = {
 	{ "rights.mailboxes", "the milter sees mailboxes", NEED_FEDERATION, check_mailboxes },
-	{ "rights.read", "the milter reads mailboxes, systems, the federation and its own entry",
+	{ "rights.read",
+		"the milter reads mailboxes, systems, moves, the federation and its own entry",
 		NEED_FEDERATION, check_read },
 	{ "rights.deletions", "the milter hears of deletions", NEED_FEDERATION, check_deletions },
 	{ "rights.own", "the milter writes its own entry", NEED_FEDERATION, check_own },

@@ -10,6 +10,7 @@
 
 #include "doctor/gather.h"
 #include "lib/mem.h"
+#include "lib/move.h"
 
 /* Result codes of RFC 4511. */
 #define LDAP_REFERRED     10
@@ -67,6 +68,35 @@ static const char *const node_always[] = { "objectClass", "entryUUID", "entryCSN
 static const char *const node_names[] = { "objectClass", "entryUUID", "entryCSN", "cn",
 	"restanteNodeState", "restanteAckEpoch", "restanteDrainedEpoch", "restanteUndrained",
 	"restanteHeartbeat", "restanteMessagesHeld", NULL };
+
+/* Where a move is, the milter tells its record how many messages it held: it has to find that. */
+static const char *const move_always[] = { NULL };
+static const char *const move_names[] = { "objectClass", "restanteMoveMailbox", "restanteMoveHold",
+	NULL };
+
+static int take_dn(void *context, const struct ldap_entry *entry)
+{
+	struct str *dn = context;
+
+	str_append_z(dn, entry->dn);
+	return 1;
+}
+
+static void ask_move(const struct sessions *sessions, const char *base, struct rights *rights)
+{
+	static const char *const names[] = { "1.1", NULL };
+	struct str container = STR_INIT, dn = STR_INIT;
+
+	if (sessions->administrator == NULL)
+		return;
+	move_container_dn(base, &container);
+	ldap_session_search(sessions->administrator, str_cstr(&container), LDAP_ONE,
+		"(restanteMoveMailbox=*)", names, take_dn, &dn);
+	if (dn.len > 0)
+		compare(sessions, str_cstr(&dn), move_always, move_names, rights);
+	str_free(&container);
+	str_free(&dn);
+}
 
 static void ask_reading(const struct sessions *sessions, const char *federation,
 	const struct directory_facts *d, struct rights *rights)
@@ -233,6 +263,7 @@ void gather_rights(
 
 	federation_dn(base, &federation);
 	ask_reading(sessions, str_cstr(&federation), directory, rights);
+	ask_move(sessions, base, rights);
 	if (directory->mailboxes.count > 0)
 		rights->deletions_hidden =
 			hides_deletions(sessions->milter, base, directory->mailboxes.items[0]);

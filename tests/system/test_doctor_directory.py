@@ -278,6 +278,19 @@ def test_slapd_that_is_set_wrong(doctor, tree, severity, check, dn, attribute, c
     assert doctor.found("directory", "rights") == set()
 
 
+def test_a_move_that_the_milter_cannot_find(doctor, tree):
+    """Rules of an older version: how many messages were held would not be told."""
+    dn = "cn=m1,ou=moves," + FEDERATION
+    tree.modify("dn: %s\nchangetype: add\nobjectClass: restanteMove\nrestanteMoveAddress: a@example.org\n"
+                "restanteMoveTarget: S2\nrestanteMoveMailbox: x\n" % dn, who="root")
+    try:
+        assert doctor.found("rights") == set()
+        with configured(tree, DATABASE, "olcAccess", without("restanteMoveMailbox,restanteMoveHold")):
+            assert doctor.found("rights") == {("error", "rights.read")}
+    finally:
+        tree.modify("dn: %s\nchangetype: delete\n" % dn, who="root")
+
+
 def test_syncs_want_indexes_of_their_own(doctor, tree):
     finding = ("warning", "directory.indexes")
     with configured(tree, DATABASE, "olcDbIndex", without("restanteSourceId")):

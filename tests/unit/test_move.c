@@ -45,6 +45,9 @@ static void test_whole(void **state)
 		{ "restanteMoveWork", { "3 fence 20261122120002Z db01 90" } },
 		{ "restanteMoveRequest", { "Rollback Leave-Mail" } },
 		{ "restanteMoveStopped", { "TRUE" } },
+		{ "restanteMoveHeld",
+			{ "front1 3 20261122120005.000000Z", "front2 40 20261122120005.000000Z",
+				"front2 -1 x", "nonsense" } },
 		{ "restanteMoveHold", { "20261122120001.000000Z#000000#001#000000" } });
 
 	(void)state;
@@ -67,6 +70,7 @@ static void test_whole(void **state)
 	assert_true(move->stopped);
 	assert_string_equal(move->hold_csn, "20261122120001.000000Z#000000#001#000000");
 	assert_string_equal(move->swap_csn, "");
+	assert_int_equal(move->held_messages, 43);
 	assert_true(move_open(move));
 	move_free(&move);
 	assert_null(move);
