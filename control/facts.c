@@ -102,6 +102,27 @@ static void gather_others(struct run *r, struct move_facts *f)
 			store_moves_to(r->control->store, r->task, r->move->assignor);
 }
 
+/* They begin and end with a minute, and what is asked of one minute is asked for many moves. */
+static void gather_hours(const struct run *r, int64_t now_us, struct move_facts *f)
+{
+	static _Thread_local struct {
+		uint64_t serial;
+		int64_t minute, next_us;
+		bool open;
+	} last = { .minute = -1 };
+	int64_t minute = now_us / (60 * CLOCK_SECOND);
+	const char *text = r->settings->config->control.working_hours;
+
+	if (last.minute != minute || last.serial != r->settings->serial) {
+		last.serial = r->settings->serial;
+		last.minute = minute;
+		last.open = hours_open(text, now_us);
+		last.next_us = last.open ? 0 : hours_next(text, now_us);
+	}
+	f->working_hours = last.open;
+	f->hours_us = last.next_us;
+}
+
 void facts_gather(struct run *r, struct move_facts *f)
 {
 	const struct config_control *c = &r->settings->config->control;
@@ -123,7 +144,6 @@ void facts_gather(struct run *r, struct move_facts *f)
 	f->second_asked = t->second_asked;
 	f->second_empty = t->second_empty;
 	f->create_refused = t->create_refused;
-	f->working_hours = hours_open(c->working_hours, now);
-	f->hours_us = f->working_hours ? 0 : hours_next(c->working_hours, now);
+	gather_hours(r, now, f);
 	f->room = store_has_room(r->control->store, r->task, (size_t)c->moves);
 }

@@ -215,7 +215,7 @@ static bool way_to_complete(struct asked *q)
 {
 	if (need(q, STEP_ASK_DOWN))
 		return true;
-	if (q->scenario->close && need(q, STEP_CLOSE))
+	if (q->scenario->close && must(q, STEP_CLOSE))
 		return true;
 	return decide_enter(q, MOVE_COMPLETE);
 }

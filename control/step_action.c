@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "control/run.h"
+#include "control/systems.h"
 #include "lib/address.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -130,6 +131,58 @@ static void empty(struct subject *s)
 
 /* --- what it told ----------------------------------------------------------------------------- */
 
+struct owner {
+	const char *ours; /* entryUUID */
+	struct str *dn;   /* of another's entry */
+};
+
+static int take_owner(void *context, const struct ldap_entry *entry)
+{
+	const struct owner *owner = context;
+	const char *uuid = ldap_entry_value(entry, "entryUUID");
+
+	if (uuid == NULL || strcasecmp(uuid, owner->ours) == 0)
+		return 0;
+	str_append_z(owner->dn, entry->dn);
+	return 1;
+}
+
+/* Front doors would answer 451 for a physical address in a federated domain, and send the mail of
+ * two to one mailbox where another entry has it. */
+static enum progress check_physical(struct run *r, const struct address *address, struct str *why)
+{
+	static const char *const attributes[] = { "entryUUID", NULL };
+	struct ldap_session *session = run_session(r, why);
+	struct str filter = STR_INIT, dn = STR_INIT;
+	struct owner owner = { r->move->mailbox, &dn };
+
+	if (session == NULL)
+		return STEP_FAILED;
+	if (systems_federated(address_domain(address))) {
+		str_printf(why,
+			"it told the physical address %s, in a federated domain: those are of "
+			"access addresses alone",
+			address->key);
+		return STEP_REFUSED;
+	}
+	str_append_z(&filter, "(mailRoutingAddress=");
+	ldap_filter_escape(address->key, &filter);
+	str_append_c(&filter, ')');
+	enum ldap_result result = ldap_session_search(session, r->settings->config->ldap.base,
+		LDAP_SUB, str_cstr(&filter), attributes, take_owner, &owner);
+	str_free(&filter);
+	enum progress progress = STEP_DONE;
+	if (dn.len > 0) {
+		str_printf(why, "it told the physical address %s, which is that of %s",
+			address->key, str_cstr(&dn));
+		progress = STEP_REFUSED;
+	} else if (result != LDAP_DONE && result != LDAP_NO_ENTRY) {
+		progress = run_judge(r, result, NULL, why);
+	}
+	str_free(&dn);
+	return progress;
+}
+
 static enum progress take_created(
 	struct run *r, const struct action_result *result, const struct subject *s, struct str *why)
 {
@@ -147,6 +200,9 @@ static enum progress take_created(
 		str_append_z(why, "it told the physical address of the old mailbox");
 		return STEP_REFUSED;
 	}
+	enum progress progress = check_physical(r, &address, why);
+	if (progress != STEP_DONE)
+		return progress;
 	if (*s->source_id != '\0' && strcmp(s->source_id, str_cstr(&result->source_id)) == 0)
 		record_done(r->move, &r->change, STEP_ADOPT, control_now_us(r->control));
 	record_text(&r->move->physical, result->physical.data);
@@ -169,6 +225,12 @@ static bool is_listed(char *const *list, const char *wanted)
 	return false;
 }
 
+/* "@example.org": of front doors alone, no backend has it. */
+static bool is_catch_all(const char *text)
+{
+	return text[0] == '@';
+}
+
 /* E8: every address that DIR has now. */
 static enum progress take_list(
 	struct run *r, const struct action_result *result, char *const *wanted)
@@ -177,7 +239,7 @@ static enum progress take_list(
 	struct str missing = STR_INIT;
 
 	for (; *wanted != NULL; wanted++)
-		if (!is_listed(result->addresses, *wanted))
+		if (!is_catch_all(*wanted) && !is_listed(result->addresses, *wanted))
 			str_printf(&missing, "%s%s", missing.len > 0 ? ", " : "", *wanted);
 	mem_free(&facts->missing);
 	if (missing.len > 0)

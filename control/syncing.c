@@ -98,12 +98,16 @@ struct round {
 	size_t count;
 };
 
+static bool is_own(const struct item *item, const char *system)
+{
+	return strcasecmp(system, item->assignor) == 0 || strcasecmp(system, item->assignee) == 0;
+}
+
+/* Up syncs of all: those of the other systems are not waited for. */
 static bool is_wanted(const struct item *item, enum sync_direction direction, const char *system)
 {
-	bool own =
-		strcasecmp(system, item->assignor) == 0 || strcasecmp(system, item->assignee) == 0;
-
-	return direction == SYNC_UP ? item->kind == ASK_UP && own : item->kind == ASK_DOWN && !own;
+	return direction == SYNC_UP ? item->kind == ASK_UP
+				    : item->kind == ASK_DOWN && !is_own(item, system);
 }
 
 static bool anybody_wants(
@@ -157,7 +161,7 @@ static void keep_asked(void *context, struct kept *kept)
 	}
 	kept->asked_count = 0;
 	for (size_t i = 0; i < systems->count && kept->asked_count < 2; i++) {
-		if (!is_wanted(news->item, SYNC_UP, systems->systems[i].name))
+		if (!is_own(news->item, systems->systems[i].name))
 			continue;
 		snprintf(kept->asked[kept->asked_count].system, sizeof kept->asked[0].system, "%s",
 			systems->systems[i].name);

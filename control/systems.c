@@ -16,6 +16,7 @@ struct known {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct known *list;
 static size_t count;
+static struct federation *federation;
 static int64_t read_us; /* monotonic, 0 = never */
 
 struct reading {
@@ -49,6 +50,7 @@ enum ldap_result systems_refresh(
 {
 	static const char *const attributes[] = { "cn", "restanteCanRedirect", NULL };
 	struct reading reading = { NULL, 0 };
+	struct federation *domains = NULL;
 	struct str dn = STR_INIT;
 
 	pthread_mutex_lock(&lock);
@@ -60,11 +62,15 @@ enum ldap_result systems_refresh(
 	enum ldap_result result = ldap_session_search(session, str_cstr(&dn), LDAP_ONE,
 		"(objectClass=restanteBackend)", attributes, take, &reading);
 	str_free(&dn);
+	if (result == LDAP_DONE || result == LDAP_NO_ENTRY)
+		result = federation_read(session, base, &domains);
 	if (result != LDAP_DONE && result != LDAP_NO_ENTRY) {
 		drop(reading.list, reading.count);
 		return result;
 	}
 	pthread_mutex_lock(&lock);
+	federation_free(&federation);
+	federation = domains;
 	drop(list, count);
 	list = reading.list;
 	count = reading.count;
@@ -83,9 +89,18 @@ void systems_view(const char *name, struct system_view *view_r)
 	pthread_mutex_unlock(&lock);
 }
 
+bool systems_federated(const char *domain)
+{
+	pthread_mutex_lock(&lock);
+	bool found = federation != NULL && federation_serves(federation, domain);
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
 void systems_forget(void)
 {
 	pthread_mutex_lock(&lock);
+	federation_free(&federation);
 	drop(list, count);
 	list = NULL;
 	count = 0;

@@ -1,4 +1,4 @@
-/* The backends as ou=systems has them, remembered for a few seconds. Thread-safe. */
+/* The backends as ou=systems has them, and the federated domains, remembered for a few seconds. Thread-safe. */
 #ifndef RESTANTE_CONTROL_SYSTEMS_H
 #define RESTANTE_CONTROL_SYSTEMS_H
 
@@ -15,6 +15,8 @@ struct system_view {
 enum ldap_result systems_refresh(
 	struct ldap_session *session, const char *base, int64_t older_than_us);
 void systems_view(const char *name, struct system_view *view_r);
+/* Whether that domain (normal form) is federated: nothing physical may lie there. */
+bool systems_federated(const char *domain);
 void systems_forget(void);
 
 #endif

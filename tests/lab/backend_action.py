@@ -7,6 +7,7 @@ tests. Its state, what was done with effect, and the faults that it is to show a
     fault           {"SYSTEM ACTION": KIND}, of one mailbox alone with its address behind: "fail",
                     "refuse", "made", "slow", "hang", "stay", "garbage", "vain", "kill", "killed"
 
+tell ADDRESS: create says that it is there;
 fail: it asks for another try; made: it does it, and says that it refuses; slow: it takes two seconds; stay: it starts another program,
 both hang and take no SIGTERM, and their pids are in the file "stays"; vain: it says that it was done
 and does nothing; kill and killed: the
@@ -201,6 +202,8 @@ def act(folder, verb, subject):
         show(fault, folder)
     backend = Backend(folder, system)
     so, told_now = globals()["check_" + action](backend, subject)
+    if fault.startswith("tell "):
+        told_now = {**told_now, "physical": fault.split()[1]}
     if verb == "check":
         print(json.dumps(told_now))
         sys.exit(0 if so else 1)

@@ -10,7 +10,9 @@ from lab.lab import Lab
 from lab.ledger import Ledger, Stay, clean
 from lab.mail import Injector
 from lab.process import wait_for
+from lab.slapd import FEDERATION
 
+S3 = "cn=S3,ou=systems," + FEDERATION
 SCENARIOS = {
     "closing": {"create": "0s", "close": True, "drain": "5s"},
     "patient": {"create": "0s", "drain": "0s"},
@@ -33,8 +35,10 @@ def _control(lab):
 
 
 def test_a_move(lab, control):
+    asked = int(lab.slapd.read(S3).get("restantesyncasked", ["0"])[0])
     dn = control.record("first", "anna@example.org")
     control.wait_state(dn, 10)
+    assert int(lab.slapd.read(S3)["restantesyncasked"][0]) > asked  # not waited for: it never syncs
     move = control.move(dn)
     anna = lab.slapd.read(lab.slapd.mailbox_dn("anna"))
     assert where(lab, "anna") == ("S2", "anna@s2.lab", "active")

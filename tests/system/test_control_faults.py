@@ -210,6 +210,32 @@ def test_front_door_that_never_acknowledges(lab, control):
     assert control.one(moves["fenced"], "restanteMoveError") == ""
 
 
+def test_a_wrong_place_for_the_second_mailbox(lab, control):
+    """Nothing physical lies in a federated domain, and none is of two mailboxes."""
+    cases = {"federated": ("S2 create", "tell x@example.net"),
+             "twice": ("S2 create", "tell carla@s2.lab")}
+    says = {"federated": "in a federated domain", "twice": "which is that of uid=carla,"}
+    moves = record_all(control, cases)
+    for name, dn in moves.items():
+        assert says[name] in control.wait_stopped(dn)
+        assert control.state(dn) == 0
+    control.fault({})
+    for name, dn in moves.items():
+        control.request(dn, "retry")
+        control.wait_state(dn, 10, 60)
+        assert where(lab, name) == ("S2", name + "@s2.lab", "active")
+
+
+def test_a_mailbox_with_a_catch_all(lab, control):
+    """It is of the front doors; no backend lists it."""
+    dn = lab.slapd.mailbox_dn("catcher")
+    control.people("catcher")
+    lab.slapd.replace(dn, mailLocalAddress=["catcher@example.org", "@xn--bcher-kva.example"])
+    move = control.record("m-catcher", "catcher@example.org")
+    control.wait_state(move, 10, 60)
+    assert where(lab, "catcher")[0] == "S2"
+
+
 def test_up_sync_that_fails_is_told_until_it_succeeds(lab, control):
     """Each refusal is asked about again, later and later; the error does not come and go."""
     moves = record_all(control, {"unsynced": ("S2 addresses", "fail")})

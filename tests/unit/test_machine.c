@@ -304,7 +304,8 @@ static void test_absent_actions(void **state)
 	scene.scenario.close = true;
 	scene_expect(&scene, "do close");
 	scene.facts.action_absent[STEP_CLOSE] = true;
-	scene_expect(&scene, "enter 10");
+	scene_expect(&scene, "stop");
+	assert_non_null(strstr(scene.decision.text, "actions S1.close"));
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
