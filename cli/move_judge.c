@@ -1,4 +1,6 @@
 /* New moves: all are judged before any is recorded; all are recorded, or none. */
+#define _GNU_SOURCE
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -335,20 +337,47 @@ static enum ldap_result record_one(struct cli *cli, struct wanted *w, const char
 	return result;
 }
 
+/* An interrupt waits for the record that is being made, then all are taken back. */
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+	interrupted = number;
+}
+
+static void catch_interrupts(void)
+{
+	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+static int complain(
+	struct cli *cli, const struct wanted *w, enum ldap_result result, const char *error)
+{
+	if (result == LDAP_DONE)
+		return cli_fail(cli, CLI_FAILED, "interrupted");
+	cli->place = w->place;
+	int code = result == LDAP_TAKEN ? cli_fail(cli, CLI_REFUSED, "%s", error)
+					: cli_fail_ldap(cli, result, w->address, error);
+	cli->place = NULL;
+	return code;
+}
+
 int wanted_record(struct cli *cli, struct wanted_list *list, size_t *left_r)
 {
 	*left_r = 0;
+	catch_interrupts();
 	for (size_t i = 0; i < list->count; i++) {
 		const struct wanted *w = &list->list[i];
 		const char *error = "";
 		enum ldap_result result = record_one(cli, &list->list[i], &error);
 
-		if (result == LDAP_DONE)
+		if (result == LDAP_DONE && !interrupted)
 			continue;
-		cli->place = w->place;
-		int code = result == LDAP_TAKEN ? cli_fail(cli, CLI_REFUSED, "%s", error)
-						: cli_fail_ldap(cli, result, w->address, error);
-		cli->place = NULL;
+		int code = complain(cli, w, result, error);
 		*left_r = take_back(cli, list);
 		if (*left_r > 0)
 			cli_fail(cli, code,

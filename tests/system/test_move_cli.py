@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 import subprocess
 
 import pytest
@@ -289,6 +290,25 @@ def test_what_a_controller_took_is_not_taken_back(move):
     assert "1 of the moves may be recorded all the same" in said
     assert "nothing was recorded" not in said
     assert sorted(r["restantemoveaddress"][0] for _, r in move.records()) == [ANNA, "bert@example.org"]
+
+
+def test_an_import_that_is_interrupted_is_taken_back(move):
+    started = []
+
+    def interrupt(number):
+        if number == 1:
+            started[0].send_signal(signal.SIGINT)
+
+    with LdapRelay(move.lab.slapd.port, Answers(interrupt), everything=True) as relay:
+        conf = Mover(move.lab, relay.uri).conf
+        started.append(subprocess.Popen(
+            [move.lab.build + "/restante", "-c", conf, "move", "import", "-", "--scenario", "plain"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        said, _ = started[0].communicate(b"address,to\nanna@example.org,S2\nbert@example.org,S2\n",
+                                         timeout=60)
+    assert started[0].returncode == FAILED
+    assert b"interrupted" in said and b"nothing was recorded" in said
+    assert not move.records()
 
 
 def test_an_answer_that_says_no_to_what_was_done(move):
