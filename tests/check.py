@@ -180,6 +180,33 @@ def system_counts(report, status):
     return good, bad
 
 
+# The controller and dirsync, with their threads, under ThreadSanitizer, too.
+SANITIZED = ("control", "control_waits", "control_room")
+
+
+def sanitized_tests(tally, what, directory, **environment):
+    """A report of the sanitizer is a failure, whatever the tests say."""
+    reports = os.path.join(directory, "report")
+    for stale in glob.glob(reports + ".*"):
+        os.unlink(stale)
+    xml = os.path.join(directory, "system.xml")
+    if os.path.exists(xml):
+        os.unlink(xml)
+    argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=" + xml]
+    argv += [os.path.join(TOP, "tests/system/test_%s.py" % name) for name in SANITIZED]
+    environment = {name: value + " log_path=" + reports for name, value in environment.items()}
+    status, said = run_bounded(argv, os.path.join(directory, "system.log"), LONG_SECONDS,
+                               RESTANTE_BUILD=directory, PYTHONDONTWRITEBYTECODE="1",
+                               **environment)
+    good, bad = system_counts(xml, status)
+    found = sorted(glob.glob(reports + ".*"))
+    details = tail(said, 120) if bad else ""
+    for path in found[:3]:
+        with open(path, errors="replace") as text:
+            details += "\n" + "\n".join(text.read().splitlines()[:60])
+    tally.add(what, good, bad + len(found), details)
+
+
 def system_tests(tally, long_ones):
     groups = system_groups()
     passed = failed = 0
@@ -266,9 +293,14 @@ def main():
             directory = BUILD + "-" + name
             if build(tally, "build (%s)" % sanitizers, directory,
                      "--enable-sanitizers=" + sanitizers, "CFLAGS=-g -O1"):
+                suppressions = "suppressions=" + os.path.join(TOP, "tests/tsan.supp")
                 unit_tests(tally, "unit tests (%s)" % sanitizers, directory,
-                           TSAN_OPTIONS="halt_on_error=1 suppressions=" +
-                           os.path.join(TOP, "tests/tsan.supp"), ASAN_OPTIONS="detect_leaks=1")
+                           TSAN_OPTIONS="halt_on_error=1 " + suppressions,
+                           ASAN_OPTIONS="detect_leaks=1")
+                if name == "tsan":
+                    # the guard of programs is forked off by one of many threads, and starts none
+                    sanitized_tests(tally, "daemons (%s)" % sanitizers, directory,
+                                    TSAN_OPTIONS="die_after_fork=0 " + suppressions)
         distcheck(tally)
     print("%d passed, %d failed" % (tally.passed, tally.failed))
     return 1 if tally.failed else 0
