@@ -61,13 +61,15 @@ def test_how_often_its_record_is_written(control):
     """Each step that changes something is claimed; the rest goes with these claims, and a last one.
     Where a machine is slow what is waited for for a second is written by itself."""
     writes = []
-    for address in control.people("written1", "written2", "written3"):
+    for address in control.people(*("written%d" % number for number in range(8))):
         before = control.ask("status")["writes"]
         dn = control.record("m-" + address.split("@", maxsplit=1)[0], address)
         control.wait_state(dn, 10)
         wait_for(lambda: control.ask("status")["busy"] == 0, 20, "it to rest")
         writes.append(control.ask("status")["writes"] - before)
-    assert min(writes) <= 9, writes
+        if writes[-1] <= 9:
+            return
+    pytest.fail("written that often: %s" % writes)
 
 
 def stay_of(control, dn, home, place):
