@@ -122,12 +122,24 @@ class _Connection(socketserver.BaseRequestHandler):
         with socket.create_connection((relay.host, relay.to)) as other:
             back = threading.Thread(target=self.answers, args=(relay, other))
             back.start()
-            with contextlib.suppress(OSError):
+            rest = b""
+            with contextlib.suppress(OSError, HangUp):
                 while data := self.request.recv(65536):
-                    other.sendall(data)
+                    rest = self.requests(relay, other, rest + data)
             with contextlib.suppress(OSError):
                 other.shutdown(socket.SHUT_RDWR)
             back.join()
+
+    def requests(self, relay, other, data):
+        """Sends on what is asked, whole messages where somebody looks at them; what is left."""
+        if relay.asked is None:
+            other.sendall(data)
+            return b""
+        while (found := header(data)) and len(data) >= found[2] + found[1]:
+            whole, data = data[:found[2] + found[1]], data[found[2] + found[1]:]
+            relay.asked(Message(whole), self)
+            other.sendall(whole)
+        return data
 
     def answers(self, relay, other):
         data = b""
@@ -148,6 +160,8 @@ class _Connection(socketserver.BaseRequestHandler):
         while (found := header(data)) and len(data) >= found[2] + found[1]:
             whole, data = data[:found[2] + found[1]], data[found[2] + found[1]:]
             message = Message(whole)
+            if relay.answered is not None:
+                relay.answered(message, self)
             if relay.tamper is None or (message.sync is None and not relay.everything):
                 self.request.sendall(whole)
                 continue
@@ -163,10 +177,12 @@ class _Server(socketserver.ThreadingTCPServer):
 class LdapRelay:
     """with LdapRelay(port) as relay: relay.uri; relay.tamper = function(message) that returns the
     messages (or bytes) to be sent instead, for each one that has to do with RFC 4533, or for all
-    of them: everything."""
+    of them: everything. relay.asked and relay.answered = function(message, connection) are told of
+    each request before it is sent on, and of each answer; HangUp ends the connection instead."""
 
     def __init__(self, to, tamper=None, everything=False, host="127.0.0.1"):
         self.host, self.to, self.tamper, self.everything = host, to, tamper, everything
+        self.asked = self.answered = None
         self.server = _Server(("127.0.0.1", 0), _Connection)
         self.server.relay = self
         self.uri = "ldap://127.0.0.1:%d" % self.server.server_address[1]
