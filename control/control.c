@@ -31,7 +31,9 @@
 
 int64_t control_now_us(struct control *c)
 {
-	return clock_wall_us() + atomic_load(&c->skew_us);
+	int64_t offset = atomic_load(&c->offset_us);
+
+	return offset != 0 ? clock_boot_us() + offset : clock_wall_us();
 }
 
 void control_note_csn(struct control *c, const char *csn)
@@ -40,6 +42,7 @@ void control_note_csn(struct control *c, const char *csn)
 
 	if (at <= 0)
 		return;
+	atomic_store(&c->offset_us, at - clock_boot_us());
 	skew = at - clock_wall_us();
 	before = atomic_exchange(&c->skew_us, skew);
 	if (llabs(skew - before) > SKEW_SAID)
@@ -243,27 +246,60 @@ static bool is_still(struct control *c)
 	       syncing_count(c->syncing) == 0 && fencing_count(c->fencing) == 0;
 }
 
+/* Nothing is done any more, since all that is left waits for others. */
+static bool is_stuck(struct control *c)
+{
+	struct store_counts counts;
+
+	store_count(c->store, &counts);
+	return counts.busy == 0 && counts.due == 0;
+}
+
+static enum control_exit say_left(struct control *c, bool waits)
+{
+	struct store_counts counts;
+
+	store_count(c->store, &counts);
+	if (waits)
+		log_warning("control",
+			"what is left waits for front doors or syncs: it goes on with "
+			"the next run");
+	if (counts.stopped > 0)
+		log_warning("control",
+			"moves are stopped and wait for `restante move retry` "
+			"moves=%zu",
+			counts.stopped);
+	return waits || counts.stopped > 0 ? CONTROL_EXIT_LEFT : CONTROL_EXIT_OK;
+}
+
+/* Front doors and syncs may take fence_timeout without a step being done. */
 static enum control_exit serve_once(struct control *c)
 {
-	const int64_t more = c->settings->config->control.lease + 10 * CLOCK_SECOND;
-	int64_t since = clock_mono_us();
-	int still = 0;
+	const struct config_control *config = &c->settings->config->control;
+	const int64_t patience = config->lease + 10 * CLOCK_SECOND;
+	int64_t led_us = clock_mono_us(), moved_us = led_us, now;
+	uint64_t done = 0;
 
-	while (still < ONCE_STILL) {
+	for (int still = 0; still < ONCE_STILL; still = is_still(c) ? still + 1 : 0) {
 		int got = wait_signal(ONCE_LOOK);
 
 		if (got == SIGTERM || got == SIGINT)
 			return CONTROL_EXIT_FAILED;
-		still = is_still(c) ? still + 1 : 0;
+		now = clock_mono_us();
 		if (follow_loaded(c->follow) && leader_term(c->leader) != 0)
-			since = clock_mono_us();
-		if (clock_mono_us() - since > more + leader_patience_us(c->leader)) {
+			led_us = now;
+		if (now - led_us > patience + leader_patience_us(c->leader)) {
 			log_error("control", "nothing was done: the directory fails, or another "
 					     "controller leads");
 			return CONTROL_EXIT_FAILED;
 		}
+		if (led_us != now || metric_count(&c->counts.steps) != done)
+			moved_us = now;
+		done = metric_count(&c->counts.steps);
+		if (now - moved_us > config->fence_timeout && is_stuck(c))
+			return say_left(c, true);
 	}
-	return CONTROL_EXIT_OK;
+	return say_left(c, false);
 }
 
 /* --- stop ------------------------------------------------------------------------------------- */

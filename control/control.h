@@ -23,6 +23,7 @@
 enum control_exit {
 	CONTROL_EXIT_OK = 0,
 	CONTROL_EXIT_FAILED = 1, /* --once: the directory failed, or another one leads */
+	CONTROL_EXIT_LEFT = 2,   /* --once: moves are stopped, or wait for others for too long */
 	CONTROL_EXIT_USAGE = 64,
 	CONTROL_EXIT_UNAVAILABLE = 69,
 	CONTROL_EXIT_SOFTWARE = 70,
@@ -80,7 +81,9 @@ struct control {
 	pthread_t *workers;
 	size_t worker_count;
 
-	_Atomic int64_t skew_us; /* the directory's clock less ours */
+	_Atomic int64_t
+		offset_us;       /* the directory's clock less CLOCK_BOOTTIME; 0 = not known yet */
+	_Atomic int64_t skew_us; /* less our wall clock: for people */
 	struct control_counts counts;
 	struct control_server *server;
 	struct metrics_server *metrics;
@@ -88,7 +91,8 @@ struct control {
 	atomic_bool stopping;
 };
 
-/* Wall clock of the directory, as its last answer told: instants of moves are judged by it. */
+/* Wall clock of the directory, as its last answer told: instants of moves are judged by it. Whoever
+ * turns the clock of this machine changes nothing of that. */
 int64_t control_now_us(struct control *control);
 /* After a write that gave that entryCSN. */
 void control_note_csn(struct control *control, const char *csn);

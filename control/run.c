@@ -443,7 +443,8 @@ static void wait_for(struct run *r, const struct move_decision *d)
 	}
 }
 
-/* What came meanwhile of what others write. */
+/* What came meanwhile of what others write. The rest of it comes back with what we write next;
+ * where that is nothing, at the end of the run. */
 static void take_newer(struct run *r)
 {
 	struct move *newer = store_newer(r->control->store, r->task);
@@ -453,7 +454,10 @@ static void take_newer(struct run *r)
 	if (strcmp(newer->csn, r->move->csn) >= 0 || !r->answered)
 		r->move->request = newer->request;
 	r->move->may_delete = newer->may_delete;
-	move_free(&newer);
+	if (record_changed(&r->change) || strcmp(newer->csn, r->move->csn) <= 0)
+		move_free(&newer);
+	else
+		store_put_newer(r->control->store, r->task, newer);
 }
 
 /* True: once more. */

@@ -500,6 +500,16 @@ struct task *store_take_left(struct store *s)
 	return found;
 }
 
+void store_put_newer(struct store *s, struct task *task, struct move *newer)
+{
+	pthread_mutex_lock(&s->lock);
+	if (task->newer == NULL)
+		task->newer = newer;
+	else
+		move_free(&newer);
+	pthread_mutex_unlock(&s->lock);
+}
+
 struct move *store_newer(struct store *s, struct task *task)
 {
 	pthread_mutex_lock(&s->lock);

@@ -108,6 +108,8 @@ void store_give(struct store *store, struct task *task, int64_t due_us, bool gon
 struct task *store_take_left(struct store *store);
 /* A newer version of the record, where one came meanwhile; the caller's. */
 struct move *store_newer(struct store *store, struct task *task);
+/* Takes it back, where none came since: the task has it when it was given back. */
+void store_put_newer(struct store *store, struct task *task, struct move *newer);
 /* What others of its mailbox must know has changed: the mailbox is known, it has begun, is over. */
 void store_index(struct store *store, struct task *task);
 /* Another version of the record instead of the one it has. */

@@ -9,7 +9,7 @@ from lab.control import Control, begin, where
 from lab.lab import Lab
 from lab.ledger import Ledger, Stay, clean
 from lab.mail import Injector
-from lab.process import wait_for
+from lab.process import run, wait_for
 from lab.slapd import FEDERATION
 
 S3 = "cn=S3,ou=systems," + FEDERATION
@@ -211,9 +211,37 @@ def test_once(lab, control):
     control.stop()
     dn = control.record("once", address)
     lab.slapd.read(dn)
-    from lab.process import run
     run(control.command() + ["--once"], timeout=60)
     assert control.state(dn) == 10
+    control.start()
+
+
+FRONTX = "cn=frontx,ou=nodes,cn=restante,dc=example,dc=org"
+
+
+def test_once_ends_with_what_cannot_go_on(lab, control):
+    """A move that is stopped, and a front door that never acknowledges: status 2, and all else done."""
+    refused, waiting, fine = control.people("refused", "waiting", "fine")
+    control.stop()
+    control.configure(fence_timeout="3s")
+    control.fault({"S2 addresses " + refused: "refuse"})
+    stopped, moves = control.record("once-stopped", refused), control.record("once-fine", fine)
+    assert run(control.command() + ["--once"], check=False).returncode == 2
+    assert control.one(stopped, "restanteMoveStopped") == "TRUE" and control.state(moves) == 10
+    lab.slapd.modify("dn: %s\nchangetype: add\nobjectClass: restanteNode\n"
+                     "objectClass: simpleSecurityObject\ncn: frontx\n"
+                     "restanteNodeState: enabled\nuserPassword: x\n" % FRONTX, "root")
+    waits = control.record("once-waits", waiting)
+    control.fault({})
+    control.request(stopped, "rollback leave-mail")
+    done = run(control.command() + ["--once"], check=False)
+    assert done.returncode == 2 and b"waits for front doors" in done.stderr
+    assert control.state(waits) == 4
+    assert control.one(stopped, "restanteMoveOutcome") == "cancelled"
+    lab.slapd.modify("dn: %s\nchangetype: delete\n" % FRONTX, "root")
+    run(control.command() + ["--once"])
+    assert control.state(waits) == 10
+    control.configure(fence_timeout="2s")
     control.start()
 
 

@@ -1,6 +1,7 @@
 """restante-control: what each action of a backend can do wrong, and going back from each state. Many
 moves at once, each of its own mailbox."""
 
+import calendar
 import os
 import time
 
@@ -10,6 +11,7 @@ from lab.control import Control, begin, where
 from lab.lab import Lab
 from lab.mail import Smtp, compose
 from lab.process import wait_for
+from lab.slapd import FEDERATION
 
 SCENARIOS = {"closing": {"create": "0s", "close": True, "drain": "5s"},
              "waiting": {"create": "-3650d"}}
@@ -305,6 +307,53 @@ def test_a_controller_whose_clock_is_off(lab, control, days):
     finally:
         control.stop()
         control.turned = None
+        control.start()
+
+
+def test_a_clock_that_is_turned_while_it_runs(lab, control):
+    """Nothing begins sooner, nobody's lease lapses; the lease ends by the directory's clock."""
+    control.stop()
+    control.turned = os.path.join(lab.dir, "turned")
+
+    def turn(hours):
+        with open(control.turned + ".new", "w") as out:
+            out.write(str(hours * 3600))
+        os.rename(control.turned + ".new", control.turned)
+    turn(0)
+    control.configure(lease="60s")
+    control.start()
+    wait_for(lambda: control.ask("status")["term"] > 0, 60, "it to lead")
+    try:
+        names = ["turned", "turned-later"]
+        addresses = control.people(*names)
+        term = control.ask("status")["term"]
+        later = control.record("m-later", addresses[1], restanteMoveInstant=instant(3600))
+        control.wait_state(later, 0)
+        for number, hours in enumerate((5, -5)):
+            turn(hours)
+            control.request(later, "pause")
+            wait_for(lambda: control.ask("status")["paused"] == 1, 20, "it to be looked at")
+            control.request(later, "resume")
+            wait_for(lambda: not control.one(later, "restanteMoveRequest"), 20, "the answer")
+            dn = control.record("m-turned%d" % number, addresses[0],
+                                ("S2", "S1")[number], restanteMoveInstant=instant(1))
+            control.wait_state(dn, 10, 60)
+            assert control.state(later) == 0
+            assert not control.one(later, "restanteMoveWork").count("create")
+        assert control.ask("status")["term"] == term
+        control.request(later, "cancel")
+        control.wait_outcome(later, "cancelled")
+        control.configure(lease="2s")
+        control.restart()
+
+        def ends():
+            text = lab.slapd.read(FEDERATION)["restanteleaseexpiry"][0]
+            return calendar.timegm(time.strptime(text, "%Y%m%d%H%M%SZ")) - time.time()
+        wait_for(lambda: abs(ends()) < 60, 30, "an end of the lease that others can read")
+    finally:
+        control.stop()
+        control.turned = None
+        control.configure(lease="2s")
         control.start()
 
 

@@ -107,6 +107,19 @@ static void test_versions(void **state)
 	store_give(store, task, STORE_NEVER, false);
 	task = take(store);
 	assert_string_equal(task->move->csn, "7");
+	/* who has looked at it puts it back; what came since counts more */
+	put(store, 1, "m", "8");
+	store_put_newer(store, task, store_newer(store, task));
+	store_give(store, task, STORE_NEVER, false);
+	task = take(store);
+	assert_string_equal(task->move->csn, "8");
+	put(store, 1, "m", "9");
+	struct move *looked_at = store_newer(store, task);
+	put(store, 1, "m", "A");
+	store_put_newer(store, task, looked_at);
+	store_give(store, task, STORE_NEVER, false);
+	task = take(store);
+	assert_string_equal(task->move->csn, "A");
 	/* deleted while it is worked on */
 	uuid_of(1, uuid);
 	store_gone(store, uuid);
