@@ -227,6 +227,12 @@ static void count_gone(struct reconciling *r, bool changes)
 	}
 }
 
+/* What is held, or moves, is not changed under the hands of whoever does that. */
+static bool in_hands(const struct reconciling *r)
+{
+	return move_open(r->facts->own) || r->entry->state != STATE_ACTIVE;
+}
+
 static void lacking(struct reconciling *r, const char *key)
 {
 	unsigned pulls = pulls_before(r->facts->before, key) + (r->run->complete ? 1 : 0);
@@ -241,8 +247,15 @@ static void lacking(struct reconciling *r, const char *key)
 		take_marks(r, key);
 		put_mark(r, key);
 		build_because(&r->build, "%s is no longer listed by %s", key, r->run->system);
+	} else if (address_due(r->run, marked_us, pulls) && in_hands(r)) {
+		count_gone(r, false);
+		build_report(r, REPORT_WAITS, key, NULL,
+			"%s of id %s of %s (%s) is not listed any more; it is not removed while "
+			"the mailbox is held or moves",
+			key, r->facts->id, r->run->system, str_cstr(&r->entry->dn));
 	} else if (address_due(r->run, marked_us, pulls)) {
 		count_gone(r, true);
+		r->build.state_matters = true;
 		take_address(r, key);
 		build_because(
 			&r->build, "%s was not listed by %s for the grace", key, r->run->system);

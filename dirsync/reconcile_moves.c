@@ -9,6 +9,30 @@ bool move_open(const struct move *move)
 	return move != NULL && move->kind == MOVE_OPEN;
 }
 
+static bool is_moving(const struct reconcile_facts *facts, const char *key)
+{
+	const struct reconcile_owner *owner = address_owner(facts, key);
+
+	return strcmp(key, str_cstr(&facts->move->key)) == 0 || (owner != NULL && owner->moving);
+}
+
+/* An alias says nothing: anybody's mailbox may list one by mistake. */
+static bool is_by_name(const struct reconcile_facts *facts)
+{
+	const struct strings *lists = &facts->fresh->addresses;
+	struct str primary = STR_INIT;
+	bool same = lists->count > 0;
+
+	add_primary_key(facts->fresh, &primary);
+	if (primary.len > 0)
+		same = is_moving(facts, primary.data);
+	else
+		for (const char *k = strings_first(lists); k != NULL; k = strings_next(lists, k))
+			same = same && is_moving(facts, k);
+	str_free(&primary);
+	return same;
+}
+
 /* The controller may have written either, both or none of them yet. */
 bool move_is_second(const struct reconcile_run *run, const struct reconcile_facts *facts)
 {
@@ -19,7 +43,7 @@ bool move_is_second(const struct reconcile_run *run, const struct reconcile_fact
 	if (!move_open(move) || strcasecmp(str_cstr(&move->assignee), run->system) != 0)
 		return false;
 	if (move->source_id.len == 0 && move->physical.len == 0)
-		return true;
+		return facts->fresh != NULL && is_by_name(facts);
 	if (strcmp(str_cstr(&move->source_id), facts->id) == 0)
 		return true;
 	return facts->fresh != NULL && move->physical.len > 0 &&

@@ -191,13 +191,35 @@ static bool moves(const struct modeling *m, int id)
 	return m->old[m->parts[id].box].moving && move->there && move->kind == MOVE_OPEN;
 }
 
+/* Its primary address, or without one all that it lists, is the moving mailbox's. */
+static bool is_by_name(const struct modeling *m, int id)
+{
+	const struct part *p = &m->parts[id];
+	bool lists = false;
+
+	if (!p->shown)
+		return false;
+	if (p->source->primary >= 0)
+		return p->taken[p->source->primary] == MOVERS;
+	for (int key = 0; key < LAB_KEYS; key++) {
+		if (!p->source->lists[key])
+			continue;
+		if (p->taken[key] != MOVERS)
+			return false;
+		lists = true;
+	}
+	return lists;
+}
+
 static bool is_second(const struct modeling *m, int id)
 {
 	const struct model *model = m->model;
 
 	if (!concerns(m, id) || m->lab->move.kind != MOVE_OPEN || m->lab->move.to != m->system)
 		return false;
-	return (model->move_id < 0 && model->move_physical < 0) || model->move_id == id ||
+	if (model->move_id < 0 && model->move_physical < 0)
+		return is_by_name(m, id);
+	return model->move_id == id ||
 	       (m->parts[id].shown && model->move_physical == m->parts[id].source->physical);
 }
 
@@ -234,9 +256,16 @@ static bool due(const struct modeling *m, int day, int pulls)
 	return !m->delta && pulls >= 2 && m->lab->day - day >= GRACE;
 }
 
-/* An address that is not listed: true when it goes now. */
-static bool goes(struct modeling *m, struct part *p, struct model_trace *after, int key)
+/* Nobody holds it, and it does not move. */
+static bool is_free(const struct modeling *m, int id)
 {
+	return strcmp(m->old[m->parts[id].box].state, "holding") != 0 && !moves(m, id);
+}
+
+/* An address that is not listed: true when it goes now. */
+static bool goes(struct modeling *m, int id, struct model_trace *after, int key)
+{
+	struct part *p = &m->parts[id];
 	struct model_box *box = &m->model->boxes[p->box];
 	int pulls = p->before.lacking[key] + !m->delta;
 
@@ -248,11 +277,12 @@ static bool goes(struct modeling *m, struct part *p, struct model_trace *after, 
 		box->mark[key] = m->lab->day;
 		return false;
 	}
-	return due(m, box->mark[key], pulls);
+	return due(m, box->mark[key], pulls) && is_free(m, id);
 }
 
-static void settle_addresses(struct modeling *m, struct part *p, struct model_trace *after)
+static void settle_addresses(struct modeling *m, int id, struct model_trace *after)
 {
+	struct part *p = &m->parts[id];
 	struct model_box *box = &m->model->boxes[p->box], *old = &m->old[p->box];
 
 	for (int key = 0; key < LAB_KEYS; key++) {
@@ -261,7 +291,7 @@ static void settle_addresses(struct modeling *m, struct part *p, struct model_tr
 			box->mark[key] = -1;
 			box->has[key] = old->has[key] || (p->gains[key] && p->taken[key] == FREE);
 		} else if (old->has[key] && (old->mark[key] >= 0 || p->before.known[key]) &&
-			   goes(m, p, after, key)) {
+			   goes(m, id, after, key)) {
 			box->has[key] = false;
 			box->mark[key] = -1;
 			if (box->primary == key)
@@ -279,7 +309,7 @@ static void settle_present(struct modeling *m, int id, struct model_trace *after
 
 	box->id = id;
 	box->gone = -1;
-	settle_addresses(m, p, after);
+	settle_addresses(m, id, after);
 	if (p->source->primary >= 0 && box->has[p->source->primary])
 		box->primary = p->source->primary;
 	if (!moves(m, id) && (strcmp(box->state, "-") == 0 || strcmp(box->state, "active") == 0))
@@ -292,8 +322,6 @@ static void settle_absent(struct modeling *m, int id, struct model_trace *after)
 {
 	struct part *p = &m->parts[id];
 	struct model_box *box = &m->model->boxes[p->box];
-	bool free = strcmp(box->state, "holding") != 0 && !moves(m, id);
-
 	*after = p->before;
 	after->there = true;
 	for (int key = 0; key < LAB_KEYS; key++)
@@ -306,7 +334,7 @@ static void settle_absent(struct modeling *m, int id, struct model_trace *after)
 	after->missing += !m->delta;
 	if (box->gone < 0)
 		box->gone = m->lab->day;
-	else if (due(m, box->gone, after->missing) && free)
+	else if (due(m, box->gone, after->missing) && is_free(m, id))
 		box->system = -1; /* deleted */
 }
 

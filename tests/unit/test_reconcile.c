@@ -70,6 +70,17 @@ static const struct row rows[] = {
 		.before = LISTED " lacking=b@example.org/1",
 		.wants = "modify -mailLocalAddress:b@example.org -" MARK ":b@example.org "
 			 "20261112000000Z" },
+	{ "over, but it is held", .fresh = A, .entry = A B " mark=b@example.org/30 state=holding",
+		.before = LISTED " lacking=b@example.org/5",
+		.wants = "report waits b@example.org" },
+	{ "over, but its move is open", .fresh = A, .entry = A B " mark=b@example.org/30",
+		.before = LISTED " lacking=b@example.org/5", .move = "kind=open " MOVE12,
+		.wants = "report waits b@example.org" },
+	{ "over, and its move, too", .fresh = A, .entry = A B " mark=b@example.org/7",
+		.before = LISTED " lacking=b@example.org/1", .move = "kind=finished " MOVE12,
+		.wants = "modify -mailLocalAddress:b@example.org -" MARK ":b@example.org "
+			 "20261112000000Z",
+		.asserts = "(|(!(restanteState=*))(restanteState=active))" },
 	{ "over, but one complete pull alone has lacked it", .fresh = A,
 		.entry = A B " mark=b@example.org/30", .wants = "" },
 	{ "over, but this is a delta", .fresh = A, .entry = A B " mark=b@example.org/30",
@@ -232,6 +243,24 @@ static const struct row rows[] = {
 			 "+restanteMoveSourceId:a +restanteMovePhysical:a@s1.lab",
 		.asserts = "(restanteMoveTarget=S1)(!(restanteMoveSourceId=*))(!("
 			   "restanteMovePhysical=*))" },
+	{ "an alias of hers by mistake makes nobody her second mailbox",
+		.fresh = "id=q phys=q@s1.lab prim=q@example.org addr=b@example.org cn=A sn=A",
+		.move = "kind=open from=S2 to=S1", .taken = { "b@example.org S2 z*" },
+		.wants = "report conflict b@example.org; add +mailLocalAddress:q@example.org "
+			 "+objectClass:inetOrgPerson +objectClass:inetLocalMailRecipient "
+			 "+objectClass:restanteMailbox +uid:HASH" NAMES
+			 " +mailRoutingAddress:q@s1.lab +restanteSystem:S1 +restanteSourceId:q "
+			 "+mail:q@example.org" },
+	{ "her second mailbox may have her alias as its primary address",
+		.fresh = "id=q phys=q@s1.lab prim=b@example.org", .move = "kind=open from=S2 to=S1",
+		.taken = { "b@example.org S2 z*" },
+		.wants = "claim +restanteMoveClaim:b@example.org +restanteMoveSourceId:q "
+			 "+restanteMovePhysical:q@s1.lab" },
+	{ "or none at all, and nothing but what is hers",
+		.fresh = "id=q phys=q@s1.lab addr=b@example.org", .move = "kind=open from=S2 to=S1",
+		.taken = { "b@example.org S2 z*" },
+		.wants = "claim +restanteMoveClaim:b@example.org +restanteMoveSourceId:q "
+			 "+restanteMovePhysical:q@s1.lab" },
 	{ "what the controller has set stays", .fresh = A,
 		.move = "kind=open from=S2 to=S1 id=other phys=A@s1.lab "
 			"claims=a@example.org,b@example.org",
