@@ -193,6 +193,7 @@ static void pull_delta(struct ldap_pull *pull, uint64_t since, const struct usn_
 		.first = since + 1,
 		.last = now->usn,
 		.scratch = PERSON_INIT };
+	/* another object may have any other id as well, and a tombstone lacks it */
 	bool by_guid = strcasecmp(pull->settings->id, "objectGUID") == 0;
 	char condition[64];
 
@@ -201,10 +202,10 @@ static void pull_delta(struct ldap_pull *pull, uint64_t since, const struct usn_
 	if (changes.context == NULL)
 		ldap_pull_refuse(pull, "%s: base %s is in no naming context of the server",
 			pull->uri, pull->settings->base);
-	else if (ldap_pull_search(pull, condition) && show_gone(&changes)) {
+	else if (ldap_pull_search(pull, condition) && (!by_guid || show_gone(&changes))) {
 		pull->result->outcome = SOURCE_DELTA;
 		pull->result->deletes = changes.sees_tombstones && by_guid;
-		if (!changes.sees_tombstones)
+		if (by_guid && !changes.sees_tombstones)
 			ldap_pull_remark(pull, NO_TOMBSTONES);
 		if (!by_guid)
 			ldap_pull_remark(pull, "deletions are seen by full pulls alone: id must be "

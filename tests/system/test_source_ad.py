@@ -167,9 +167,13 @@ def test_ids_that_tombstones_lack(people, source):
     one = source(people, id="mail")
     full = one.pull()
     people.delete("anna")
+    # an object beyond the base with the id of somebody who has not changed
+    people.modify("dn: CN=other,CN=Users,%s\nchangetype: add\nobjectClass: contact\n"
+                  "mail: bert@ad.example\n" % SUFFIX)
     delta = one.delta(full.mark)
     assert delta.outcome == "delta" and not delta.deletes
     assert "id must be objectGUID" in delta.reason
+    assert "bert@ad.example" in full.persons and delta.gone == set()
 
 
 def test_one_server_alone_is_asked(people, source):
