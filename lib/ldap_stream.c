@@ -143,6 +143,7 @@ struct search {
 	bool stopped;
 	bool more; /* pages */
 	struct berval cookie;
+	size_t shown; /* entries of this page */
 	LDAPMessage **waiting;
 	size_t count, limit;
 };
@@ -165,6 +166,7 @@ static enum ldap_result send_page(struct search *search)
 	}
 	result = stream_send(search->session, search->options, &controls, &search->msgid);
 	search->running = result == LDAP_DONE;
+	search->shown = 0;
 	ber_memfree(value.bv_val);
 	return result;
 }
@@ -213,6 +215,14 @@ static int take_cookie(struct search *search, LDAPControl **controls)
 	return LDAP_SUCCESS;
 }
 
+/* A full page without a word of the next one: what follows may have been left out. Fewer entries
+ * than were asked for are all there are. */
+static bool ends_unsaid(const struct search *search, LDAPControl **controls)
+{
+	return search->options->page > 0 && search->shown >= (size_t)search->options->page &&
+	       ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL) == NULL;
+}
+
 /* The end of a page. */
 static enum ldap_result take_result(struct search *search, LDAPMessage *message)
 {
@@ -232,6 +242,10 @@ static enum ldap_result take_result(struct search *search, LDAPMessage *message)
 			"the server does not know a control that is needed (%s)%s",
 			search->options->show_deleted ? "show deleted" : "paged results",
 			search->options->page > 0 ? "; page = 0 does without pages" : "");
+	if (result == LDAP_DONE && ends_unsaid(search, controls))
+		result = stream_refuse(search->session, search->options,
+			"the server ended a full page without the control that says whether "
+			"more follows (paged results); page = 0 does without pages");
 	ldap_controls_free(controls);
 	ldap_memfree(words);
 	return result;
@@ -243,6 +257,7 @@ static enum ldap_result take_message(struct search *search, LDAPMessage *message
 
 	switch (ldap_msgtype(message)) {
 	case LDAP_RES_SEARCH_ENTRY:
+		search->shown++;
 		search->waiting[search->count++] = message;
 		return search->count == search->limit ? deliver(search) : LDAP_DONE;
 	case LDAP_RES_SEARCH_REFERENCE:

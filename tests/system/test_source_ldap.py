@@ -227,6 +227,20 @@ def test_pages_without_end(people, source):
     assert pull.outcome == "incomplete" and "time limit" in pull.reason
 
 
+@pytest.mark.parametrize("page, outcome", [(2, "incomplete"), (3, "complete")])
+def test_a_page_that_does_not_say_whether_more_follows(people, source, page, outcome):
+    def answer(search):
+        if search.base == "":
+            return [fake_entry("", {}), done()]
+        return [fake_entry(dn_of(uid), {"entryUUID": [uid], "uid": [uid],
+                                        "mail": [uid + "@s1.example"]})
+                for uid in ("anna", "bert")] + [done()]
+    with FakeLdap(answer) as fake:
+        pull = source(people, uri=fake.uri, page=page, bind="anonymous").pull()
+    assert pull.outcome == outcome and (outcome == "complete") == (len(pull.persons) == 2)
+    assert outcome == "complete" or "page = 0" in pull.reason
+
+
 def test_a_part_of_the_tree_that_is_elsewhere(lab, source):
     people = serve(lab, "parts", entry("anna", True),
                    "dn: ou=far,%s\nobjectClass: referral\nobjectClass: extensibleObject\nou: far\n"
