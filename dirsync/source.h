@@ -34,6 +34,7 @@ struct source_request {
 	const char *mark;
 	int64_t asked_us; /* wall clock: data older than this does not answer the request, 0 = any
 			   */
+	bool shown;       /* the run writes nothing: files stay where they are */
 	const atomic_bool *stop;
 };
 

@@ -134,8 +134,9 @@ static void read_drop(struct reading *r, const struct source_sink *sink)
 		r->result->outcome = SOURCE_COMPLETE;
 		r->result->read_us = dropfolder_renamed_us(&r->drop);
 		dropfolder_mark(&r->drop, &r->result->mark);
-		dropfolder_supersede(&r->folder, &r->drop, settings->name);
-	} else if (!is_over_or_stopped(r)) {
+		if (!r->request->shown)
+			dropfolder_supersede(&r->folder, &r->drop, settings->name);
+	} else if (!r->request->shown && !is_over_or_stopped(r)) {
 		dropfolder_fail(&r->folder, &r->drop, settings->name);
 	}
 	r->result->persons = intake_persons(r->intake);

@@ -129,6 +129,7 @@ static void pull(struct pulling *p, bool delta)
 		.delta = delta,
 		/* who wants everything wants the file that was read already, too */
 		.mark = up->again ? "" : str_cstr(&up->head.mark),
+		.shown = up->options->dry_run,
 		.stop = &up->stop,
 	};
 

@@ -111,6 +111,19 @@ def test_what_a_down_sync_wrote_is_not_read(lab, form):
     assert set(system.entries()) == {"%s-1" % system.name}
 
 
+def test_a_dry_run_moves_no_file(lab):
+    system = System(lab)
+    system.drop(system.csv(), name="first.csv", aged=True)
+    assert system.sync() == (0, "complete", "")
+    for name, text in (("second.csv", system.csv(4)), ("third.csv", system.csv()[:-1])):
+        system.drop(text, name=name, aged=True)
+        system.dirsync.once("--dry-run", "--up", system.name, check=False)
+    assert sorted(os.listdir(system.folder)) == [
+        "done", "failed", "first.csv", "second.csv", "third.csv"]
+    assert system.sync()[1] == "incomplete"
+    assert os.listdir(system.path("failed")) == ["third.csv"]
+
+
 # --- what is wrong with a file --------------------------------------------------------------------
 
 BAD = {
