@@ -23,6 +23,10 @@ static int check(const struct config_down *settings, const char **error_r)
 	if (target_need(settings, "uri", settings->uri, "name its LDAP server", error_r) < 0 ||
 		target_need(settings, "container", settings->container,
 			"name the entry below which the contacts shall be", error_r) < 0 ||
+		target_need(settings, "search_base", settings->search_base,
+			"name the entry below which nobody else may have an address of a contact: "
+			"the system's own people are there",
+			error_r) < 0 ||
 		target_need(settings, "object_class", settings->object_class,
 			"name the class of contacts", error_r) < 0 ||
 		target_need(settings, "search_addresses", settings->search_addresses,

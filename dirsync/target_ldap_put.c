@@ -101,11 +101,8 @@ static int send_clash(struct target *target, struct slot *slot, const char **err
 	none = keys.count == 0;
 	if (!none) {
 		target_ldap_clash_filter(target, &keys, &filter);
-		result = ldap_async_search(target->session,
-			*settings->search_base != '\0' ? settings->search_base
-						       : settings->container,
-			LDAP_SUB, str_cstr(&filter), (const char *const *)target->searched,
-			&slot->number);
+		result = ldap_async_search(target->session, settings->search_base, LDAP_SUB,
+			str_cstr(&filter), (const char *const *)target->searched, &slot->number);
 	}
 	strings_free(&keys);
 	str_free(&filter);

@@ -170,7 +170,7 @@ struct config_down {
 	char *ca_file, *cert_file, *key_file;
 	int64_t timeout;
 	char *container;        /* DN below which contacts are */
-	char *search_base;      /* where an address may be taken already; "" = container */
+	char *search_base;      /* where an address may be taken already */
 	char *search_addresses; /* attributes that have addresses there */
 	char *object_class;     /* of contacts */
 	char *rdn;              /* attribute that has the federation's id */

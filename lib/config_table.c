@@ -292,7 +292,7 @@ static const struct config_key down_keys[] = {
 	  .help = "of connect and of each operation" },
 	{ KEY(down, container, STRING, ""), .reloadable = true,
 	  .help = "DN below which the contacts are" },
-	{ KEY(down, search_base, STRING, ""), .reloadable = true, .derived = "container",
+	{ KEY(down, search_base, STRING, ""), .reloadable = true,
 	  .help = "below it nobody else may have an address of a contact" },
 	{ KEY(down, search_addresses, STRING, "mail"), .reloadable = true,
 	  .help = "attributes that have addresses there" },

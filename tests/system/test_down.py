@@ -277,6 +277,10 @@ def test_nobody_home(lab, book, down):
     down.settings["container"] = CONTACTS
     record = down.run()
     assert record["outcome"] == "failed" and "search_base" in record["text"]
+    # below the container alone its own people would not be seen
+    del down.settings["search_base"]
+    record = down.run()
+    assert record["outcome"] == "failed" and "search_base: is not set" in record["text"]
 
 
 # --- the after command ----------------------------------------------------------------------------
