@@ -229,6 +229,9 @@ static enum sync_word with_keeper(
 		word = run_leased(down, last_run, approved);
 	keeper_stop(&keeper);
 	mem_free(&last_run);
+	/* one that was not needed must not wait for another list of that size */
+	if (word == SYNC_COMPLETE)
+		down->record->approval = approved;
 	return word;
 }
 

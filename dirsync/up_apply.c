@@ -281,8 +281,8 @@ int up_apply(struct up *up)
 			done = commit_head(up);
 		if (done == 0 && up->rules.complete)
 			up_moves_gone(up);
-		if (done == 0 && up->backend.approved >= v.needed &&
-			v.needed > up->backend.standing)
+		/* one that was not needed must not wait for another list of that size */
+		if (done == 0)
 			up->record->approval = up->backend.approved;
 		up->record->outcome.approved = v.needed;
 	}

@@ -81,6 +81,24 @@ def test_nothing_is_deleted_before_two_complete_pulls(lab):
     level(system)
 
 
+def test_an_approval_that_was_not_needed_is_used_up(lab):
+    """The source is back before the next run: the approval must not wait for the next accident."""
+    system = System(lab, count=30)
+    system.sync()
+    people = dict(system.people)
+    for uid in sorted(people)[:20]:
+        del system.people[uid]
+    assert system.sync(check=False)[0] == 4
+    approve(system)
+    system.people = dict(people)
+    assert " complete " in system.sync()
+    assert "restantesyncapproved" not in system.record()
+    for uid in sorted(people)[10:]:
+        del system.people[uid]
+    assert system.sync(check=False)[0] == 4
+    assert vanished(system) == set()
+
+
 def test_no_approval_lets_an_empty_source_pass(lab):
     system = System(lab, count=5)
     system.sync()
