@@ -149,8 +149,9 @@ static int count_entry(void *context, const struct ldap_entry *entry)
 	return 0;
 }
 
-/* How many of the next ids are mailboxes still: they live here now, or are of no use for a contact;
- * that is no loss. at_r: where the next ones begin. */
+/* How many of the next ids are mailboxes of this system now: that is no loss. An entry of which no
+ * contact comes any more is one: what makes one may have become unreadable. at_r: where the next
+ * ones begin. */
 static int count_living(struct down *down, const char **at_r, uint64_t *living)
 {
 	static const char *const nothing[] = { "1.1", NULL };
@@ -158,7 +159,9 @@ static int count_living(struct down *down, const char **at_r, uint64_t *living)
 	struct str filter = STR_INIT;
 	enum ldap_result result;
 
-	str_append_z(&filter, "(&(objectClass=restanteMailbox)(|");
+	str_append_z(&filter, "(&(objectClass=restanteMailbox)(restanteSystem=");
+	ldap_filter_escape(down->run->system, &filter);
+	str_append_z(&filter, ")(|");
 	for (unsigned i = 0; i < IDS_AT_ONCE && *at_r < end; i++) {
 		str_append_z(&filter, "(entryUUID=");
 		ldap_filter_escape(*at_r, &filter);
@@ -195,14 +198,14 @@ int down_guard(struct down *down, uint64_t approved)
 	lost = down->deletions > living ? down->deletions - living : 0;
 	if (!is_many(down, lost))
 		return 0;
-	if (lost <= approved) {
-		record->approval = approved;
+	if (lost <= approved)
 		return 0;
-	}
 	record->outcome.pending = lost;
 	str_printf(&record->reason,
-		"%" PRIu64 " of %" PRIu64 " contacts have no mailbox any more; see restante sync "
-		"diff %s --down, then restante sync approve %s",
+		"%" PRIu64 " of %" PRIu64
+		" contacts have no mailbox any more, or none that makes a "
+		"contact: can the account of the sync still read them? See restante sync diff "
+		"%s --down; if it is right, restante sync approve %s",
 		lost, down->had, down->run->system, down->run->system);
 	return 1;
 }

@@ -141,6 +141,26 @@ def test_mass_deletion(lab, book, down, made):
     assert "restantedownsyncapproved" not in lab.slapd.read(down.entry)
 
 
+def test_contacts_that_nothing_makes_any_more(lab, book, made):
+    """The mailboxes are there, but what contacts are made of is not shown any more."""
+    down = Down(lab, **book.settings())
+    for n in range(12):
+        made("unread%02d" % n)
+    down.complete()
+    before = book.versions()
+    down.settings["attributes"] = "sn=%{telephoneNumber}"
+    record = down.run()
+    assert (record["outcome"], record["pending"]) == ("stopped", len(before))
+    assert "still read them" in record["text"] and book.versions() == before
+
+
+def test_an_approval_that_was_not_needed_is_used_up(lab, book, down, made):
+    made("unneeded")
+    lab.slapd.replace(down.entry, restanteDownSyncApproved="50")
+    assert down.run()["outcome"] == "complete"
+    assert "restantedownsyncapproved" not in lab.slapd.read(down.entry)
+
+
 def test_vanished(lab, book, down, made):
     """A mailbox that its system does not list stays while it is routed, and not beyond."""
     down.more = "up S1 { source = csv folder = /nowhere grace = 1h }\n"
