@@ -110,7 +110,7 @@ static void keep_trace(struct reconciling *r)
 static void note_missing(struct reconciling *r)
 {
 	memset(r->trace->digest, 0, sizeof r->trace->digest);
-	if (r->run->complete)
+	if (r->run->complete && (!r->run->again || r->trace->missing == 0))
 		r->trace->missing++;
 	if (r->trace->missing_us == 0)
 		r->trace->missing_us = r->run->now_us;

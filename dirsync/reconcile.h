@@ -69,6 +69,7 @@ struct reconcile_run {
 	const char *container; /* DN below which new entries go */
 	const struct reconcile_policy *policy;
 	bool complete; /* a full pull: absence means something */
+	bool again;    /* of the very data that was pulled last: it lacks nothing once more */
 	int64_t now_us, grace_us;
 	/* Our clock agrees with the directory's (its own times, not the marks). If not, nothing is
 	 * marked and nothing expires. */

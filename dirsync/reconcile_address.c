@@ -235,7 +235,9 @@ static bool in_hands(const struct reconciling *r)
 
 static void lacking(struct reconciling *r, const char *key)
 {
-	unsigned pulls = pulls_before(r->facts->before, key) + (r->run->complete ? 1 : 0);
+	unsigned before = pulls_before(r->facts->before, key);
+	bool counts = r->run->complete && (!r->run->again || before == 0);
+	unsigned pulls = before + (counts ? 1 : 0);
 	int64_t marked_us;
 	bool marked = address_mark(r->entry, key, &marked_us);
 

@@ -244,6 +244,7 @@ static int open_source(struct up *up)
 	const char *marker = config_marker(up->config, up->options->system);
 	struct source **kept = up->options->source;
 
+	source_settings(up->settings, marker, up->settings_digest);
 	if (kept != NULL && *kept == NULL)
 		*kept = up->kind->open(up->settings, marker);
 	up->source = kept != NULL ? *kept : up->kind->open(up->settings, marker);

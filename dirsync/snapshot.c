@@ -17,7 +17,7 @@
 /* Behind every id: a table is built in the order of its keys, and its head is known last. */
 #define HEAD_KEY     "\xff\xffhead"
 #define HEAD_KEY_LEN (sizeof HEAD_KEY - 1)
-#define FORMAT       "restante snapshot 2"
+#define FORMAT       "restante snapshot 3"
 /* Whenever it is opened the engine writes zeros up to the end of its log file, and syncs them. */
 #define LOG_FILE (512U << 10)
 
@@ -52,6 +52,8 @@ void snapshot_head_free(struct snapshot_head *head)
 	str_free(&head->run);
 	str_free(&head->parent);
 	str_free(&head->mark);
+	str_free(&head->counted);
+	str_free(&head->settings);
 	*head = (struct snapshot_head){ .persons = 0 };
 }
 
@@ -61,6 +63,8 @@ static void copy_head(const struct snapshot_head *from, struct snapshot_head *to
 	str_append_z(&to->run, str_cstr(&from->run));
 	str_append_z(&to->parent, str_cstr(&from->parent));
 	str_append_z(&to->mark, str_cstr(&from->mark));
+	str_append_z(&to->counted, str_cstr(&from->counted));
+	str_append_z(&to->settings, str_cstr(&from->settings));
 	to->pending = from->pending;
 	to->versions = from->versions;
 	to->whole_us = from->whole_us;
@@ -80,6 +84,8 @@ static void encode_head(const struct snapshot_head *head, struct str *out)
 	put_text(out, str_cstr(&head->run));
 	put_text(out, str_cstr(&head->parent));
 	put_text(out, str_cstr(&head->mark));
+	put_text(out, str_cstr(&head->counted));
+	put_text(out, str_cstr(&head->settings));
 	str_append(out, &head->full_us, sizeof head->full_us);
 	str_append(out, &head->full_runs, sizeof head->full_runs);
 	str_append(out, &head->persons, sizeof head->persons);
@@ -116,9 +122,9 @@ static int decode_head(const struct str *value, struct snapshot_head *head_r)
 {
 	struct reader r = { value->data, value->data + value->len };
 	const char *format = take_text(&r), *run = take_text(&r), *parent = take_text(&r),
-		   *mark = take_text(&r);
+		   *mark = take_text(&r), *counted = take_text(&r), *settings = take_text(&r);
 
-	if (mark == NULL || strcmp(format, FORMAT) != 0 || !take_number(&r, &head_r->full_us) ||
+	if (settings == NULL || strcmp(format, FORMAT) != 0 || !take_number(&r, &head_r->full_us) ||
 		!take_number(&r, &head_r->full_runs) || !take_number(&r, &head_r->persons) ||
 		!take_number(&r, &head_r->pending) || !take_number(&r, &head_r->versions) ||
 		!take_number(&r, &head_r->whole_us))
@@ -126,6 +132,8 @@ static int decode_head(const struct str *value, struct snapshot_head *head_r)
 	str_append_z(&head_r->run, run);
 	str_append_z(&head_r->parent, parent);
 	str_append_z(&head_r->mark, mark);
+	str_append_z(&head_r->counted, counted);
+	str_append_z(&head_r->settings, settings);
 	return 0;
 }
 

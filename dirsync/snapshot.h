@@ -15,8 +15,10 @@ struct snapshot_head {
 	struct str parent; /* of the run before: its record is in the directory where this run ended
 			      between its commit here and its record there */
 	struct str mark;   /* of the source */
-	int64_t full_us;   /* wall clock of the last complete pull, 0 = never */
-	uint64_t full_runs; /* complete pulls so far */
+	struct str counted;  /* mark of the last complete pull, whatever came of its changes */
+	struct str settings; /* digest of those that it was read by (dirsync/source_mark.h) */
+	int64_t full_us;     /* wall clock of the last complete pull, 0 = never */
+	uint64_t full_runs;  /* complete pulls so far */
 	uint64_t persons;
 	uint64_t pending;  /* deletions that are marked and not done: a delta does not see them */
 	uint64_t versions; /* traces that know their entry's version */

@@ -61,6 +61,7 @@ struct source; /* a system's connector, with what it keeps between pulls (a sess
 struct source_kind {
 	const char *name; /* "ldap", as `source` in up NAME {} */
 	bool deltas;
+	bool marks_data; /* the same mark is the same data, read again */
 	/* 0, or -1 with *error_r: "up NAME.key: what is wrong; what to do". */
 	int (*check)(const struct config_up *settings, const char **error_r);
 	/*

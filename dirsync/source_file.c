@@ -296,6 +296,7 @@ static void close_source(struct source **source)
 }
 
 const struct source_kind source_ldif = { .name = "ldif",
+	.marks_data = true,
 	.check = check,
 	.open = open_ldif,
 	.close = close_source,
@@ -303,6 +304,7 @@ const struct source_kind source_ldif = { .name = "ldif",
 	.wait = wait_for_file };
 
 const struct source_kind source_csv = { .name = "csv",
+	.marks_data = true,
 	.check = check,
 	.open = open_csv,
 	.close = close_source,

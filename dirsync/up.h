@@ -24,6 +24,7 @@
 #include "dirsync/run.h"
 #include "dirsync/snapshot.h"
 #include "dirsync/source.h"
+#include "dirsync/source_mark.h"
 #include "dirsync/view.h"
 #include "lib/bulksort.h"
 #include "lib/federation.h"
@@ -101,6 +102,8 @@ struct up {
 	bool full;                 /* everything is asked for */
 	bool again;                /* what was read already, too */
 	struct source_result result;
+	bool nameless; /* it showed something without an id: whose it is nobody knows */
+	char settings_digest[SOURCE_SETTINGS];
 
 	struct view *view;
 	struct moves moves;

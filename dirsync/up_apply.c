@@ -85,9 +85,14 @@ static struct snapshot_head next_head(const struct up *up)
 	};
 
 	if (up->rules.complete) {
+		str_append_z(&head.counted, str_cstr(&up->result.mark));
+		str_append_z(&head.settings, up->settings_digest);
 		head.versions = up->versions;
 		if (view_is_whole(up->view))
 			head.whole_us = up->record->start_us;
+	} else {
+		str_append_z(&head.counted, str_cstr(&up->head.counted));
+		str_append_z(&head.settings, str_cstr(&up->head.settings));
 	}
 	str_append_z(&head.run, str_cstr(&up->record->run));
 	str_append_z(&head.parent, str_cstr(&up->backend.run));

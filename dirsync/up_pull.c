@@ -114,8 +114,10 @@ static int take_refused(void *context, const char *id, const char *place, const 
 	struct pulling *p = context;
 
 	up_report(p->up, "unreadable", id, place, reason);
-	if (*id == '\0')
+	if (*id == '\0') {
+		p->up->nameless = true;
 		return 0;
+	}
 	begin_value(p);
 	str_append(&p->value, reason, strlen(reason) + 1);
 	return put(p, id, UP_UNUSABLE);
@@ -195,6 +197,8 @@ int up_pull(struct up *up)
 		return done;
 	up->record->outcome.persons = up->result.persons;
 	up->rules.complete = up->result.outcome == SOURCE_COMPLETE;
+	up->rules.again = up->kind->marks_data && up->result.mark.len > 0 &&
+			  strcmp(up->result.mark.data, str_cstr(&up->head.counted)) == 0;
 	if (up_stopped(up))
 		return up_fail(up, "stopped");
 	if (bulk_sort(up->pull, &error) < 0)

@@ -81,6 +81,23 @@ def test_nothing_is_deleted_before_two_complete_pulls(lab):
     level(system)
 
 
+def test_a_file_that_is_read_again_lacks_nothing_once_more(lab):
+    """Two complete pulls are two exports, not one that an administrator has read twice."""
+    system = System(lab, count=30, grace="0s")
+    system.sync()
+    first, other = sorted(system.people)[:2]
+    alias = system.people[other]["aliases"][0]
+    del system.people[first]
+    system.people[other]["aliases"] = [system.people[other]["mail"]]
+    system.sync()
+    for _ in range(2):
+        _, out = system.dirsync.once("--up", "--full", system.name)
+        assert counts(out)["deleted"] == 0 and counts(out)["persons"] == 29
+        assert vanished(system) == {first} and alias in system.addresses(other)
+    assert counts(system.sync())["deleted"] == 1
+    level(system)
+
+
 def test_an_approval_that_was_not_needed_is_used_up(lab):
     """The source is back before the next run: the approval must not wait for the next accident."""
     system = System(lab, count=30)

@@ -106,14 +106,19 @@ static void begin(struct fixture *f, bool anew)
 
 static void commit(struct fixture *f, const char *run, const char *mark)
 {
-	struct snapshot_head head = {
-		.full_us = 17, .full_runs = 3, .persons = 9, .pending = 6, .versions = 8, .whole_us = 5
-	};
+	struct snapshot_head head = { .full_us = 17,
+		.full_runs = 3,
+		.persons = 9,
+		.pending = 6,
+		.versions = 8,
+		.whole_us = 5 };
 	const char *error = NULL;
 
 	str_append_z(&head.run, run);
 	str_append_z(&head.parent, "before");
 	str_append_z(&head.mark, mark);
+	str_append_z(&head.counted, "counted");
+	str_append_z(&head.settings, "settings");
 	if (snapshot_commit(f->snapshot, &head, &error) < 0)
 		fail_msg("%s", error);
 	snapshot_head_free(&head);
@@ -181,6 +186,8 @@ static void test_made_anew(void **state)
 	assert_string_equal(head.run.data, "run-2");
 	assert_string_equal(head.parent.data, "before");
 	assert_string_equal(head.mark.data, "mark");
+	assert_string_equal(head.counted.data, "counted");
+	assert_string_equal(head.settings.data, "settings");
 	assert_int_equal(head.full_us, 17);
 	assert_int_equal(head.full_runs, 3);
 	assert_int_equal(head.persons, 9);
