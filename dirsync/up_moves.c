@@ -145,8 +145,17 @@ void up_moves_seen(struct up *up, const char *id)
 		way->seen = true;
 }
 
+/* It is noted once, and final: a filter that was changed, or an id that cannot be read, is no
+ * deletion. */
+static bool tells_gone(const struct up *up)
+{
+	return !up->nameless && strcmp(up->settings_digest, str_cstr(&up->head.settings)) == 0;
+}
+
 void up_moves_gone(struct up *up)
 {
+	if (!tells_gone(up))
+		return;
 	for (size_t i = 0; i < up->way_count; i++) {
 		const struct up_way *way = &up->ways[i];
 		char dn[600];

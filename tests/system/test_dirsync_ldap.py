@@ -354,6 +354,14 @@ def test_a_finished_move_explains_the_old_mailbox_until_it_is_gone(lab):
     assert "anna" not in one.entries()
     assert "restantemoveoldgone" not in one.slapd.read(move)
     assert counts(other.sync())["conflicts"] == 0
+    # settings that leave it out are no deletion
+    one.keys["filter"] = "(&(objectClass=person)(!(uid=anna)))"
+    one.dirsync.configure()
+    one.sync()
+    assert "restantemoveoldgone" not in one.slapd.read(move)
+    one.keys["filter"] = "(objectClass=person)"
+    one.dirsync.configure()
+    one.sync()
     one.people.delete("anna")
     assert counts(one.sync())["deleted"] == 0
     assert one.slapd.read(move)["restantemoveoldgone"]
