@@ -58,6 +58,8 @@ static void gather_mailbox(const struct run *r, struct move_facts *f)
 	if (m == NULL)
 		return;
 	f->held = m->state == STATE_HOLDING;
+	if (m->state != STATE_HOLDING && m->state != STATE_ACTIVE)
+		f->other_state = m->state_text;
 	f->at_target = strcasecmp(m->system, move->target) == 0;
 	f->at_assignor = strcasecmp(m->system, move->assignor) == 0;
 	f->on_assignee = f->at_target && *move->physical != '\0' &&

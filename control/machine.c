@@ -189,6 +189,15 @@ bool decide_held_already(struct asked *q)
 		q->move->address);
 }
 
+bool is_withheld(struct asked *q)
+{
+	return q->facts->other_state != NULL &&
+	       decide_trouble(q,
+		       "the mailbox's state is `%s`, which a hold would write over: set it to "
+		       "`active`, and the move goes on",
+		       q->facts->other_state);
+}
+
 /* --- what was done --------------------------------------------------------------------------- */
 
 bool has(const struct asked *q, enum step step)

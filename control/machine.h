@@ -81,8 +81,10 @@ struct move_facts {
 	/* the mailbox's entry in DIR, read after the last step that changed it: */
 	bool mailbox_known;
 	bool mailbox_gone;
-	const char *mailbox_trouble;   /* NULL = none: why it cannot be told, one line */
-	bool held;                     /* its own state is `holding` */
+	const char *mailbox_trouble; /* NULL = none: why it cannot be told, one line */
+	bool held;                   /* its own state is `holding` */
+	const char
+		*other_state; /* its own state where that is neither active nor `holding`; NULL */
 	bool at_target, at_assignor;   /* restanteSystem */
 	bool on_assignee, on_assignor; /* the same, and the physical address is that side's */
 	/* of this hold, by the entryCSN that it has still: */

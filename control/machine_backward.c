@@ -83,6 +83,8 @@ static bool swap_back(struct asked *q)
 {
 	if (q->facts->held && !begun(q, STEP_HOLD_BACK))
 		return decide_held_already(q);
+	if (is_withheld(q))
+		return true;
 	if (!q->facts->held || !has(q, STEP_HOLD_BACK))
 		return decide_do(q, STEP_HOLD_BACK);
 	if (!q->facts->fenced)
@@ -175,13 +177,23 @@ static bool remove_second(struct asked *q)
 	return decide_do(q, f->second_asked ? STEP_DELETE_SECOND : STEP_EMPTY);
 }
 
+/* The mailbox's entry was not read yet, or cannot be. */
+static bool is_unknown(struct asked *q)
+{
+	if (q->facts->mailbox_known)
+		return false;
+	if (q->facts->mailbox_trouble != NULL)
+		return decide_trouble(q, "%s", q->facts->mailbox_trouble);
+	return decide_look(q);
+}
+
 /* Made or not? Nobody knows: to make it tells its address. */
 static bool find_second(struct asked *q)
 {
 	if (!begun(q, STEP_CREATE))
 		return over(q, NULL);
-	if (q->facts->create_refused == NULL)
-		return decide_do(q, STEP_CREATE);
+	if (q->facts->create_refused == NULL) /* made as it was: by all that the entry says */
+		return is_unknown(q) || decide_do(q, STEP_CREATE);
 	return decide_over(q, outcome_of(q),
 		"%s%screate was refused, and what it may have left on %s is not known, look there: "
 		"%s",
@@ -195,11 +207,7 @@ void backward(struct asked *q)
 
 	if (!is_made(q))
 		find_second(q);
-	else if (!f->mailbox_known && f->mailbox_trouble != NULL)
-		decide_trouble(q, "%s", f->mailbox_trouble);
-	else if (!f->mailbox_known)
-		decide_look(q);
-	else if (is_refused(q))
+	else if (is_unknown(q) || is_refused(q))
 		return;
 	else if (f->on_assignee && !f->mailbox_gone ? swap_back(q) : restore(q))
 		return;

@@ -51,6 +51,20 @@ static int64_t delete_time(const struct asked *q)
 	return has(q, STEP_DRAIN) || left < due ? due : left;
 }
 
+/* Needs the mailbox's addresses and names; one that is gone meanwhile has no contact. */
+static void leave_contact(struct asked *q)
+{
+	const struct move_facts *f = q->facts;
+	bool wanted = !has(q, STEP_CONTACT) && !f->action_absent[STEP_CONTACT];
+
+	if (wanted && !f->mailbox_known && f->mailbox_trouble != NULL)
+		decide_trouble(q, "%s", f->mailbox_trouble);
+	else if (wanted && !f->mailbox_known)
+		decide_look(q);
+	else if (f->mailbox_gone || !need(q, STEP_CONTACT))
+		decide_enter(q, MOVE_DELETED);
+}
+
 static void delete_old(struct asked *q)
 {
 	int64_t due = delete_time(q);
@@ -74,8 +88,7 @@ static void delete_old(struct asked *q)
 			must(q, STEP_DELETE_OLD);
 		return;
 	}
-	if (!need(q, STEP_CONTACT))
-		decide_enter(q, MOVE_DELETED);
+	leave_contact(q);
 }
 
 void finished(struct asked *q)

@@ -144,6 +144,8 @@ static bool is_unheld(struct asked *q)
 {
 	if (q->facts->held && !begun(q, STEP_HOLD))
 		return decide_held_already(q);
+	if (is_withheld(q))
+		return true;
 	if (!q->facts->held || !has(q, STEP_HOLD))
 		return decide_do(q, STEP_HOLD);
 	return !q->facts->fenced && decide_do(q, STEP_FENCE);

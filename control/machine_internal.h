@@ -28,6 +28,8 @@ bool decide_over(struct asked *q, enum move_outcome outcome, const char *format,
 bool decide_idle(struct asked *q);
 /* Somebody else's hold, which the swap would release: waited for. */
 bool decide_held_already(struct asked *q);
+/* An administrator's state, which a hold would write over: waited for. False: there is none. */
+bool is_withheld(struct asked *q);
 
 bool has(const struct asked *q, enum step step);
 /* When, wall clock; 0 where it was not. */

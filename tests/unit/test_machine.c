@@ -178,6 +178,31 @@ static void test_mailbox_changed_by_hand(void **state)
 	scene_expect(&scene, "do fence");
 }
 
+/* An administrator's word, which neither hold nor swap writes over. */
+static void test_another_state(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 4, TO_5);
+	scene.facts.listed = true;
+	scene.facts.other_state = "deferred";
+	scene_expect(&scene, "trouble");
+	assert_non_null(strstr(scene.decision.text, "deferred"));
+	scene_set(&scene, 5, TURNED); /* the hold was ours, and is not there any more */
+	scene.facts.held = scene.facts.fenced = false;
+	scene.facts.other_state = "deferred";
+	scene_expect(&scene, "trouble");
+	scene.facts.other_state = NULL;
+	scene_expect(&scene, "do hold");
+	scene_set(&scene, 6, TO_10 "back leave-mail");
+	scene.facts.other_state = "deferred";
+	scene_expect(&scene, "trouble");
+	scene_set(&scene, 4, TO_5 "hold back leave-mail");
+	scene.facts.other_state = "deferred";
+	scene_expect(&scene, "do unaddress");
+}
+
 static void test_syncs(void **state)
 {
 	struct scene scene;
@@ -390,6 +415,13 @@ static void test_deletion(void **state)
 	scene.facts.mailbox_gone = true;
 	scene_expect(&scene, "stop");
 	scene_done(&scene, "delete-old");
+	scene_expect(&scene, "enter 13"); /* a contact of what? */
+	/* also after a restart it is made of the mailbox's entry */
+	scene.facts.mailbox_gone = scene.facts.mailbox_known = false;
+	scene_expect(&scene, "look");
+	scene.facts.mailbox_trouble = "two claim it";
+	scene_expect(&scene, "trouble");
+	scene.facts.mailbox_known = true;
 	scene_expect(&scene, "do contact");
 	scene_done(&scene, "contact");
 	scene_expect(&scene, "enter 13");
@@ -444,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_no_order),
 		cmocka_unit_test(test_scenarios),
 		cmocka_unit_test(test_mailbox_changed_by_hand),
+		cmocka_unit_test(test_another_state),
 		cmocka_unit_test(test_syncs),
 		cmocka_unit_test(test_addresses_missing),
 		cmocka_unit_test(test_fence_and_drain),

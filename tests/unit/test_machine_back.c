@@ -12,6 +12,10 @@ static void test_cancel(void **state)
 	scene_expect(&scene, "over cancelled");
 	scene.move.work.step = (char *)(uintptr_t) "create"; /* made or not? */
 	scene_expect(&scene, "do create");
+	scene.facts.mailbox_known = false; /* it is made by what the entry says */
+	scene_expect(&scene, "look");
+	scene.facts.mailbox_trouble = "two claim it";
+	scene_expect(&scene, "trouble");
 	scene_set(&scene, 1, TO_4 "back unaddress");
 	scene_expect(&scene, "do empty");
 	scene.facts.second_asked = true;
