@@ -280,11 +280,18 @@ static bool enter_room(const struct run *r)
 	return store_enter(r->control->store, r->task, (size_t)r->settings->config->control.moves);
 }
 
+/* A hold that is seen later is somebody else's: it was not ours, nor one of an earlier try. */
+static void withdraw_claim(struct run *r, enum step step, struct str *why)
+{
+	if (r->untouched && (step == STEP_HOLD || step == STEP_HOLD_BACK))
+		write_record(r, STEP_NONE, false, 0, why);
+}
+
 static bool try_step(struct run *r, enum step step)
 {
 	struct str why = STR_INIT;
 	enum progress progress = STEP_DONE;
-	bool on_assignee, go_on = false;
+	bool on_assignee, go_on = false, again = move_begun(r->move, step);
 
 	if (step_needs_room(step) && !enter_room(r)) {
 		store_queue(r->control->store, r->task);
@@ -296,11 +303,15 @@ static bool try_step(struct run *r, enum step step)
 		progress = claim(r, step, claim_length_us(r, step), &why);
 	if (progress == STEP_DONE && step == STEP_CREATE)
 		store_index(r->control->store, r->task);
+	r->untouched = false;
 	if (progress == STEP_DONE)
 		progress = step_run(r, step, &why);
 	switch (progress) {
 	case STEP_DONE: go_on = done(r, step); break;
-	case STEP_PENDING: break;
+	case STEP_PENDING:
+		if (!again)
+			withdraw_claim(r, step, &why);
+		break;
 	case STEP_FAILED: failed(r, step, str_cstr(&why)); break;
 	case STEP_REFUSED:
 		/* refused or not, it may have made something: the claim stays */

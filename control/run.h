@@ -33,6 +33,7 @@ struct run {
 	char *mailbox_trouble;
 	char other[512];
 	struct kept kept;   /* as of the last decision */
+	bool untouched;     /* the step that was claimed surely had no effect */
 	int64_t claimed_us; /* CLOCK_BOOTTIME: just before the last claim */
 	int64_t due_us;     /* monotonic: when to go on */
 	bool purged;

@@ -52,6 +52,7 @@ static enum progress judge_write(
 	struct run *r, enum ldap_result result, const char *error, struct str *why)
 {
 	if (result == LDAP_ASSERTION) {
+		r->untouched = true;
 		run_forget_mailbox(r);
 		r->task->facts.listed = false; /* it may have got another address */
 		r->due_us = clock_mono_us() + TOUCHED_PAUSE;

@@ -8,7 +8,8 @@ tests. Its state, what was done with effect, and the faults that it is to show a
                     "refuse", "made", "slow", "hang", "stay", "garbage", "vain", "kill", "killed"
 
 tell ADDRESS: create says that it is there;
-fail: it asks for another try; made: it does it, and says that it refuses; slow: it takes two seconds; stay: it starts another program,
+fail: it asks for another try; made: it does it, and says that it refuses; slow: it takes two seconds (the
+file "slows" names those that only ask, as they begin); stay: it starts another program,
 both hang and take no SIGTERM, and their pids are in the file "stays"; vain: it says that it was done
 and does nothing; kill and killed: the
 controller is killed, before or after the effect.
@@ -200,6 +201,10 @@ def act(folder, verb, subject):
     asked = action in ("list", "empty")
     if verb == "do" or asked or fault in ("garbage", "hang"):
         show(fault, folder)
+    if asked and fault == "slow":
+        with open(os.path.join(folder, "slows"), "a") as slows:
+            slows.write("%s %s %s\n" % (system, action, subject["address"]))
+        time.sleep(2)
     backend = Backend(folder, system)
     so, told_now = globals()["check_" + action](backend, subject)
     if fault.startswith("tell "):
@@ -207,7 +212,7 @@ def act(folder, verb, subject):
     if verb == "check":
         print(json.dumps(told_now))
         sys.exit(0 if so else 1)
-    if fault == "slow":
+    if fault == "slow" and not asked:
         time.sleep(2)
     if fault != "vain":
         globals()["do_" + action](backend, subject)

@@ -184,6 +184,14 @@ class Control(Daemon):
         with open(path) as lines:
             return collections.Counter(tuple(line.split()) for line in lines)
 
+    def slows(self):
+        """A line for each action that began to take its time: as the keys of fault."""
+        path = os.path.join(self.folder, "slows")
+        if not os.path.exists(path):
+            return []
+        with open(path) as lines:
+            return lines.read().splitlines()
+
 
 def where(lab, name):
     """(system, physical address, state) that the directory has for that mailbox."""

@@ -166,6 +166,22 @@ def test_a_hold_by_hand_is_not_released(lab, control):
     is_undone(lab, control, "kept")
 
 
+def test_a_hold_by_hand_right_before_the_moves_own(lab, control):
+    """The mailbox was read, and somebody holds it before the move does."""
+    address, = control.people("between")
+    control.fault({"S2 list " + address: "slow"})
+    dn = control.record("m-between", address, restanteMoveScenario="closing")
+    wait_for(lambda: "S2 list " + address in control.slows(), 30, "the list")
+    hold(lab, "between")
+    wait_for(lambda: "on hold already" in control.one(dn, "restanteMoveError"), 30,
+             "the hold to be told")
+    assert (control.state(dn), where(lab, "between")) == (4, ("S1", "between@s1.lab", "holding"))
+    control.fault({})
+    hold(lab, "between", "active")
+    control.wait_state(dn, 10, 60)
+    assert where(lab, "between") == ("S2", "between@s2.lab", "active")
+
+
 def test_a_record_that_is_deleted_while_its_mailbox_is_held(lab, control):
     """Released where mail then rests where it did before; else it stays held, and the log says so."""
     addresses = control.people("lost", "lost-turned", "lost-back")
