@@ -310,6 +310,12 @@ static bool turn(struct asked *q, enum step step)
 		return decide_answer(q, STEP_DECLINE,
 			"not rolled back: the old mailbox is deleted, or about to be; record a "
 			"move back");
+	if (q->move->state >= MOVE_SWAPPED && q->move->old_gone)
+		return decide_answer(q, STEP_DECLINE,
+			"not rolled back: the up sync found the old mailbox, %s on %s, gone; "
+			"record "
+			"a move back",
+			q->move->old_physical, q->move->assignor);
 	if (q->move->state >= MOVE_COMPLETE)
 		return turn_finished(q, step);
 	return decide_answer(q, step, "%s", "");

@@ -381,6 +381,14 @@ static void test_rollback_of_a_finished_move(void **state)
 	scene.move.request = MOVE_ASKED_ROLLBACK;
 	scene.move.work.step = (char *)(uintptr_t) "delete-old";
 	scene_expect(&scene, "answer decline");
+	/* somebody deleted it: the address would lead nowhere */
+	for (int at = 6; at <= 10; at += 4) {
+		scene_set(&scene, at, TO_10 "ask-down");
+		scene.move.request = MOVE_ASKED_ROLLBACK_LEAVE_MAIL;
+		scene_expect(&scene, "answer leave-mail");
+		scene.move.old_gone = true;
+		scene_expect(&scene, "answer decline");
+	}
 }
 
 /* --- the old mailbox -------------------------------------------------------------------------- */
