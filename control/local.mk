@@ -18,6 +18,7 @@ control_libcontrol_a_SOURCES += \
 	control/follow.c control/follow.h control/leader.c control/leader.h control/leave.c control/look.c \
 	control/orphan.c \
 	control/record.c control/record.h control/run.c control/run.h \
+	control/run_claim.c control/run_internal.h \
 	control/rounds.c control/rounds.h control/settings.c control/start.c control/start.h \
 	control/step_action.c control/step_directory.c control/store.c control/store_refresh.c control/store_slots.c control/store_view.c control/store.h control/store_internal.h \
 	control/syncing.c control/syncing.h control/systems.c control/systems.h control/worker.c

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "control/run.h"
+#include "control/run_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,176 +18,6 @@
 #define TURNS_MAX 64 /* of one run: more is a fault of ours, not of the move's */
 #define SHOWN     600
 
-/* --- the worker's session --------------------------------------------------------------------- */
-
-struct ldap_session *run_session(struct run *r, struct str *why)
-{
-	struct worker *w = r->worker;
-	const struct ldap_options options = config_control_options(r->settings->config);
-	const char *error;
-
-	if (w->session != NULL && w->serial != r->settings->serial)
-		ldap_session_close(&w->session);
-	if (w->session != NULL)
-		return w->session;
-	w->session = ldap_session_open(&options, &error);
-	w->serial = r->settings->serial;
-	if (w->session == NULL)
-		str_append_z(why, error);
-	return w->session;
-}
-
-enum progress run_judge(struct run *r, enum ldap_result result, const char *error, struct str *why)
-{
-	if (result == LDAP_DONE)
-		return STEP_DONE;
-	str_append_z(why, error != NULL ? error : ldap_session_reason(r->worker->session));
-	if (result == LDAP_DOWN)
-		ldap_session_close(&r->worker->session);
-	return result == LDAP_REFUSED ? STEP_REFUSED : STEP_FAILED;
-}
-
-/* --- writing ---------------------------------------------------------------------------------- */
-
-static const char *id_of(const struct run *r)
-{
-	return r->move->identifier[0] != '\0' ? r->move->identifier : r->move->uuid;
-}
-
-/* The record as it is now instead of what we had; what was not written is forgotten: every step can
- * be done again. */
-static enum progress reread(struct run *r, struct str *why)
-{
-	struct ldap_session *session = run_session(r, why);
-	struct move *fresh = NULL;
-	enum ldap_result result;
-
-	if (session == NULL)
-		return STEP_FAILED;
-	result = move_read(session, r->move->dn, &fresh);
-	if (result == LDAP_NO_ENTRY) {
-		r->lost = true;
-		return STEP_DONE;
-	}
-	if (result != LDAP_DONE)
-		return run_judge(r, result, NULL, why);
-	r->change = (struct record_change){ .done = 0 };
-	store_replace(r->control->store, r->task, fresh);
-	r->move = fresh;
-	if (fresh->work.term > r->term) {
-		r->lost = true;
-		leader_doubt(r->control->leader, fresh->work.term);
-	}
-	return STEP_DONE;
-}
-
-/* claim->step STEPS: the change alone. length_us: how long something of it may go on. */
-static enum progress write_record(
-	struct run *r, enum step step, bool ended, int64_t length_us, struct str *why)
-{
-	const struct record_claim claim = { step, ended, r->term,
-		r->settings->config->control.holder, length_us };
-	struct ldap_session *session = run_session(r, why);
-	enum ldap_result result;
-
-	if (session == NULL)
-		return STEP_FAILED;
-	if (leader_term(r->control->leader) != r->term) {
-		r->lost = true;
-		str_append_z(why, "this controller does not lead any more");
-		return STEP_FAILED;
-	}
-	result = record_write(session, r->move, &r->change, &claim, control_now_us(r->control));
-	if (result == LDAP_DONE) {
-		r->task->write_by_us = 0;
-		control_note_csn(r->control, r->move->csn);
-	}
-	metric_add(&r->control->counts.writes, 1);
-	if (result == LDAP_ASSERTION && reread(r, why) == STEP_DONE) {
-		str_append_z(why, "its record was changed by somebody else meanwhile");
-		return STEP_FAILED;
-	}
-	return run_judge(r, result, NULL, why);
-}
-
-static enum progress claim(struct run *r, enum step step, int64_t length_us, struct str *why)
-{
-	enum step before = step_find(r->move->work.step);
-
-	if (before != step)
-		record_begun(r->move, &r->change, before, control_now_us(r->control));
-	r->claimed_us = clock_boot_us();
-	return write_record(r, step, false, length_us, why);
-}
-
-/* What is left to write; a claim whose action runs no more says so. */
-static enum progress flush(struct run *r, struct str *why)
-{
-	bool working = strcmp(r->move->work.step, step_name(STEP_NONE)) != 0 &&
-		       *r->move->work.step != '\0';
-	enum step step = STEPS;
-	bool ended = false;
-
-	if (r->lost)
-		return STEP_DONE;
-	if (working && r->move->work.term == r->term && r->move->work.since_us > 0) {
-		step = step_find(r->move->work.step);
-		ended = !move_has(r->move, r->move->work.step);
-		if (!ended)
-			step = STEP_NONE;
-	}
-	if (!record_changed(&r->change) && step == STEPS)
-		return STEP_DONE;
-	return write_record(r, step, ended, 0, why);
-}
-
-bool run_may_act(const struct run *r, enum step step, struct str *why)
-{
-	int64_t age = clock_boot_us() - r->claimed_us;
-
-	if (age < step_limit_us(r, step) / 2 && leader_term(r->control->leader) == r->term)
-		return true;
-	str_append_z(why, "the claim of this step became too old before it was begun");
-	return false;
-}
-
-int64_t run_until_us(const struct run *r, enum step step)
-{
-	return step_claimed(step) ? r->claimed_us + step_limit_us(r, step) / 2 * 3 : 0;
-}
-
-/* How long after a claim something of it may still go on: begun at the half of its limit, run for
- * all of it, and then ended. */
-static int64_t claim_length_us(const struct run *r, enum step step)
-{
-	return step_limit_us(r, step) / 2 * 3 + step_rest_us(r, step);
-}
-
-/*
- * A claim of an older term: its action may still run. Our term goes into the record first, so that
- * its holder claims nothing more; then what that claim allows is waited out, by the settings of
- * its holder: they stand in it.
- */
-static bool takes_over(struct run *r, struct str *why)
-{
-	enum step step = step_find(r->move->work.step);
-	int64_t length = r->move->work.length_us;
-
-	if (r->move->work.term == r->term && r->task->taken_over == r->term)
-		return clock_boot_us() < r->task->hold_off_us;
-	if (r->move->work.term >= r->term || r->move->work.since_us <= 0 || !step_claimed(step))
-		return false;
-	if (length == 0)
-		length = claim_length_us(r, step);
-	if (claim(r, step, length, why) != STEP_DONE)
-		return false;
-	r->task->taken_over = r->term;
-	r->task->hold_off_us = clock_boot_us() + length;
-	log_info("control", "an older claim is waited out id=%s move=%s step=%s wait_ms=%" PRId64,
-		id_of(r), r->move->address, step_name(step), length / CLOCK_MS);
-	return true;
-}
-
 /* --- what is decided -------------------------------------------------------------------------- */
 
 static void report(const struct run *r, enum log_level level, const char *what, const char *text)
@@ -196,10 +26,10 @@ static void report(const struct run *r, enum log_level level, const char *what, 
 
 	log_value(address, sizeof address, r->move->address != NULL ? r->move->address : "");
 	if (level == LOG_LEVEL_WARNING)
-		log_warning("control", "%s id=%s move=%s: %s", what, id_of(r), address,
+		log_warning("control", "%s id=%s move=%s: %s", what, run_id(r), address,
 			log_value(shown, sizeof shown, text));
 	else
-		log_info("control", "%s id=%s move=%s%s%s", what, id_of(r), address,
+		log_info("control", "%s id=%s move=%s%s%s", what, run_id(r), address,
 			*text != '\0' ? " " : "", text);
 }
 
@@ -284,7 +114,7 @@ static bool enter_room(const struct run *r)
 static void withdraw_claim(struct run *r, enum step step, struct str *why)
 {
 	if (r->untouched && (step == STEP_HOLD || step == STEP_HOLD_BACK))
-		write_record(r, STEP_NONE, false, 0, why);
+		run_write(r, STEP_NONE, false, 0, why);
 }
 
 static bool try_step(struct run *r, enum step step)
@@ -300,7 +130,7 @@ static bool try_step(struct run *r, enum step step)
 	if (step == STEP_SWAP || step == STEP_SWAP_BACK)
 		note_drained(r, step == STEP_SWAP ? STEP_DRAIN : STEP_DRAIN_BACK);
 	if (step_claimed(step))
-		progress = claim(r, step, claim_length_us(r, step), &why);
+		progress = run_claim(r, step, run_claim_length_us(r, step), &why);
 	if (progress == STEP_DONE && step == STEP_CREATE)
 		store_index(r->control->store, r->task);
 	r->untouched = false;
@@ -500,7 +330,7 @@ static bool turn(struct run *r)
 	case MOVE_ENTER: enter(r, d.state); break;
 	case MOVE_ANSWER:
 		answer(r, &d);
-		more = write_record(r, STEPS, false, 0, &why) == STEP_DONE;
+		more = run_write(r, STEPS, false, 0, &why) == STEP_DONE;
 		if (!more)
 			failed(r, d.step, str_cstr(&why));
 		break;
@@ -516,7 +346,7 @@ static void carry_on(struct run *r)
 	struct str why = STR_INIT;
 	int turns = 0;
 
-	if (takes_over(r, &why)) {
+	if (run_takes_over(r, &why)) {
 		/* the claim stands while it is waited out: should we die, the next one waits, too
 		 */
 		r->due_us = clock_mono_us() + (r->task->hold_off_us - clock_boot_us());
@@ -530,15 +360,16 @@ static void carry_on(struct run *r)
 			take_newer(r);
 	}
 	if (turns >= TURNS_MAX) {
-		log_error("control", "a move does not come to rest id=%s move=%s", id_of(r),
+		log_error("control", "a move does not come to rest id=%s move=%s", run_id(r),
 			r->move->address);
 		r->due_us = clock_mono_us() + r->settings->config->control.retry_max;
 	}
 	str_reset(&why);
-	if (!leave_it(r) && flush(r, &why) != STEP_DONE && !r->lost) {
+	if (!leave_it(r) && run_flush(r, &why) != STEP_DONE && !r->lost) {
 		char shown[SHOWN];
 		log_warning("control", "what was done is not recorded yet id=%s move=%s: %s",
-			id_of(r), r->move->address, log_value(shown, sizeof shown, str_cstr(&why)));
+			run_id(r), r->move->address,
+			log_value(shown, sizeof shown, str_cstr(&why)));
 		r->task->failures++;
 		r->due_us = clock_mono_us() + backoff_us(r);
 		r->task->stale = true;
@@ -557,7 +388,7 @@ static bool may_work(struct run *r)
 	struct str why = STR_INIT;
 
 	if (r->task->stale) {
-		if (reread(r, &why) != STEP_DONE)
+		if (run_reread(r, &why) != STEP_DONE)
 			failed(r, STEP_NONE, str_cstr(&why));
 		else
 			r->task->stale = false;
@@ -566,7 +397,7 @@ static bool may_work(struct run *r)
 		log_warning("control",
 			"the record has a higher term than this controller's: another one leads, "
 			"or the lease was reset id=%s move=%s term=%" PRIu64,
-			id_of(r), r->move->address, r->move->work.term);
+			run_id(r), r->move->address, r->move->work.term);
 		leader_doubt(r->control->leader, r->move->work.term);
 		r->task->failures++;
 		r->due_us = clock_mono_us() + backoff_us(r);
