@@ -42,7 +42,7 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/reports.c dirsync/reports.h \
 	dirsync/run_up.c dirsync/runid.c dirsync/runid.h \
 	dirsync/snapshot.c \
-	dirsync/up_apply.c dirsync/up_delta.c dirsync/up_join.c dirsync/up_judge.c \
+	dirsync/up_apply.c dirsync/up_delta.c dirsync/up_freed.c dirsync/up_join.c dirsync/up_judge.c \
 	dirsync/up_late.c \
 	dirsync/up_meet.c dirsync/up_moves.c dirsync/up_known.c dirsync/up_owners.c dirsync/up_pull.c dirsync/up_record.c dirsync/up_shown.c \
 	dirsync/up.h dirsync/up_asking.h dirsync/up_meeting.h \

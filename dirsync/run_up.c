@@ -361,7 +361,7 @@ static enum sync_word work(struct up *up)
 {
 	static int (*const steps[])(struct up *) = { open_settings, open_directory };
 	static int (*const further[])(
-		struct up *) = { open_snapshot, open_parts, open_source, set_rules };
+		struct up *) = { open_snapshot, open_parts, up_freed, open_source, set_rules };
 
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](up) < 0)

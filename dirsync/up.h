@@ -162,6 +162,9 @@ void up_heirs_free(struct up *up);
 void up_orphan_encode(const struct entry *entry, const struct trace *before, struct str *out);
 int up_orphan_decode(const void *data, size_t len, struct entry *entry_r, struct trace *before_r);
 
+/* up_freed.c. Makes the run a full one where an address that this system claims has come free. */
+int up_freed(struct up *up);
+
 /* up_delta.c. What of it counts in guard_counts until it is judged anew. */
 void up_recount(struct up *up, const struct entry *entry);
 

@@ -185,6 +185,28 @@ def test_what_a_delta_cannot_settle_is_settled_by_the_next_run(lab):
     run(False)
 
 
+def test_an_address_in_conflict_that_comes_free_goes_to_its_claimant(lab):
+    """Whom no delta shows: he has not changed."""
+    one, other = Backend(lab, "L14"), Backend(lab, "L15", delta="syncrepl")
+    one.people.replace("anna", mail=["anna.l14@example.org", "vip14@example.org"])
+    one.sync()
+    other.people.replace("carl", mail=["carl.l15@example.org", "vip14@example.org"])
+    other.people.add(entry("hans", mail="bert.l14@example.org"))
+    other.sync()
+    other.sync()
+    assert not other.was_full(), "a conflict that stands makes no run full"
+    assert "hans" not in other.entries()
+    for owner, address in (("anna", "vip14@example.org"), ("bert", "bert.l14@example.org")):
+        one.slapd.modify("dn: %s\nchangetype: modify\ndelete: mailLocalAddress\n"
+                         "mailLocalAddress: %s\n" % (one.entries()[owner]["dn"], address), "root")
+        other.sync()
+        assert other.was_full()
+        other.sync()
+        assert not other.was_full()
+    assert "vip14@example.org" in other.entries()["carl"]["maillocaladdress"]
+    assert other.entries()["hans"]["maillocaladdress"] == ["bert.l14@example.org"]
+
+
 def test_foreign_addresses_that_nobody_may_read_any_more(lab):
     """They would go without a grace: replies to old mail need them."""
     backend = Backend(lab, "L13", foreign="title")
