@@ -61,6 +61,7 @@ class Part:
 class Model:
     def __init__(self):
         self.boxes, self.traces, self.move = [], {}, None
+        self.read = set()  # systems that were read whole since their snapshot was lost
 
     def owner(self, key):
         return next((box for box in self.boxes if key in box.has), None)
@@ -71,6 +72,7 @@ class Model:
     def forget(self, system):
         """The snapshot is lost."""
         self.traces = {key: trace for key, trace in self.traces.items() if key[0] != system}
+        self.read.discard(system)
 
     def sync(self, system, shown, gone, full):
         """shown: {id: Source}; gone: ids that a delta says are gone."""
@@ -109,9 +111,12 @@ class Sync:
             if part.skip:
                 self.model.traces.pop((self.system, one), None)
         self.model.boxes = [box for box in self.model.boxes if box.system]
-        if self.full and self.move and not self.move.open and self.move.source == self.system:
+        if (self.full and self.move and not self.move.open and self.move.source == self.system
+                and self.system in self.model.read):
             self.move.over = not (self.move.old in self.parts
                                   and self.parts[self.move.old].source)
+        if self.full:
+            self.model.read.add(self.system)
 
     # --- entries that lost their mailbox ------------------------------------------------------
 
@@ -230,8 +235,17 @@ class Sync:
         move = self.move
         if not self.concerns(one, part) or not move.open or move.target != self.system:
             return False
-        return (not move.second and not move.physical or move.second == one
+        if not move.second and not move.physical:
+            return bool(part.source) and self.is_by_name(part)
+        return (move.second == one
                 or bool(part.source and part.source.physical == move.physical))
+
+    def is_by_name(self, part):
+        """Its primary address, or without one all that it lists, is the moving mailbox's."""
+        keys = {part.source.primary} if part.source.primary else part.source.lists
+        return bool(keys) and all(
+            key == self.move.key or isinstance(part.taken.get(key), Box)
+            and self.move.key in part.taken[key].has for key in keys)
 
     def is_old(self, one, part):
         return (self.concerns(one, part) and self.move.source == self.system
@@ -276,9 +290,10 @@ class Sync:
             box.marked.discard(key)
             if key in part.gains and key not in part.taken:
                 box.has.add(key)
+        free = box.state in (None, "active") and not self.moves_then(box, had)
         for key in had - source.lists:
             if key in box.marked or key in trace.known:
-                self.lacking(part, trace, after, key)
+                self.lacking(part, trace, after, key, free)
         box.marked &= box.has
         if box.primary and box.primary not in box.has and box.primary in had:
             box.primary = None
@@ -292,7 +307,7 @@ class Sync:
     def moves_then(self, box, had):
         return bool(self.move and self.move.open and self.move.key in had)
 
-    def lacking(self, part, trace, after, key):
+    def lacking(self, part, trace, after, key, free):
         box = part.box
         after.known.add(key)
         if key in part.passes:
@@ -302,7 +317,7 @@ class Sync:
         after.lacking[key] = pulls
         if key not in box.marked:
             box.marked.add(key)
-        elif self.full and pulls >= 2:
+        elif self.full and pulls >= 2 and free:
             box.has.discard(key)
 
     def settle_absent(self, part):

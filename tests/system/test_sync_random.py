@@ -147,6 +147,8 @@ class World:
         self.records, self.told = [], []
         self.edits = self.syncs = self.deltas = self.passed = 0
         self.move = None  # what this world knows of model.move: (system, name) of both mailboxes
+        for one in self.systems:  # a list without any is no list
+            one.make(Source(None, self.physical(), self.new("n"), self.dice.sample(KEYS, 2)))
 
     def new(self, what):
         self.number += 1
