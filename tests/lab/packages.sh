@@ -10,8 +10,8 @@ packages_postfix="postfix(-ldap)?" # what goes below the build directory where P
 packages_sendmail="sendmail-bin sendmail-cf"
 packages_sendmail_libraries="m4 libdb5.3 libldap-2.5-0 libnsl2 libsasl2-2 libssl3 libwrap0"
 packages_cyrus="cyrus-common cyrus-imapd sasl2-bin"
-packages_cyrus_libraries="libical3 libpcre3 libsasl2-2 libsasl2-modules libsasl2-modules-db
-libxapian30"
+packages_cyrus_libraries="libical3 libpcre3 libpq5 libsasl2-2 libsasl2-modules libsasl2-modules-db
+libxapian30 libxml2"
 packages_model="spin gcc libc6-dev python3"
 packages_check="postfix-ldap libcmocka-dev mandoc spin python3-yaml python3-pytest python3-dkim procps
 systemd zsh samba samba-dsdb-modules samba-ad-provision python3-samba"

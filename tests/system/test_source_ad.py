@@ -226,7 +226,8 @@ class Synced:
             self.dn, name), "root")
         self.dirsync = Dirsync(lab, {name: sample_keys(lab, samba, who)},
                                downs={name: {"marker": "adminDescription=restante", "target":
-                                             "ldap", "uri": samba.uri, "container": PEOPLE}},
+                                             "ldap", "uri": samba.uri, "container": PEOPLE,
+                                             "search_base": SUFFIX}},
                                name="dirsync-" + name.lower())
 
     def run(self, *arguments):
