@@ -62,6 +62,8 @@ static void do_round(struct rounds *r, const struct config *config)
 
 	if (leader_term(r->control->leader) == 0)
 		return;
+	if (r->session != NULL && ldap_session_ended(r->session))
+		ldap_session_close(&r->session);
 	if (r->session == NULL && (r->session = ldap_session_open(&options, &error)) == NULL)
 		note(r, error);
 	else if (r->kind->round(r->keeper, r->session, config, &error) < 0)

@@ -21,7 +21,8 @@ struct ldap_session *run_session(struct run *r, struct str *why)
 	const struct ldap_options options = config_control_options(r->settings->config);
 	const char *error;
 
-	if (w->session != NULL && w->serial != r->settings->serial)
+	if (w->session != NULL &&
+		(w->serial != r->settings->serial || ldap_session_ended(w->session)))
 		ldap_session_close(&w->session);
 	if (w->session != NULL)
 		return w->session;

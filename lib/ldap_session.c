@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "lib/ldap_session.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "lib/clock.h"
 #include "lib/ldap_internal.h"
@@ -277,6 +279,17 @@ struct ldap_session *ldap_session_open(const struct ldap_options *options, const
 	ldap_session_close(&session);
 	*error_r = open_error;
 	return NULL;
+}
+
+bool ldap_session_ended(const struct ldap_session *session)
+{
+	char byte;
+	int fd = -1;
+
+	if (ldap_get_option(session->handle, LDAP_OPT_DESC, &fd) != LDAP_OPT_SUCCESS || fd < 0)
+		return true;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 void ldap_session_close(struct ldap_session **session)

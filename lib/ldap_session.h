@@ -44,6 +44,9 @@ int ldap_options_check(const struct ldap_options *options, const char **error_r)
  * *error_r: one line, uri and remedy included. */
 struct ldap_session *ldap_session_open(const struct ldap_options *options, const char **error_r);
 void ldap_session_close(struct ldap_session **session);
+/* Whether the server has ended the connection since it was used last, as one does that is started
+ * anew. Asks nobody: false may be wrong. For sessions without an operation under way. */
+bool ldap_session_ended(const struct ldap_session *session);
 const char *ldap_session_reason(const struct ldap_session *session);
 const char *ldap_session_uri(const struct ldap_session *session);
 /* The result code (RFC 4511, or libldap's own below 0) of the last operation. */

@@ -196,6 +196,21 @@ def test_directory_gone_for_longer_than_the_lease(lab, control):
         assert where(lab, name) == ("S2", name + "@s2.lab", "active")
 
 
+def test_a_directory_that_was_started_anew(lab, control):
+    """Whoever finds its connection ended opens another one; no move has an error for that."""
+    for dn in record_all(control, {"warm%d" % n: None for n in range(6)}).values():
+        control.wait_state(dn, 10, 60)
+    lab.slapd.stop()
+    lab.slapd.start()
+    mark = len(control.log_text())
+    wait_for(lambda: not control.ask("status")["trouble"] and control.ask("status")["term"] > 0,
+             30, "the directory to be followed")
+    moves = record_all(control, {"anew%d" % n: None for n in range(6)})
+    for dn in moves.values():
+        control.wait_state(dn, 10, 60)
+    assert "a step failed" not in control.log_text()[mark:]
+
+
 def test_front_door_that_never_acknowledges(lab, control):
     """It stops the move, not the mail of others; it is shown who; the administrator disables it."""
     lab.slapd.modify("dn: cn=frontx,ou=nodes,cn=restante,dc=example,dc=org\nchangetype: add\n"
@@ -271,13 +286,16 @@ def test_stopped_while_front_doors_are_waited_for(lab, control):
     lab.slapd.modify("dn: cn=frontz,ou=nodes,cn=restante,dc=example,dc=org\nchangetype: add\n"
                      "objectClass: restanteNode\nobjectClass: simpleSecurityObject\ncn: frontz\n"
                      "restanteNodeState: enabled\nuserPassword: x\n", "root")
-    dn = record_all(control, {"kept": None})["kept"]
-    wait_for(lambda: control.ask("status")["fencing"] == 1, 30, "the fence to be waited for")
-    control.stop()
-    move = control.move(dn)
-    control.start()
-    lab.slapd.replace("cn=frontz,ou=nodes,cn=restante,dc=example,dc=org", "root",
-                      restanteNodeState="disabled")
+    try:
+        dn = record_all(control, {"kept": None})["kept"]
+        wait_for(lambda: where(lab, "kept")[2] == "holding", 30, "the hold")
+        wait_for(lambda: control.ask("status")["fencing"] > 0, 30, "the fence to be waited for")
+        control.stop()
+        move = control.move(dn)
+        control.start()
+    finally:
+        lab.slapd.replace("cn=frontz,ou=nodes,cn=restante,dc=example,dc=org", "root",
+                          restanteNodeState="disabled")
     assert "hold" in [value.split()[0] for value in move["restantemovedone"]]
     assert move["restantemovework"][0].split()[1] == "-"
     control.wait_state(dn, 10, 60)
