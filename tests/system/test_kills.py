@@ -81,7 +81,7 @@ def doing(lab, mover):
     found = {mover.step}
     if status["transactions"]:
         found.add("taking mail")
-    if status["release"]["workers_busy"]:
+    if status["release"].get("workers_busy"):  # not there before it releases
         found.add("releasing")
     return found
 

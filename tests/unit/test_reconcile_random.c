@@ -142,7 +142,7 @@ static void live(struct world *w, uint64_t seed)
 static void test_random_edits(void **state)
 {
 	const char *given = getenv("RESTANTE_SEED");
-	uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)getpid();
+	uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : 1;
 	unsigned long edits = 0, refused = 0, passed = 0, kinds[PLAN_REPORT] = { 0 };
 
 	(void)state;
