@@ -9,7 +9,6 @@
 #include "tests/unit/sync_world.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "lib/mem.h"
 
