@@ -103,7 +103,7 @@ def test_lmtp_over_a_unix_socket(store, tmp_path):
 
 def test_kills_lose_nothing(store):
     """kill -9 at random instants; a message comes twice only where its answer had no time to count."""
-    total, workers, kills = 1500, 4, 0
+    total, workers, kills = 4000, 4, 0
     drive(store, fill=total, mailboxes=20, bytes=500)
     with Sink(lmtp=False) as sink:
         options = dict(listener="smtp:127.0.0.1:%d" % sink.port, workers=workers)
