@@ -276,8 +276,9 @@ struct tally *tally_start(struct front *front)
 	t->look_us = LOOK;
 	pthread_mutex_init(&t->lock, NULL);
 	clock_cond_init(&t->wake);
-	if (holdq_each_mailbox(front->queue, found_at_start, t) == HOLDQ_OK &&
-		pthread_create(&t->thread, NULL, run, t) == 0) {
+	bool counted = holdq_each_mailbox(front->queue, found_at_start, t) == HOLDQ_OK;
+	look(t); /* at once: what is held now may be released a moment later */
+	if (counted && pthread_create(&t->thread, NULL, run, t) == 0) {
 		holdq_observe_stored(front->queue, stored, t);
 		return t;
 	}
