@@ -64,14 +64,20 @@ def test_a_source_that_was_made_anew_has_other_ids(lab):
     assert counts(system.sync())["changed"] == 0
 
 
-def test_nothing_is_deleted_before_two_complete_pulls(lab):
-    """However short the grace is; what a lost snapshot has counted counts no more."""
-    system = System(lab, count=30, grace="0s")
-    system.sync()
+def lacking(system):
+    """The export lacks a mailbox, and an alias of another one: these three."""
     first, other = sorted(system.people)[:2]
     alias = system.people[other]["aliases"][0]
     del system.people[first]
     system.people[other]["aliases"] = [system.people[other]["mail"]]
+    return first, other, alias
+
+
+def test_nothing_is_deleted_before_two_complete_pulls(lab):
+    """However short the grace is; what a lost snapshot has counted counts no more."""
+    system = System(lab, count=30, grace="0s")
+    system.sync()
+    first, other, alias = lacking(system)
     assert counts(system.sync())["deleted"] == 0
     assert vanished(system) == {first} and alias in system.addresses(other)
     shutil.rmtree(os.path.join(system.dirsync.state, system.name.lower()))
@@ -85,10 +91,7 @@ def test_a_file_that_is_read_again_lacks_nothing_once_more(lab):
     """Two complete pulls are two exports, not one that an administrator has read twice."""
     system = System(lab, count=30, grace="0s")
     system.sync()
-    first, other = sorted(system.people)[:2]
-    alias = system.people[other]["aliases"][0]
-    del system.people[first]
-    system.people[other]["aliases"] = [system.people[other]["mail"]]
+    first, other, alias = lacking(system)
     system.sync()
     for _ in range(2):
         _, out = system.dirsync.once("--up", "--full", system.name)

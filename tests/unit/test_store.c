@@ -237,6 +237,18 @@ static void test_who_goes_first(void **state)
 	store_free(&store);
 }
 
+/* So many new ones, of uuids 1 and on. */
+static void take_new(struct store *store, struct task **tasks, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		char name[8];
+
+		snprintf(name, sizeof name, "m%u", i);
+		put(store, i + 1, name, "1");
+		tasks[i] = take(store);
+	}
+}
+
 static void test_room(void **state)
 {
 	struct store *store = store_new();
@@ -299,12 +311,8 @@ static void test_room_is_given_up(void **state)
 	struct task *tasks[4];
 
 	(void)state;
+	take_new(store, tasks, COUNT(tasks));
 	for (unsigned i = 0; i < COUNT(tasks); i++) {
-		char name[8];
-
-		snprintf(name, sizeof name, "m%u", i);
-		put(store, i + 1, name, "1");
-		tasks[i] = take(store);
 		tasks[i]->move->state = MOVE_ADDRESSED;
 		assert_int_equal(store_enter(store, tasks[i], 1), i == 0);
 	}
@@ -361,7 +369,6 @@ static struct task *give_and_take(struct store *store, struct task *task)
 	return take(store);
 }
 
-/* Nobody asks again: who waits is woken when a step on that system, or any, has ended. */
 /* Who is held soon, then who has begun, then in the order in which they came. */
 static void test_who_gets_a_place_first(void **state)
 {
@@ -370,13 +377,7 @@ static void test_who_gets_a_place_first(void **state)
 	struct task *tasks[7];
 
 	(void)state;
-	for (unsigned i = 0; i < COUNT(tasks); i++) {
-		char name[8];
-
-		snprintf(name, sizeof name, "m%u", i);
-		put(store, i + 1, name, "1");
-		tasks[i] = take(store);
-	}
+	take_new(store, tasks, COUNT(tasks));
 	assert_true(store_slot_enter(store, tasks[0], "S2", 1, 8));
 	for (unsigned i = 1; i < COUNT(tasks); i++) {
 		tasks[i]->begun = i == 3 || i == 5;
@@ -396,6 +397,7 @@ static void test_who_gets_a_place_first(void **state)
 	store_free(&store);
 }
 
+/* Nobody asks again: who waits is woken when a step on that system, or any, has ended. */
 static void test_who_waits_for_a_place(void **state)
 {
 	struct store *store = store_new();
@@ -403,13 +405,7 @@ static void test_who_waits_for_a_place(void **state)
 	uint8_t uuid[16];
 
 	(void)state;
-	for (unsigned i = 0; i < COUNT(tasks); i++) {
-		char name[8];
-
-		snprintf(name, sizeof name, "m%u", i);
-		put(store, i + 1, name, "1");
-		tasks[i] = take(store);
-	}
+	take_new(store, tasks, COUNT(tasks));
 	assert_true(store_slot_enter(store, tasks[0], "S2", 1, 8));
 	for (unsigned i = 1; i < 4; i++) {
 		assert_false(store_slot_enter(store, tasks[i], "s2", 1, 8));
