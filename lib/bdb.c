@@ -422,7 +422,7 @@ static enum bdb_result read_many(struct bdb_cursor *cursor)
 
 static enum bdb_result walk_on(struct bdb_cursor *cursor, struct bdb_item *item_r)
 {
-	void *key = NULL, *value;
+	void *key = NULL, *value = NULL;
 
 	for (;;) {
 		if (cursor->next != NULL)
