@@ -1,24 +1,27 @@
 /* `restante sync approve` and `restante sync adopt`: what waits for an administrator's word. */
 #include "cli/sync.h"
 
-#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "cli/verbs.h"
+#include "lib/mem.h"
+#include "lib/synclist.h"
 #include "lib/syncoutcome.h"
 
 /* --- approve -------------------------------------------------------------------------------- */
 
 static void give_approval(struct cli *cli, const struct sync_system *system,
-	enum sync_direction direction, uint64_t size, bool asked)
+	enum sync_direction direction, const char *list, const char *words, bool asked)
 {
 	struct json *object = json_new_object();
 
-	cli_say(cli, "approved for %s: a list of at most %" PRIu64 "; %s", system->name, size,
+	cli_say(cli, "approved for %s, and no more than that: %s; %s", system->name, words,
 		asked ? "a run is asked for" : "the next run applies it");
 	json_set_bool(object, "ok", true);
 	json_set_string(object, "system", system->name);
 	json_set_string(object, "direction", sync_direction_name(direction));
-	json_set_int(object, "approved", (int64_t)size);
+	json_set(object, "approved", sync_list_json(list));
 	if (asked)
 		json_set_int(object, "number", (int64_t)system->side[direction].asked);
 	cli_give(cli, object);
@@ -27,32 +30,15 @@ static void give_approval(struct cli *cli, const struct sync_system *system,
 static bool was_stopped(const struct sync_side *side, struct sync_outcome *outcome_r)
 {
 	return sync_outcome_parse(side->outcome, outcome_r) && outcome_r->word == SYNC_STOPPED &&
-	       outcome_r->pending > 0;
+	       (outcome_r->pending > 0 || outcome_r->stops != NULL);
 }
 
-/* Where both directions were stopped the up sync comes first: what it finds may change the other.
- */
-static int approve(struct cli *cli, struct sync_system *system, bool yes)
+/* Shows the list, and writes it as it was shown. */
+static int approve_list(struct cli *cli, struct sync_system *system, enum sync_direction direction,
+	const char *list, const char *words)
 {
-	enum sync_direction direction = SYNC_UP;
-	struct sync_outcome outcome;
-	char question[128];
+	enum ldap_result result = syncask_approve(cli->session, system, direction, list);
 
-	if (!was_stopped(&system->side[SYNC_UP], &outcome)) {
-		direction = SYNC_DOWN;
-		if (!was_stopped(&system->side[SYNC_DOWN], &outcome))
-			return cli_fail(cli, CLI_REFUSED,
-				"%s: its last syncs were not stopped, nothing waits for approval",
-				system->name);
-	}
-	if (!cli->quiet)
-		fprintf(stderr, "%s %s: %s\n`restante sync diff %s%s` shows what would be done.\n",
-			system->name, sync_direction_name(direction), outcome.text,
-			direction == SYNC_DOWN ? "--down " : "", system->name);
-	snprintf(question, sizeof(question), "Apply a list of up to %" PRIu64 "?", outcome.pending);
-	if (!cli_confirm(cli, yes, question))
-		return CLI_REFUSED;
-	enum ldap_result result = syncask_approve(cli->session, system, direction, outcome.pending);
 	if (result == LDAP_ASSERTION)
 		return cli_fail(cli, CLI_REFUSED,
 			"%s: another run has ended meanwhile; look at `restante sync status` and "
@@ -61,8 +47,66 @@ static int approve(struct cli *cli, struct sync_system *system, bool yes)
 	if (result != LDAP_DONE)
 		return cli_fail_ldap(cli, result, system->name, ldap_session_reason(cli->session));
 	result = syncask_raise(cli->session, system, direction);
-	give_approval(cli, system, direction, outcome.pending, result == LDAP_DONE);
+	give_approval(cli, system, direction, list, words, result == LDAP_DONE);
 	return CLI_DONE;
+}
+
+static int confirm_list(struct cli *cli, struct sync_system *system, enum sync_direction direction,
+	const char *list, bool yes)
+{
+	struct str words = STR_INIT, question = STR_INIT;
+	int code = CLI_REFUSED;
+
+	sync_list_words(list, &words);
+	str_printf(&question, "Let these pass, and no more of each: %s?", str_cstr(&words));
+	if (!cli->quiet)
+		fprintf(stderr, "`restante sync diff %s%s` shows what would be done.\n%s\n",
+			direction == SYNC_DOWN ? "--down " : "", system->name, str_cstr(&words));
+	if (cli_confirm(cli, yes, str_cstr(&question)))
+		code = approve_list(cli, system, direction, list, str_cstr(&words));
+	str_free(&words);
+	str_free(&question);
+	return code;
+}
+
+/* What the last run was stopped for, and nothing else. */
+static int approve_outcome(struct cli *cli, struct sync_system *system,
+	enum sync_direction direction, const struct sync_outcome *outcome, bool yes)
+{
+	const char *stops = outcome->stops != NULL ? outcome->stops : "";
+	char *list = mem_strndup(stops, strcspn(stops, " ;"));
+	int code;
+
+	if (sync_list_is_one(list)) {
+		if (!cli->quiet)
+			fprintf(stderr, "%s %s: %s\n", system->name, sync_direction_name(direction),
+				outcome->text);
+		code = confirm_list(cli, system, direction, list, yes);
+	} else {
+		code = cli_fail(cli, CLI_REFUSED,
+			"%s: its last sync does not say what it was stopped for, as those of an "
+			"earlier version; `restante sync run %s`, then approve",
+			system->name, system->name);
+	}
+	mem_free(&list);
+	return code;
+}
+
+/* Where both directions were stopped the up sync comes first: what it finds may change the other.
+ */
+static int approve(struct cli *cli, struct sync_system *system, bool yes)
+{
+	enum sync_direction direction = SYNC_UP;
+	struct sync_outcome outcome;
+
+	if (!was_stopped(&system->side[SYNC_UP], &outcome)) {
+		direction = SYNC_DOWN;
+		if (!was_stopped(&system->side[SYNC_DOWN], &outcome))
+			return cli_fail(cli, CLI_REFUSED,
+				"%s: its last syncs were not stopped, nothing waits for approval",
+				system->name);
+	}
+	return approve_outcome(cli, system, direction, &outcome, yes);
 }
 
 int verb_sync_approve(struct cli *cli, int argc, char **argv)

@@ -77,7 +77,7 @@ const struct verb cli_verbs[] = {
 	{ "sync conflicts", "[SYSTEM...]",
 		"list addresses claimed twice, and what was refused; exit 1 when there are any",
 		"      --limit N        at most N lines (1000; 0 = all)\n", verb_sync_conflicts },
-	{ "sync approve", "SYSTEM", "let a run that was stopped apply its deletions",
+	{ "sync approve", "SYSTEM", "let what stopped a run pass, as it was shown",
 		"      --yes            do not ask\n", verb_sync_approve },
 	{ "sync assign", "ADDRESS SYSTEM",
 		"give an address to the mailbox that claims it on that system",

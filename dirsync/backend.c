@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "lib/federation.h"
 #include "lib/log.h"
+#include "lib/synclist.h"
 #include "lib/when.h"
 
 #define NOBODY "-"
@@ -17,10 +18,12 @@ static _Thread_local char fault[1280];
 const struct backend_names backend_names[2] = {
 	[SYNC_UP] = { "restanteUpLease", "restanteSyncAsked", "restanteSyncFinished",
 		"restanteUpSyncFailed", "restanteUpSyncStart", "restanteUpSyncAt",
-		"restanteUpSyncOutcome", "restanteUpSyncRun", "restanteSyncApproved" },
+		"restanteUpSyncOutcome", "restanteUpSyncRun", "restanteSyncApproval",
+		"restanteSyncApproved" },
 	[SYNC_DOWN] = { "restanteDownLease", "restanteDownSyncAsked", "restanteDownSyncFinished",
 		"restanteDownSyncFailed", "restanteDownSyncStart", "restanteDownSyncAt",
-		"restanteDownSyncOutcome", "restanteDownSyncRun", "restanteDownSyncApproved" },
+		"restanteDownSyncOutcome", "restanteDownSyncRun", "restanteDownSyncApproval",
+		"restanteDownSyncApproved" },
 };
 
 /* --- the lease as text ---------------------------------------------------------------------- */
@@ -80,11 +83,46 @@ static void take(const struct ldap_entry *entry, const char *name, struct str *v
 	str_append_z(value_r, value != NULL ? value : "");
 }
 
-static uint64_t standing(const char *text)
+/* A run that counts by kinds cannot know what an approval without any was given for. */
+static void disregard(struct backend *backend, const char *value, const char *system)
+{
+	char shown[128];
+
+	if (backend->disregarded.len > 0)
+		return;
+	str_printf(&backend->disregarded,
+		"the approval \"%s\" does not count: it does not name what it is for, as those of "
+		"an "
+		"earlier version; `restante sync approve %s` gives one that does",
+		log_value(shown, sizeof(shown), value), system);
+	log_warning("sync", "%s system=%s", str_cstr(&backend->disregarded), system);
+}
+
+static void take_standing(struct backend *backend, const char *text, const char *system)
 {
 	struct sync_outcome outcome;
 
-	return text != NULL && sync_outcome_parse(text, &outcome) ? outcome.approved : 0;
+	if (text == NULL || !sync_outcome_parse(text, &outcome) || outcome.approved == NULL)
+		return;
+	str_append(&backend->standing, outcome.approved, strcspn(outcome.approved, " ;"));
+	if (sync_list_is_one(str_cstr(&backend->standing)))
+		return;
+	disregard(backend, str_cstr(&backend->standing), system);
+	str_reset(&backend->standing);
+}
+
+static void take_approval(const struct ldap_entry *entry, const struct backend_names *names,
+	const char *system, struct backend *backend)
+{
+	take(entry, names->approval, &backend->approval);
+	take(entry, names->earlier, &backend->earlier);
+	if (sync_list_is_one(str_cstr(&backend->approval)))
+		str_append_z(&backend->approved, str_cstr(&backend->approval));
+	else if (backend->approval.len > 0)
+		disregard(backend, str_cstr(&backend->approval), system);
+	if (backend->earlier.len > 0)
+		disregard(backend, str_cstr(&backend->earlier), system);
+	take_standing(backend, ldap_entry_value(entry, names->outcome), system);
 }
 
 static void take_backend(const struct ldap_entry *entry, const struct backend_names *names,
@@ -97,8 +135,7 @@ static void take_backend(const struct ldap_entry *entry, const struct backend_na
 	backend->finished = number(entry, names->finished);
 	backend->failed = number(entry, names->failed);
 	backend->recorded = ldap_entry_value(entry, names->outcome) != NULL;
-	backend->standing = standing(ldap_entry_value(entry, names->outcome));
-	backend->approved = number(entry, names->approved);
+	take_approval(entry, names, system, backend);
 	take_lease(backend, system);
 }
 
@@ -115,7 +152,7 @@ enum ldap_result backend_read(struct ldap_session *session, const char *base, co
 {
 	const struct backend_names *names = &backend_names[direction];
 	const char *wanted[] = { names->lease, names->asked, names->finished, names->failed,
-		names->run, names->outcome, names->approved, NULL };
+		names->run, names->outcome, names->approval, names->earlier, NULL };
 	struct ldap_entry *entry = NULL;
 	struct str dn = STR_INIT;
 	enum ldap_result result;
@@ -141,6 +178,11 @@ void backend_free(struct backend *backend)
 	str_free(&backend->lease);
 	str_free(&backend->holder);
 	str_free(&backend->run);
+	str_free(&backend->approved);
+	str_free(&backend->standing);
+	str_free(&backend->disregarded);
+	str_free(&backend->approval);
+	str_free(&backend->earlier);
 }
 
 /* --- the lease ------------------------------------------------------------------------------ */

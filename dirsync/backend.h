@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dirsync/guard.h"
 #include "lib/ldap_session.h"
 #include "lib/str.h"
 #include "lib/syncask.h"
@@ -28,8 +29,13 @@ struct backend {
 	int64_t expires_us; /* wall clock of its holder, for people */
 	struct str run;     /* id of the run that the snapshot must be of */
 	bool recorded;      /* it has an outcome */
-	uint64_t approved;  /* size of the deletion list that was approved, 0 = none */
-	uint64_t standing;  /* the same of one that was used, and that is pending still */
+	/* Lists (lib/synclist.h), "" = none: what was approved; and of what was used, what is
+	 * pending still. */
+	struct str approved, standing;
+	/* An approval that names no kind, as earlier versions wrote, or that cannot be read, does
+	 * not count: a line for people, "" = there is none. */
+	struct str disregarded;
+	struct str approval, earlier; /* as they stand there: what a complete run removes */
 };
 
 /* LDAP_NO_ENTRY: the system has no entry. */
@@ -71,10 +77,16 @@ struct run_record {
 	bool full;      /* no delta */
 	int64_t start_us, end_us;
 	uint64_t answers;            /* requests up to this number */
-	uint64_t approval;           /* the approval that was used up, 0 = none */
-	struct sync_outcome outcome; /* its text does not count: */
+	bool uses_approval;          /* what stood there as the run began is used up */
+	struct sync_outcome outcome; /* its texts do not count: */
 	struct str reason;           /* one line, "" = none */
+	struct str stops, standing;  /* outcome.stops and outcome.approved */
 };
+/* A guard stopped it: what is to be approved, and why. */
+void run_record_stop(struct run_record *record, const struct backend *backend,
+	const struct guard_answer *answer);
+/* With its texts, valid as long as the record. */
+struct sync_outcome run_record_outcome(const struct run_record *record);
 
 /*
  * A complete run answers the requests, and its id is what the snapshot must be of. One that was

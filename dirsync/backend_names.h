@@ -5,7 +5,8 @@
 #include "dirsync/backend.h"
 
 struct backend_names {
-	const char *lease, *asked, *finished, *failed, *start, *end, *outcome, *run, *approved;
+	const char *lease, *asked, *finished, *failed, *start, *end, *outcome, *run, *approval,
+		*earlier;
 };
 extern const struct backend_names backend_names[2];
 

@@ -6,6 +6,7 @@
 #include "dirsync/backend_names.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/synclist.h"
 #include "lib/utf8.h"
 
 /* A reason may have bytes of anybody; the directory takes UTF-8, and no control characters. */
@@ -28,6 +29,28 @@ void run_record_free(struct run_record *record)
 {
 	str_free(&record->run);
 	str_free(&record->reason);
+	str_free(&record->stops);
+	str_free(&record->standing);
+}
+
+void run_record_stop(
+	struct run_record *record, const struct backend *backend, const struct guard_answer *answer)
+{
+	record->outcome.pending = sync_list_total(str_cstr(&answer->list));
+	str_append(&record->stops, str_cstr(&answer->list), answer->list.len);
+	str_append(&record->reason, str_cstr(&answer->reason), answer->reason.len);
+	if (backend->disregarded.len > 0)
+		str_printf(&record->reason, "; %s", str_cstr(&backend->disregarded));
+}
+
+struct sync_outcome run_record_outcome(const struct run_record *record)
+{
+	struct sync_outcome outcome = record->outcome;
+
+	outcome.text = str_cstr(&record->reason);
+	outcome.stops = str_cstr(&record->stops);
+	outcome.approved = str_cstr(&record->standing);
+	return outcome;
 }
 
 /* One modify; each change has one value at most. */
@@ -77,12 +100,12 @@ static void put_answer(struct writing *writing, const struct backend_names *name
 static void outcome_text(
 	const struct backend *before, const struct run_record *record, struct str *out)
 {
-	struct sync_outcome outcome = record->outcome;
+	struct sync_outcome outcome = run_record_outcome(record);
 	struct str reason = STR_INIT;
 
 	put_reason(&record->reason, &reason);
 	if (outcome.word != SYNC_COMPLETE)
-		outcome.approved = before->standing;
+		outcome.approved = str_cstr(&before->standing);
 	outcome.text = str_cstr(&reason);
 	sync_outcome_format(&outcome, out);
 	str_free(&reason);
@@ -114,15 +137,14 @@ static enum ldap_result write_record(struct ldap_session *session, const struct 
 
 /* A newer approval than the one that was used stays. */
 static void use_approval(struct ldap_session *session, const struct backend *backend,
-	const struct run_record *record)
+	const char *attribute, const struct str *value)
 {
-	char text[32];
-	const char *values[] = { text, NULL };
-	const struct ldap_change change = { LDAP_CHANGE_DELETE,
-		backend_names[record->direction].approved, values };
+	const char *values[] = { str_cstr(value), NULL };
+	const struct ldap_change change = { LDAP_CHANGE_DELETE, attribute, values };
 	enum ldap_result result;
 
-	snprintf(text, sizeof(text), "%" PRIu64, record->approval);
+	if (value->len == 0)
+		return;
 	result = ldap_session_modify(session, str_cstr(&backend->dn), &change, 1, NULL, NULL, 0);
 	if (result != LDAP_DONE && result != LDAP_ASSERTION)
 		log_error("sync", "an approval that was used cannot be removed: %s",
@@ -140,7 +162,11 @@ enum ldap_result backend_record(struct ldap_session *session, const struct backe
 			result == LDAP_ASSERTION ? "another one has the lease: " : "",
 			ldap_session_reason(session));
 		*error_r = fault;
-	} else if (record->approval > 0)
-		use_approval(session, backend, record);
+	} else if (record->uses_approval) {
+		const struct backend_names *names = &backend_names[record->direction];
+
+		use_approval(session, backend, names->approval, &backend->approval);
+		use_approval(session, backend, names->earlier, &backend->earlier);
+	}
 	return result;
 }

@@ -15,7 +15,7 @@
 
 struct json *commands_record(const struct run_record *record)
 {
-	const struct sync_outcome *o = &record->outcome;
+	const struct sync_outcome outcome = run_record_outcome(record), *o = &outcome;
 	struct json *j = json_new_object();
 
 	json_set_string(j, "run", str_cstr(&record->run));

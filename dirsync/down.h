@@ -16,7 +16,6 @@
 #define DOWN_SORT_BYTES                                                                            \
 	(16 * 1024 * 1024) /* each of the sorts in memory, before it goes to disk                  \
 			    */
-#define DOWN_LEAST 3 /* so few deletions are no mass deletion, however small the address book */
 
 struct down {
 	const struct run_options *run;
@@ -68,7 +67,7 @@ bool down_is_alone(const struct down *down, const char *id, size_t len);
 /* 1: to be written; 0: nothing is to be done; -1. A `whole` target is written meanwhile. */
 int down_plan(struct down *down);
 /* 0: go on; 1: it waits for restante sync approve, the record says why; -1. */
-int down_guard(struct down *down, uint64_t approved);
+int down_guard(struct down *down, const struct backend *backend);
 
 /* down_apply.c */
 

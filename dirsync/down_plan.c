@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dirsync/down.h"
+#include "lib/synclist.h"
 
 #define IDS_AT_ONCE 100
 
@@ -175,37 +176,51 @@ static int count_living(struct down *down, const char **at_r, uint64_t *living)
 	return result == LDAP_DONE ? 0 : down_fail(down, ldap_session_reason(down->session));
 }
 
-static bool is_many(const struct down *down, uint64_t deletions)
+/* So few are no mass deletion, however small the address book, or the limit. */
+static bool is_many(const struct down *down, const struct guard_limits *limits, uint64_t deletions)
 {
-	const struct config_down *s = down->settings;
-
-	return deletions > DOWN_LEAST &&
-	       (deletions > (uint64_t)s->max_delete ||
-		       deletions * 100 > down->had * (uint64_t)s->max_delete_percent);
+	return deletions > limits->least && guard_too_many(limits, deletions, down->had);
 }
 
-int down_guard(struct down *down, uint64_t approved)
+static int guard_deletions(struct down *down, const struct guard_limits *limits,
+	const struct guard_approvals *approvals, struct guard_answer *answer)
 {
-	struct run_record *record = down->record;
-	uint64_t living = 0, lost;
+	struct str words = STR_INIT;
 	const char *at = str_cstr(&down->deleted);
+	uint64_t living = 0, gone;
 
-	if (!is_many(down, down->deletions))
+	if (!is_many(down, limits, down->deletions))
 		return 0;
 	while (at < down->deleted.data + down->deleted.len)
 		if (count_living(down, &at, &living) < 0)
 			return -1;
-	lost = down->deletions > living ? down->deletions - living : 0;
-	if (!is_many(down, lost))
+	gone = down->deletions > living ? down->deletions - living : 0;
+	if (!is_many(down, limits, gone))
 		return 0;
-	if (lost <= approved)
-		return 0;
-	record->outcome.pending = lost;
-	str_printf(&record->reason,
+	str_printf(&words,
 		"%" PRIu64 " of %" PRIu64
 		" contacts have no mailbox any more, or none that makes a "
-		"contact: can the account of the sync still read them? See restante sync diff "
-		"%s --down; if it is right, restante sync approve %s",
-		lost, down->had, down->run->system, down->run->system);
-	return 1;
+		"contact: can the account of the sync still read them?",
+		gone, down->had);
+	guard_add(answer, approvals, SYNC_LIST_DELETIONS, gone, str_cstr(&words));
+	str_free(&words);
+	return 0;
+}
+
+int down_guard(struct down *down, const struct backend *backend)
+{
+	const struct guard_limits limits = { .most = (uint64_t)down->settings->max_delete,
+		.percent = (unsigned)down->settings->max_delete_percent,
+		.least = GUARD_LEAST };
+	const struct guard_approvals approvals = { .fresh = str_cstr(&backend->approved) };
+	struct guard_answer answer = { .stops = false };
+	int result = guard_deletions(down, &limits, &approvals, &answer);
+
+	guard_close(&answer, down->run->system, "--down ");
+	if (result == 0 && answer.stops) {
+		run_record_stop(down->record, backend, &answer);
+		result = 1;
+	}
+	guard_answer_free(&answer);
+	return result;
 }

@@ -1,5 +1,5 @@
 /*
- * Whether a run may be applied: the mass-deletion guards. Pure.
+ * Whether a run may be applied: the mass-deletion guards of both directions. Pure.
  *
  * Everything that is pending counts, not what this run adds: mailboxes and addresses marked by
  * earlier runs and not expired yet are counted anew by each. What a finished move explains does
@@ -51,24 +51,54 @@ struct guard_tally {
 	size_t lost_count;
 };
 
-enum guard_verdict { GUARD_PASS, GUARD_DELETIONS, GUARD_REKEYS, GUARD_ATTRIBUTE, GUARD_EMPTY };
+/* Lists by kind (lib/synclist.h); NULL is none. */
+struct guard_approvals {
+	const char *fresh;    /* what `restante sync approve` was said for */
+	const char *standing; /* what was used before, and is pending still */
+};
 
 /* What else the verdict rests on. */
 struct guard_run {
 	const char *system;
-	bool complete;     /* a full pull; of a delta `persons` says nothing */
-	uint64_t persons;  /* that the pull showed */
-	uint64_t approved; /* `restante sync approve` was said for a list of that size; 0 = none */
-	bool new_system;   /* declared new: it may be empty */
+	bool complete;    /* a full pull; of a delta `persons` says nothing */
+	uint64_t persons; /* that the pull showed */
+	struct guard_approvals approvals;
+	bool new_system; /* declared new: it may be empty */
 };
 
+/* Lists as in lib/synclist.h. */
+struct guard_answer {
+	bool stops;
+	struct str list;   /* what is too much, but for what stands: to be approved, as one */
+	struct str needed; /* the same with what stands */
+	struct str reason; /* one line: what is too much and not approved; "" where nothing stops */
+	struct str allowed; /* of `list`: what is approved already */
+};
+void guard_answer_free(struct guard_answer *answer);
+
 /*
- * The first that stops it, in the order EMPTY, ATTRIBUTE, REKEYS, DELETIONS. An approval lets a
- * list pass that is not longer than the one it was given for; nothing lets an empty source pass but
- * new_system. reason_r gets one line with the numbers and the way out ("" with GUARD_PASS); size_r
- * (may be NULL) the size of the list, as it is to be approved.
+ * All that is too much, in the order attributes, other ids, deletions. Each kind passes up to the
+ * number that was approved of that kind, and no other; where any does not, nothing does. An empty
+ * source is judged alone, and nothing lets it pass but new_system: its list is empty.
  */
-enum guard_verdict guard_judge(const struct guard_limits *limits, const struct guard_tally *tally,
-	const struct guard_run *run, struct str *reason_r, uint64_t *size_r);
+void guard_judge(const struct guard_limits *limits, const struct guard_tally *tally,
+	const struct guard_run *run, struct guard_answer *answer_r);
+
+/*
+ * For who counts otherwise (down syncs). Whether so many are too many; the attributes that were
+ * lost; one kind that is too much, with the words for it; the end of the reason. All but the first
+ * add to `answer`, which begins with zeros.
+ */
+bool guard_too_many(const struct guard_limits *limits, uint64_t number, uint64_t had);
+void guard_add_lost(struct guard_answer *answer, const struct guard_approvals *approvals,
+	const struct guard_limits *limits, const struct guard_lost *lost, size_t count,
+	const char *whose);
+void guard_add(struct guard_answer *answer, const struct guard_approvals *approvals,
+	const char *kind, uint64_t number, const char *words);
+void guard_close(struct guard_answer *answer, const char *system, const char *option);
+
+/* Of what a complete run needed: what is pending still, and is not to be approved anew. rest: it
+ * could not do all that it was to do. */
+void guard_lasting(const char *needed, bool rest, struct str *lasting_r);
 
 #endif

@@ -44,10 +44,9 @@ static void print_change(void *context, const struct run_change *change)
 
 static void print_end(const struct job *job, const struct run_record *record)
 {
-	struct sync_outcome outcome = record->outcome;
+	const struct sync_outcome outcome = run_record_outcome(record);
 	struct str line = STR_INIT;
 
-	outcome.text = str_cstr(&record->reason);
 	sync_outcome_format(&outcome, &line);
 	pthread_mutex_lock(&printing);
 	/* what a dry run prints is LDIF: the line is a comment of it */

@@ -152,12 +152,12 @@ static void begin_record(struct run_record *record)
 }
 
 /* Writes, or shows: SYNC_COMPLETE, SYNC_STOPPED, or SYNC_FAILED with down->error. */
-static enum sync_word carry_out(struct down *down, uint64_t approved)
+static enum sync_word carry_out(struct down *down, const struct backend *backend)
 {
 	int todo, guard;
 
 	if (down_read(down) < 0 || down_read_moves(down) < 0 || (todo = down_plan(down)) < 0 ||
-		(guard = down_guard(down, approved)) < 0)
+		(guard = down_guard(down, backend)) < 0)
 		return SYNC_FAILED;
 	down->record->outcome.persons = down->wanted;
 	if (down->run->dry_run && down_show(down) < 0)
@@ -186,14 +186,15 @@ static int open_written(struct down *down, const char *run)
 }
 
 /* While the lease is kept. */
-static enum sync_word run_leased(struct down *down, const char *last_run, uint64_t approved)
+static enum sync_word run_leased(
+	struct down *down, const char *last_run, const struct backend *backend)
 {
 	enum sync_word word = SYNC_FAILED;
 	struct sync_outcome *outcome = &down->record->outcome;
 	const char *error;
 
 	if (open_written(down, last_run) == 0)
-		word = carry_out(down, approved);
+		word = carry_out(down, backend);
 	if (word != SYNC_COMPLETE)
 		down->kind->abort(down->target);
 	if (word != SYNC_COMPLETE && !down->kind->lists && !down->run->dry_run)
@@ -219,19 +220,17 @@ static enum sync_word with_keeper(
 		.from = down->run->stop,
 		.stop = &down->stop };
 	char *last_run = mem_strdup(str_cstr(&backend->run));
-	uint64_t approved = backend->approved;
 	enum sync_word word = SYNC_FAILED;
 	struct keeper *keeper = keeper_start(&options);
 
 	if (keeper == NULL)
 		down_fail(down, "no thread could be started to keep the lease");
 	else
-		word = run_leased(down, last_run, approved);
+		word = run_leased(down, last_run, backend);
 	keeper_stop(&keeper);
 	mem_free(&last_run);
 	/* one that was not needed must not wait for another list of that size */
-	if (word == SYNC_COMPLETE)
-		down->record->approval = approved;
+	down->record->uses_approval = word == SYNC_COMPLETE;
 	return word;
 }
 
@@ -265,7 +264,7 @@ static enum sync_word run_system(struct down *down, struct backend *backend)
 	if (down->run->dry_run && down->target == NULL)
 		return SYNC_FAILED;
 	if (down->run->dry_run)
-		return run_leased(down, str_cstr(&backend->run), backend->approved);
+		return run_leased(down, str_cstr(&backend->run), backend);
 	if (instance_holder(settings->state_dir, settings->holder, &down->holder, &error) < 0) {
 		down_fail(down, error);
 		record_run(down, backend, SYNC_FAILED);

@@ -161,7 +161,7 @@ static bool is_due(const struct up *up)
 	if (up->options->full || !up->has_before || up->head.mark.len == 0)
 		return true;
 	/* it is used up by the run that reads it: which must see the whole list */
-	if (up->backend.approved > 0)
+	if (up->backend.approved.len > 0)
 		return true;
 	/* a clock that was turned back counts as time enough */
 	return every > 0 && (now - up->head.full_us >= every || now < up->head.full_us);

@@ -93,9 +93,11 @@ static void copy_record(const struct run_record *from, struct run_record *to)
 {
 	run_record_free(to);
 	*to = *from;
-	to->run = to->reason = (struct str)STR_INIT;
+	to->run = to->reason = to->stops = to->standing = (struct str)STR_INIT;
 	str_append_z(&to->run, str_cstr(&from->run));
 	str_append_z(&to->reason, str_cstr(&from->reason));
+	str_append_z(&to->stops, str_cstr(&from->stops));
+	str_append_z(&to->standing, str_cstr(&from->standing));
 }
 
 /* What the connector keeps points into the settings that it was opened with. */

@@ -27,14 +27,7 @@ static const char *kind_name(enum plan_kind kind)
 
 /* --- the guards ------------------------------------------------------------------------------- */
 
-struct verdict {
-	bool stops;
-	struct str reason;
-	uint64_t size;   /* of the list, as it is to be approved */
-	uint64_t needed; /* what had to be approved for it, 0 = nothing */
-};
-
-static struct verdict judge(const struct up *up)
+static void judge(const struct up *up, struct guard_answer *answer)
 {
 	const struct guard_limits limits = {
 		.most = (uint64_t)up->settings->max_delete,
@@ -42,31 +35,21 @@ static struct verdict judge(const struct up *up)
 		.least = GUARD_LEAST,
 		.lost_percent = (unsigned)up->settings->lost_percent,
 	};
-	uint64_t standing = up->backend.standing, fresh = up->backend.approved;
-	struct guard_run run = {
+	const struct guard_run run = {
 		.system = up->options->system,
 		.complete = up->rules.complete,
 		.persons = up->result.persons,
-		.approved = standing > fresh ? standing : fresh,
+		.approvals = { str_cstr(&up->backend.approved), str_cstr(&up->backend.standing) },
 		.new_system = up->settings->new_system,
 	};
-	struct verdict v = { .reason = STR_INIT };
 
-	v.stops = guard_judge(&limits, &up->tally, &run, &v.reason, &v.size) != GUARD_PASS;
-	if (!v.stops) {
-		struct str unused = STR_INIT;
-		run.approved = 0;
-		guard_judge(&limits, &up->tally, &run, &unused, &v.needed);
-		str_free(&unused);
-	}
-	return v;
+	guard_judge(&limits, &up->tally, &run, answer);
 }
 
-static int stop(struct up *up, struct verdict *v)
+static int stop(struct up *up, const struct guard_answer *answer)
 {
 	up->record->outcome.word = SYNC_STOPPED;
-	up->record->outcome.pending = v->size;
-	str_append(&up->record->reason, str_cstr(&v->reason), v->reason.len);
+	run_record_stop(up->record, &up->backend, answer);
 	return 1;
 }
 
@@ -267,11 +250,17 @@ static int print(struct up *up)
 	return got < 0 ? up_fail(up, "%s", error) : 0;
 }
 
+static bool has_all(const struct up *up)
+{
+	return up->applied.refused + up->applied.dropped + up->edited == 0;
+}
+
 int up_apply(struct up *up)
 {
-	struct verdict v = judge(up);
+	struct guard_answer v;
 	int done;
 
+	judge(up, &v);
 	if (up->options->dry_run) {
 		done = print(up);
 		if (done == 0 && v.stops)
@@ -287,10 +276,9 @@ int up_apply(struct up *up)
 		if (done == 0 && up->rules.complete)
 			up_moves_gone(up);
 		/* one that was not needed must not wait for another list of that size */
-		if (done == 0)
-			up->record->approval = up->backend.approved;
-		up->record->outcome.approved = v.needed;
+		up->record->uses_approval = done == 0;
+		guard_lasting(str_cstr(&v.needed), !has_all(up), &up->record->standing);
 	}
-	str_free(&v.reason);
+	guard_answer_free(&v);
 	return done;
 }

@@ -52,6 +52,8 @@ static const struct schema_name attributes[] = {
 	{ "restanteMessagesHeld", ARC ".1.55" },
 	{ "restanteSyncApproved", ARC ".1.60" },
 	{ "restanteDownSyncApproved", ARC ".1.61" },
+	{ "restanteSyncApproval", ARC ".1.62" },
+	{ "restanteDownSyncApproval", ARC ".1.63" },
 	{ "restanteMoveAddress", ARC ".1.70" },
 	{ "restanteMoveTarget", ARC ".1.71" },
 	{ "restanteMoveInstant", ARC ".1.72" },

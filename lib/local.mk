@@ -45,6 +45,7 @@ lib_librestante_a_SOURCES = \
 	lib/str.c lib/str.h \
 	lib/syncask.c lib/syncask.h \
 	lib/synccontrol.c lib/synccontrol.h \
+	lib/synclist.c lib/synclist.h \
 	lib/syncoutcome.c lib/syncoutcome.h \
 	lib/template.c lib/template.h \
 	lib/tls.c lib/tls.h \

@@ -238,19 +238,21 @@ enum sync_answer syncask_answer(const struct sync_side *side, uint64_t number)
 }
 
 enum ldap_result syncask_approve(struct ldap_session *session, const struct sync_system *system,
-	enum sync_direction direction, uint64_t size)
+	enum sync_direction direction, const char *list)
 {
 	static const char *const outcomes[] = { "restanteUpSyncOutcome",
 		"restanteDownSyncOutcome" };
-	static const char *const approvals[] = { "restanteSyncApproved",
-		"restanteDownSyncApproved" };
+	static const char *const approvals[] = { "restanteSyncApproval",
+		"restanteDownSyncApproval" };
+	const char *const values[] = { list, NULL };
+	const struct ldap_change change = { LDAP_CHANGE_REPLACE, approvals[direction], values };
 	struct str assertion = STR_INIT;
 
 	str_printf(&assertion, "(%s=", outcomes[direction]);
 	ldap_filter_escape(system->side[direction].outcome, &assertion);
 	str_append_c(&assertion, ')');
 	enum ldap_result result =
-		put_number(session, system->dn, approvals[direction], size, str_cstr(&assertion));
+		ldap_session_modify(session, system->dn, &change, 1, str_cstr(&assertion), NULL, 0);
 	str_free(&assertion);
 	return result;
 }

@@ -55,8 +55,9 @@ enum sync_answer {
 /* What became of the request of that number. Pure. */
 enum sync_answer syncask_answer(const struct sync_side *side, uint64_t number);
 
-/* Approves a list of that size; asserts that the outcome is still the one in `system`. */
+/* Approves that list (lib/synclist.h), the one that was shown; asserts that the outcome is still
+ * the one in `system`. */
 enum ldap_result syncask_approve(struct ldap_session *session, const struct sync_system *system,
-	enum sync_direction direction, uint64_t size);
+	enum sync_direction direction, const char *list);
 
 #endif

@@ -3,10 +3,10 @@
  *
  *   backend_driver URI BASE BIND_DN PASSWORD_FILE SYSTEM up|down HOLDER LENGTH_MS
  *
- *   read                                "ok asked=N finished=N failed=N approved=N term=N holder=H
+ *   read                                "ok asked=N finished=N failed=N approved=L term=N holder=H
  * run=R" lease      on what was read last    "ok term=N", or "no ERROR" leased "ok yes", "ok no"
  *   unlease                             "ok"
- *   record WORD ANSWERS APPROVAL RUN REASON   "ok", or "no ERROR"
+ *   record WORD ANSWERS yes|no RUN REASON   "ok", or "no ERROR"
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -46,8 +46,8 @@ static void do_read(struct host *host, char *line)
 		printf("no %s\n", error);
 	else
 		printf("ok asked=%" PRIu64 " finished=%" PRIu64 " failed=%" PRIu64
-		       " approved=%" PRIu64 " term=%" PRIu64 " holder=%s run=%s\n",
-			b->asked, b->finished, b->failed, b->approved, b->term,
+		       " approved=%s term=%" PRIu64 " holder=%s run=%s\n",
+			b->asked, b->finished, b->failed, str_cstr(&b->approved), b->term,
 			str_cstr(&b->holder), str_cstr(&b->run));
 }
 
@@ -89,13 +89,14 @@ static enum sync_word word_of(const char *name)
 static void do_record(struct host *host, char *line)
 {
 	struct run_record record = { .direction = host->direction };
-	char word[32], run[64], reason[2048] = "";
+	char word[32], uses[8], run[64], reason[2048] = "";
 	const char *error = "";
 
-	if (sscanf(line, "%*s %31s %" SCNu64 " %" SCNu64 " %63s %2047[^\n]", word, &record.answers,
-		    &record.approval, run, reason) < 4)
+	if (sscanf(line, "%*s %31s %" SCNu64 " %7s %63s %2047[^\n]", word, &record.answers, uses,
+		    run, reason) < 4)
 		exit(1);
 	record.outcome = (struct sync_outcome){ .word = word_of(word), .persons = 7, .added = 3 };
+	record.uses_approval = strcmp(uses, "yes") == 0;
 	record.start_us = clock_wall_us() - CLOCK_SECOND;
 	record.end_us = clock_wall_us();
 	str_append_z(&record.run, run);

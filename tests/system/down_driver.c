@@ -34,13 +34,13 @@ static void show(void *context, const struct run_change *change)
 static void say(const struct run_record *record, enum sync_word word, const struct str *adopted)
 {
 	struct json *object = json_new_object();
-	const struct sync_outcome *outcome = &record->outcome;
+	const struct sync_outcome outcome = run_record_outcome(record);
 	struct str line = STR_INIT;
 
 	json_set_string(object, "outcome", sync_word_name(word));
 	json_set_string(object, "text", str_cstr(&record->reason));
 	json_set_string(object, "run", str_cstr(&record->run));
-	sync_outcome_set(object, outcome);
+	sync_outcome_set(object, &outcome);
 	json_set_int(object, "took_us", record->end_us - record->start_us);
 	json_set_string(object, "adopted", str_cstr(adopted));
 	json_dump(object, &line);

@@ -1,6 +1,7 @@
 """A backend whose mailboxes come from exports in a drop folder."""
 
 import os
+import re
 
 from lab.dirsync import Dirsync
 from lab.slapd import FEDERATION
@@ -77,7 +78,7 @@ class System:
 
 def counts(line):
     return {key: int(value) for key, value in
-            (word.split("=") for word in line.split(";")[0].split() if "=" in word)}
+            re.findall(r"(?:^| )(\w+)=(\d+)(?= |$)", line.split(";")[0])}
 
 
 def level(system):
@@ -92,6 +93,13 @@ def level(system):
         assert entry["cn"] == [person["name"]]
 
 
+def stops(outcome):
+    """{kind: number} of what a run was stopped for."""
+    found = re.search(r" stops=([^ ;]+)", outcome)
+    return {kind: int(number) for kind, number in
+            (one.split(":") for one in found.group(1).split(","))} if found else {}
+
+
 def approve(system):
-    size = counts(system.outcome())["pending"]
-    system.slapd.replace(system.dn, "operator", restanteSyncApproved=str(size))
+    listed = ",".join("%s:%d" % one for one in stops(system.outcome()).items())
+    system.slapd.replace(system.dn, "operator", restanteSyncApproval=listed)

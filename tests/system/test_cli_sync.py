@@ -20,7 +20,7 @@ ALL = ["restanteSyncAsked", "restanteSyncFinished", "restanteUpSyncFailed", "res
        "restanteUpSyncAt", "restanteUpSyncOutcome", "restanteUpSyncRun", "restanteUpLease",
        "restanteDownSyncAsked", "restanteDownSyncFinished", "restanteDownSyncFailed",
        "restanteDownSyncStart", "restanteDownSyncAt", "restanteDownSyncOutcome",
-       "restanteDownLease", "restanteSyncApproved", "restanteDownSyncApproved"]
+       "restanteDownLease", "restanteSyncApproval", "restanteDownSyncApproval"]
 RECORD = {"run": "20261122T153000Z-4f2a", "direction": "up", "outcome": "complete", "text": "",
           "start_us": 1000000, "end_us": 2500000, "full": True, "persons": 12, "added": 3,
           "changed": 1, "deleted": 0, "conflicts": 0, "refused": 0, "pending": 0}
@@ -374,14 +374,16 @@ def test_conflicts_by_the_daemon(sync):
 
 def test_approve(sync, slapd):
     assert "nothing waits" in sync.error("sync", "approve", "S1", "--yes", code=REFUSED)
-    slapd.replace(dn_of("S1"), restanteUpSyncOutcome="stopped persons=700 pending=500; 500 of 1200 "
-                  "mailboxes vanished (a lot)")
+    slapd.replace(dn_of("S1"), restanteUpSyncOutcome="stopped persons=700 pending=560 "
+                  "stops=deletions:500,lost/cn:60; 500 of 1200 mailboxes vanished (a lot)")
     done = sync("sync", "approve", "S1", code=REFUSED)
     assert b"500 of 1200" in done.stderr and b"--yes" in done.stderr
-    assert value(slapd, "S1", "restanteSyncApproved") is None
+    assert b"500 deletions, 60 entries that lost cn" in done.stderr
+    assert value(slapd, "S1", "restanteSyncApproval") is None
     shown = sync.json("sync", "approve", "s1", "--yes")
-    assert (shown["approved"], shown["number"]) == (500, 1)
-    assert value(slapd, "S1", "restanteSyncApproved") == "500"
+    assert shown["number"] == 1 and shown["approved"] == [
+        {"kind": "deletions", "number": 500}, {"kind": "lost/cn", "number": 60}]
+    assert value(slapd, "S1", "restanteSyncApproval") == "deletions:500,lost/cn:60"
     assert value(slapd, "S1", "restanteSyncAsked") == "1"
     assert "S9" in sync.error("sync", "approve", "S9", code=NOTFOUND)
 
@@ -389,23 +391,33 @@ def test_approve(sync, slapd):
 def test_approve_a_down_sync(sync, slapd):
     """An approval is of the direction whose last run was stopped."""
     slapd.replace(dn_of("S1"), restanteUpSyncOutcome="complete persons=700", restanteDownSyncOutcome=(
-        "stopped persons=700 pending=40; 40 of 700 contacts have no mailbox any more"))
+        "stopped persons=700 pending=40 stops=deletions:40; 40 of 700 contacts have no mailbox any more"))
     shown = sync.json("sync", "approve", "S1", "--yes")
-    assert (shown["direction"], shown["approved"], shown["number"]) == ("down", 40, 1)
-    assert value(slapd, "S1", "restanteDownSyncApproved") == "40"
+    assert (shown["direction"], shown["number"]) == ("down", 1)
+    assert value(slapd, "S1", "restanteDownSyncApproval") == "deletions:40"
     assert value(slapd, "S1", "restanteDownSyncAsked") == "1"
-    assert value(slapd, "S1", "restanteSyncApproved") is None
+    assert value(slapd, "S1", "restanteSyncApproval") is None
+
+
+def test_what_does_not_say_what_it_is_for_is_not_approved(sync, slapd):
+    """The outcome of an earlier version, or one that is damaged."""
+    for stops in ("", " stops=500", " stops=deletions:5,", " stops=lost/%1b:5"):
+        slapd.replace(dn_of("S1"),
+                      restanteUpSyncOutcome="stopped pending=500%s; 500 vanished" % stops)
+        said = sync.error("sync", "approve", "S1", "--yes", code=REFUSED)
+        assert "does not say what it was stopped for" in said and "restante sync run S1" in said
+        assert value(slapd, "S1", "restanteSyncApproval") is None
 
 
 def test_what_was_shown_is_what_is_approved(sync, slapd):
     """Another run ends while the administrator thinks."""
-    slapd.replace(dn_of("S1"), restanteUpSyncOutcome="stopped pending=500; 500 vanished")
+    slapd.replace(dn_of("S1"), restanteUpSyncOutcome="stopped pending=500 stops=deletions:500; 500 gone")
     code, shown = on_terminal(
         [sync.binary, "-c", sync.conf, "sync", "approve", "S1"], b"yes\n",
         before=lambda: slapd.replace(
-            dn_of("S1"), restanteUpSyncOutcome="stopped pending=900; 900 vanished"))
+            dn_of("S1"), restanteUpSyncOutcome="stopped pending=900 stops=deletions:900; gone"))
     assert code == REFUSED and b"another run" in shown
-    assert value(slapd, "S1", "restanteSyncApproved") is None
+    assert value(slapd, "S1", "restanteSyncApproval") is None
 
 
 # --- assign ---------------------------------------------------------------------------------------

@@ -210,7 +210,9 @@ WRITES = {
                           "restanteDownSyncRun": "b", "restanteDownSyncStart": "20260101000000Z"}),
     "leases of syncs": (S1, {"restanteUpLease": "1 a 20260101000000Z",
                              "restanteDownLease": "1 a 20260101000000Z"}),
-    "sync approved": (S1, {"restanteSyncApproved": "120", "restanteDownSyncApproved": "120"}),
+    "sync approved": (S1, {"restanteSyncApproval": "deletions:1",
+                           "restanteDownSyncApproval": "deletions:1",
+                           "restanteSyncApproved": "1", "restanteDownSyncApproved": "1"}),
     "marks of a mailbox": (BERT, {"restanteVanishedSince": "20260101000000Z",
                                   "restanteVanishingAddress": "b@example.org 20260101000000Z"}),
     "source id": (BERT, {"restanteSourceId": "b"}),
@@ -328,14 +330,14 @@ def test_dirsync_makes_and_deletes_mailboxes_but_not_nodes(with_move):
 
 
 def test_dirsync_uses_an_approval_up_but_gives_none(with_move):
-    with_move.replace(S1, restanteSyncApproved="120")
-    delete = ("dn: %s\nchangetype: modify\ndelete: restanteSyncApproved\n"
-              "restanteSyncApproved: 120\n" % S1)
+    with_move.replace(S1, restanteSyncApproval="deletions:120")
+    delete = ("dn: %s\nchangetype: modify\ndelete: restanteSyncApproval\n"
+              "restanteSyncApproval: deletions:120\n" % S1)
     assert with_move.replace(S1, who="dirsync", check=False,
-                             restanteSyncApproved="121").returncode == REFUSED
+                             restanteSyncApproval="deletions:121").returncode == REFUSED
     assert with_move.modify(delete, who="control", check=False).returncode == REFUSED
     with_move.modify(delete, who="dirsync")
-    assert "restantesyncapproved" not in with_move.read(S1)
+    assert "restantesyncapproval" not in with_move.read(S1)
 
 
 def test_root_by_ldapi_is_the_administrator(with_move):

@@ -249,7 +249,8 @@ def test_an_approval_holds_on_another_host(lab):
     assert system.sync(check=False)[0] == 4
     approve(system)
     assert " complete " in system.sync()
-    assert "approved=10" in system.outcome() and "restantesyncapproved" not in system.record()
+    assert "approved=deletions:10" in system.outcome()
+    assert "restantesyncapproval" not in system.record()
     own, system.dirsync = system.dirsync, Dirsync(lab, system.dirsync.ups, name="elsewhere")
     system.people[sorted(system.people)[0]]["name"] = "Changed elsewhere"
     assert counts(system.sync())["changed"] == 1
@@ -257,13 +258,13 @@ def test_an_approval_holds_on_another_host(lab):
     for uid in sorted(system.people)[:3]:
         del system.people[uid]
     code, out = system.sync(check=False)
-    assert code == 4 and "pending=13" in out and "approved=10" in system.outcome()
+    assert code == 4 and "pending=13" in out and "approved=deletions:10" in system.outcome()
     system.dirsync = own
     code, out = system.sync(check=False)
     assert code == 4 and "pending=13" in out
     approve(system)
     assert " complete " in system.sync()
-    assert "approved=13" in system.outcome()
+    assert "approved=deletions:13" in system.outcome()
 
 
 def test_an_empty_export_is_an_outage(lab):

@@ -133,12 +133,18 @@ def test_mass_deletion(lab, book, down, made):
     entry = lab.slapd.read(down.entry)
     assert "pending=12" in entry["restantedownsyncoutcome"][0]
     assert entry["restantedownsyncfailed"][0].startswith("0 ")
-    lab.slapd.replace(down.entry, restanteDownSyncApproved="11")
-    assert down.run()["outcome"] == "stopped"
-    lab.slapd.replace(down.entry, restanteDownSyncApproved="12")
+    assert record["stops"] == [{"kind": "deletions", "number": 12}]
+    assert " stops=deletions:12;" in entry["restantedownsyncoutcome"][0]
+    for other in ("deletions:11", "lost/sn:12", "12"):
+        lab.slapd.replace(down.entry, restanteDownSyncApproval=other)
+        assert down.run()["outcome"] == "stopped"
+    lab.slapd.replace(down.entry, restanteDownSyncApproval=None, restanteDownSyncApproved="12")
+    assert 'the approval "12" does not count' in down.run()["text"]
+    lab.slapd.replace(down.entry, restanteDownSyncApproval="deletions:12")
     assert down.complete() == (0, 0, 12)
     assert not set(ids) & set(book.contacts())
-    assert "restantedownsyncapproved" not in lab.slapd.read(down.entry)
+    left = set(lab.slapd.read(down.entry))
+    assert not {"restantedownsyncapproval", "restantedownsyncapproved"} & left
 
 
 def test_contacts_that_nothing_makes_any_more(lab, book, made):
@@ -156,9 +162,9 @@ def test_contacts_that_nothing_makes_any_more(lab, book, made):
 
 def test_an_approval_that_was_not_needed_is_used_up(lab, book, down, made):
     made("unneeded")
-    lab.slapd.replace(down.entry, restanteDownSyncApproved="50")
+    lab.slapd.replace(down.entry, restanteDownSyncApproval="deletions:50")
     assert down.run()["outcome"] == "complete"
-    assert "restantedownsyncapproved" not in lab.slapd.read(down.entry)
+    assert "restantedownsyncapproval" not in lab.slapd.read(down.entry)
 
 
 def test_vanished(lab, book, down, made):

@@ -118,38 +118,41 @@ def test_a_stale_holder_that_wakes_up_records_nothing(directory, hosts):
     wait_for(lambda: heir.lease() == "ok term=2", 10)
     before = directory.read(S1)
     assert stale.ask("leased") == "ok no"
-    assert "another one has the lease" in stale.ask("record complete 5 0 r1 all")
+    assert "another one has the lease" in stale.ask("record complete 5 no r1 all")
     assert directory.read(S1) == before
     assert stale.ask("lease").startswith("no another one took the lease")
     stale.ask("unlease")
     assert heir.state()["holder"] == "two"
-    assert heir.ask("record complete 5 0 r2 all") == "ok"
+    assert heir.ask("record complete 5 no r2 all") == "ok"
 
 
 def test_records(directory, hosts):
-    directory.replace(S1, restanteSyncAsked="4", restanteSyncApproved="120")
+    directory.replace(S1, restanteSyncAsked="4",
+                      restanteSyncApproval="deletions:120", restanteSyncApproved="120")
     host = hosts("one")
     host.lease()
-    assert host.state()["asked"] == "4" and host.state()["approved"] == "120"
-    assert host.ask("record stopped 4 0 r1 500 of 1200 vanished\x01\udcff".encode(
+    assert host.state()["asked"] == "4" and host.state()["approved"] == "deletions:120"
+    assert host.ask("record stopped 4 no r1 500 of 1200 vanished\x01\udcff".encode(
         errors="surrogateescape").decode(errors="replace")) == "ok"
     entry = directory.read(S1)
     assert entry["restanteupsyncfailed"][0].startswith("4 stopped: 500 of 1200 vanished")
     assert entry["restanteupsyncoutcome"][0].startswith("stopped persons=7 added=3")
     assert "restanteupsyncrun" not in entry and "restantesyncfinished" not in entry
     host.state()
-    assert host.ask("record nothing 4 0 r2") == "ok"
+    assert host.ask("record nothing 4 no r2") == "ok"
     assert host.state()["failed"] == "4"
-    assert host.ask("record complete 4 120 r3") == "ok"
+    assert host.ask("record complete 4 yes r3") == "ok"
     entry = directory.read(S1)
     assert entry["restantesyncfinished"] == ["4"] and entry["restanteupsyncrun"] == ["r3"]
-    assert "restanteupsyncfailed" not in entry and "restantesyncapproved" not in entry
+    assert "restanteupsyncfailed" not in entry
+    assert not {"restantesyncapproval", "restantesyncapproved"} & set(entry)
     assert entry["restanteupsyncstart"][0] < entry["restanteupsyncat"][0]
     # the number never falls, and another approval than the one that was used stays
-    directory.replace(S1, restanteSyncApproved="130")
+    directory.replace(S1, restanteSyncApproval="deletions:120")
     host.state()
-    assert host.ask("record complete 2 120 r4") == "ok"
-    assert host.state()["finished"] == "4" and host.state()["approved"] == "130"
+    directory.replace(S1, restanteSyncApproval="deletions:130")
+    assert host.ask("record complete 2 yes r4") == "ok"
+    assert host.state()["finished"] == "4" and host.state()["approved"] == "deletions:130"
 
 
 def test_a_system_without_an_entry(lab, directory, hosts):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from lab.lab import Lab
-from synced import System, approve, counts, level
+from synced import System, approve, counts, level, stops
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +112,93 @@ def test_an_approval_that_was_not_needed_is_used_up(lab):
     approve(system)
     system.people = dict(people)
     assert " complete " in system.sync()
-    assert "restantesyncapproved" not in system.record()
+    assert "restantesyncapproval" not in system.record()
     for uid in sorted(people)[10:]:
         del system.people[uid]
     assert system.sync(check=False)[0] == 4
     assert vanished(system) == set()
 
 
+def lose_phones(system, number):
+    for uid in sorted(system.people)[-number:]:
+        system.people[uid]["phone"] = ""
+
+
+def phones(system):
+    return sum("telephonenumber" in e for e in system.entries().values())
+
+
+def test_an_approval_is_for_what_it_names(lab):
+    """Given for an attribute that an export lacks, it lets no mailbox go; and the other way round."""
+    system = System(lab, count=60)
+    system.sync()
+    lose_phones(system, 40)
+    code, out = system.sync(check=False)
+    assert code == 4 and stops(out) == {"lost/telephonenumber": 40}
+    approve(system)
+    gone = sorted(system.people)[:10]
+    people = {uid: system.people.pop(uid) for uid in gone}
+    code, out = system.sync(check=False)
+    assert code == 4 and vanished(system) == set() and phones(system) == 60
+    assert stops(out) == {"lost/telephonenumber": 40, "deletions": 10}
+    assert "10 deletions are pending" in out and "approved already: 40 entries" in out
+    # the whole list, as it is shown now
+    approve(system)
+    assert " complete " in system.sync()
+    assert vanished(system) == set(gone) and phones(system) == 20
+    # what is done is done: the marked ones stand, the attribute does not
+    assert "approved=deletions:10" in system.outcome() and "lost" not in system.outcome()
+    lose_phones(system, 55)
+    code, out = system.sync(check=False)
+    assert code == 4 and list(stops(out)) == ["lost/telephonenumber"] and phones(system) == 20
+    system.people.update(people)
+
+
+def test_all_that_stops_a_run_is_shown_at_once(lab):
+    system = System(lab, count=60)
+    system.sync()
+    lose_phones(system, 20)
+    for number, uid in enumerate(sorted(system.people)[:20]):
+        person = system.people.pop(uid)
+        if number % 2:
+            system.people["again-" + uid] = person
+    code, out = system.sync(check=False)
+    assert code == 4 and stops(out) == {"lost/telephonenumber": 20, "rekeyed": 10, "deletions": 10}
+    assert counts(out)["pending"] == 40
+    for words in ("20 of 50 entries", "another id", "10 deletions are pending", "sync approve "):
+        assert words in out
+    approve(system)
+    assert " complete " in system.sync() and len(vanished(system)) == 10
+
+
+def test_an_approval_without_a_name_does_not_count(lab):
+    """As earlier versions wrote it, or what is no list: it is refused, said, and removed."""
+    system = System(lab, count=30)
+    system.sync()
+    for uid in sorted(system.people)[:10]:
+        del system.people[uid]
+    assert system.sync(check=False)[0] == 4
+    outcome = system.outcome()
+    for attribute, value in (("restanteSyncApproved", "10"), ("restanteSyncApproval", "10"),
+                             ("restanteUpSyncOutcome", "complete persons=30 approved=10")):
+        system.slapd.replace(system.dn, "root", **{attribute: value})
+        code, out = system.sync(check=False)
+        assert code == 4 and vanished(system) == set()
+        assert 'the approval "10" does not count' in out and "sync approve " in out
+        assert 'the approval "10" does not count' in system.dirsync.log_text()
+        if attribute != "restanteSyncApproved":
+            system.slapd.replace(system.dn, "root", **{attribute: None})
+    system.slapd.replace(system.dn, "root", restanteUpSyncOutcome=outcome)
+    approve(system)
+    assert " complete " in system.sync() and len(vanished(system)) == 10
+    assert not {"restantesyncapproval", "restantesyncapproved"} & set(system.record())
+
+
 def test_no_approval_lets_an_empty_source_pass(lab):
     system = System(lab, count=5)
     system.sync()
     system.people = {}
-    lab.slapd.replace(system.dn, restanteSyncApproved="1000000")
+    lab.slapd.replace(system.dn, restanteSyncApproval="deletions:1000000")
     for _ in range(2):
         code, out = system.sync(check=False)
         assert code in (1, 4) and " complete " not in out

@@ -400,9 +400,9 @@ class World:
         arguments = ["--up", *(["--full"] if full else []), system.name]
         code, out = self.dirsync.once(*arguments, check=False)
         if code == 4:  # few mailboxes with many addresses
-            size = re.search(r"pending=(\d+)", out).group(1)
+            listed = re.search(r" stops=([^ ;]+)", out).group(1)
             self.slapd.replace("cn=%s,ou=systems,%s" % (system.name, FEDERATION),
-                               restanteSyncApproved=size)
+                               restanteSyncApproval=listed)
             _, out = self.dirsync.once(*arguments)
         assert " up: complete " in out, out
         was_full = re.findall(r"up sync \w+ system=%s run=\S+ full=(\d)" % system.name,

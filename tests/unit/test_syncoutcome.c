@@ -16,6 +16,8 @@ static void test_there_and_back(void **state)
 		.conflicts = 4,
 		.refused = 5,
 		.pending = 500,
+		.stops = "deletions:440,lost/cn:60",
+		.approved = "deletions:7",
 		.text = "500 of 1200 mailboxes vanished; persons=9" };
 	struct sync_outcome again;
 	struct str value = STR_INIT;
@@ -24,13 +26,17 @@ static void test_there_and_back(void **state)
 	sync_outcome_format(&first, &value);
 	assert_string_equal(str_cstr(&value),
 		"stopped persons=700 added=1 changed=2 deleted=3 conflicts=4 refused=5 "
-		"pending=500; 500 of 1200 mailboxes vanished; persons=9");
+		"pending=500 stops=deletions:440,lost/cn:60 approved=deletions:7; 500 of 1200 "
+		"mailboxes vanished; persons=9");
 	assert_true(sync_outcome_parse(str_cstr(&value), &again));
 	assert_int_equal(again.word, SYNC_STOPPED);
 	assert_int_equal(again.persons, 700);
 	assert_int_equal(again.deleted, 3);
 	assert_int_equal(again.refused, 5);
 	assert_int_equal(again.pending, 500);
+	assert_int_equal(strcspn(again.stops, " ;"), strlen(first.stops));
+	assert_int_equal(strncmp(again.stops, first.stops, strlen(first.stops)), 0);
+	assert_int_equal(strncmp(again.approved, "deletions:7;", 12), 0);
 	assert_string_equal(again.text, first.text);
 	str_free(&value);
 }
@@ -64,6 +70,7 @@ static void test_what_others_wrote(void **state)
 	assert_true(sync_outcome_parse("COMPLETE  added=x persons=12 colour=3 =4 added", &outcome));
 	assert_int_equal(outcome.persons, 12);
 	assert_int_equal(outcome.added, 0);
+	assert_true(outcome.stops == NULL && outcome.approved == NULL);
 	assert_true(sync_outcome_parse("failed;", &outcome));
 	assert_string_equal(outcome.text, "");
 }
