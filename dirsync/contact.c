@@ -7,6 +7,8 @@
 
 #include "lib/mem.h"
 
+#define FOREIGN "restanteForeignAddress"
+
 /* ATTRIBUTE=TEMPLATE. */
 struct item {
 	char *name;  /* as it was spelled */
@@ -18,8 +20,8 @@ struct item {
 struct contact_form {
 	struct item *items;
 	size_t count;
-	char **names, **sources; /* NULL-terminated */
-	size_t name_count, source_count;
+	char **names, **sources, **guarded; /* NULL-terminated */
+	size_t name_count, source_count, guarded_count;
 };
 
 static _Thread_local char form_error[512];
@@ -133,6 +135,13 @@ static char *next_word(const char **at_r)
 	return str_steal(&word);
 }
 
+static void list_guarded(struct contact_form *form)
+{
+	for (size_t i = 0; i < form->name_count && i + 1 < CONTACT_GUARDED_MAX; i++)
+		add_once(&form->guarded, &form->guarded_count, form->names[i]);
+	add_once(&form->guarded, &form->guarded_count, FOREIGN);
+}
+
 struct contact_form *contact_form_new(const struct config_down *settings, const char **error_r)
 {
 	struct contact_form *form = mem_zalloc(sizeof(*form));
@@ -151,6 +160,7 @@ struct contact_form *contact_form_new(const struct config_down *settings, const 
 			"is empty: contacts need ATTRIBUTE=TEMPLATE, such as "
 			"mail=%{primary}",
 			error_r);
+	list_guarded(form);
 	if (result < 0)
 		contact_form_free(&form);
 	return form;
@@ -179,6 +189,8 @@ void contact_form_free(struct contact_form **form)
 	mem_free(&f->names);
 	free_list(f->sources);
 	mem_free(&f->sources);
+	free_list(f->guarded);
+	mem_free(&f->guarded);
 	mem_free(form);
 }
 
@@ -190,6 +202,35 @@ const char *const *contact_form_names(const struct contact_form *form)
 const char *const *contact_form_sources(const struct contact_form *form)
 {
 	return (const char *const *)form->sources;
+}
+
+const char *const *contact_form_guarded(const struct contact_form *form)
+{
+	return (const char *const *)form->guarded;
+}
+
+static uint64_t guarded_bit(const struct contact_form *form, const char *name, size_t len)
+{
+	for (size_t i = 0; i < form->guarded_count; i++)
+		if (strncasecmp(form->guarded[i], name, len) == 0 && form->guarded[i][len] == '\0')
+			return (uint64_t)1 << i;
+	return 0;
+}
+
+uint64_t contact_has(const struct contact_form *form, const struct person *contact)
+{
+	const uint64_t foreign = guarded_bit(form, FOREIGN, strlen(FOREIGN));
+	uint64_t has = 0;
+
+	for (const char *t = strings_first(&contact->attributes); t != NULL;
+		t = strings_next(&contact->attributes, t)) {
+		const char *value = strchr(t, '=') + 1;
+
+		has |= guarded_bit(form, t, (size_t)(value - 1 - t));
+		if (strncasecmp(value, "X500:", 5) == 0 || strncasecmp(value, "X400:", 5) == 0)
+			has |= foreign;
+	}
+	return has;
 }
 
 /* --- rendering ------------------------------------------------------------------------------ */

@@ -37,6 +37,10 @@ void contact_form_free(struct contact_form **form);
 /* Attributes of contacts as they were spelled, each once, in the order of the settings:
  * NULL-terminated, valid as long as the form. */
 const char *const *contact_form_names(const struct contact_form *form);
+/* What a guard looks at: the first of these names, and last restanteForeignAddress, for values that
+ * begin with X500: or X400:. NULL-terminated, valid as long as the form. */
+#define CONTACT_GUARDED_MAX 64
+const char *const *contact_form_guarded(const struct contact_form *form);
 /* What is to be read of mailbox entries for it: NULL-terminated, valid as long as the form. */
 const char *const *contact_form_sources(const struct contact_form *form);
 
@@ -57,6 +61,9 @@ int contact_source_read(const struct ldap_stream_entry *entry, struct contact_so
 /* contact_r is emptied before. A value that cannot be used is left out. */
 void contact_render(const struct contact_form *form, const struct contact_source *source,
 	struct person *contact_r);
+
+/* A bit for each of contact_form_guarded() of which the contact has a value. */
+uint64_t contact_has(const struct contact_form *form, const struct person *contact);
 
 /* Values of one attribute: for (v = contact_first(c, n); v != NULL; v = contact_next(c, n, v)) */
 const char *contact_first(const struct person *contact, const char *name);

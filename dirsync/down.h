@@ -17,6 +17,12 @@
 	(16 * 1024 * 1024) /* each of the sorts in memory, before it goes to disk                  \
 			    */
 
+/* A contact that is there. */
+struct down_had {
+	uint8_t digest[PERSON_DIGEST_SIZE];
+	uint64_t has; /* contact_has() */
+};
+
 struct down {
 	const struct run_options *run;
 	const struct config_down *settings;
@@ -33,15 +39,17 @@ struct down {
 	atomic_bool stop;
 	int64_t deadline_us; /* monotonic */
 
-	struct bulk *want, *have; /* id -> digest and contact; id -> digest */
+	struct bulk *want, *have; /* id -> digest and contact; id -> struct down_had */
 	struct bulk *plan;        /* verb and id -> contact */
-	struct bulk *done;        /* id -> digest, or nothing: for `written` */
+	struct bulk *done;        /* id -> struct down_had, or nothing: for `written` */
 	struct strings alone;     /* ids of mailboxes that moves keep out */
 	int64_t moves_us;         /* when these were read, monotonic */
 	struct str holder;        /* of the lease */
 	struct str deleted;       /* ids to be deleted, NUL-terminated: for the guard */
 	uint64_t had, wanted, deletions;
-	uint64_t changes; /* of all kinds */
+	uint64_t changes;                            /* of all kinds */
+	struct guard_lost lost[CONTACT_GUARDED_MAX]; /* of those that stay, in that order */
+	size_t lost_count;
 	char error[1024];
 };
 
@@ -54,7 +62,8 @@ bool down_stopped(struct down *down);
 /* down_read.c. All: 0, or -1 with down->error. */
 
 /* Of the target_sink; also what `written` says. */
-int down_take_had(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE]);
+int down_take_had(
+	void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE], uint64_t has);
 /* Both sides, sorted. */
 int down_read(struct down *down);
 /* Which mailboxes moves keep out: read last, and while it is written again and again, since a move

@@ -96,14 +96,14 @@ static int decode(struct down *down, enum target_verb verb, const char *id, cons
 
 static int note(struct down *down, enum target_verb verb, const struct person *contact)
 {
-	uint8_t digest[PERSON_DIGEST_SIZE];
+	struct down_had had = { .has = contact_has(down->form, contact) };
 	const char *error;
 
 	if (down->written == NULL || verb == TARGET_KEEP)
 		return 0;
-	person_digest(contact, digest);
-	if (bulk_add(down->done, contact->id.data, contact->id.len, digest,
-		    verb == TARGET_DELETE ? 0 : sizeof(digest), &error) < 0)
+	person_digest(contact, had.digest);
+	if (bulk_add(down->done, contact->id.data, contact->id.len, &had,
+		    verb == TARGET_DELETE ? 0 : sizeof(had), &error) < 0)
 		return down_fail(down, error);
 	return 0;
 }
@@ -217,10 +217,13 @@ int down_remember(struct down *down)
 	int got = bulk_sort(down->done, &error);
 
 	while (got >= 0 && (got = bulk_next(down->done, &pair, &error)) == 1) {
+		struct down_had had = { .has = 0 };
+
+		memcpy(&had, pair.value, pair.value_len);
 		str_reset(&id);
 		str_append(&id, pair.key, pair.key_len);
 		got = written_put(down->written, str_cstr(&id),
-			pair.value_len > 0 ? (const uint8_t *)pair.value : NULL, &error);
+			pair.value_len > 0 ? had.digest : NULL, had.has, &error);
 		log_info("dirsync", "contact %s system=%s id=%s",
 			pair.value_len > 0 ? "written" : "deleted", down->run->system,
 			str_cstr(&id));

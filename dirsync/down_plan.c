@@ -70,6 +70,32 @@ static int plan_verb(struct down *down, enum target_verb verb, const struct bulk
 	return done;
 }
 
+/* A contact that stays: what it has, and will lack. */
+static int count_lost(
+	struct down *down, const struct side *want, const struct side *have, bool same)
+{
+	const size_t before = PERSON_DIGEST_SIZE;
+	struct person contact = PERSON_INIT;
+	struct down_had had;
+	uint64_t lacks = 0;
+	int done = 0;
+
+	memcpy(&had, have->pair.value, sizeof(had));
+	if (!same && had.has != 0)
+		done = person_decode(
+			want->pair.value + before, want->pair.value_len - before, &contact);
+	if (done < 0)
+		done = down_fail(down, "a sorted run is damaged; is the disk sound?");
+	else if (!same)
+		lacks = had.has & ~contact_has(down->form, &contact);
+	for (size_t i = 0; i < down->lost_count; i++) {
+		down->lost[i].had += had.has >> i & 1;
+		down->lost[i].lacks += lacks >> i & 1;
+	}
+	person_free(&contact);
+	return done;
+}
+
 /* One id, of which at least one side knows. */
 static int judge(struct down *down, const struct side *want, const struct side *have, int order)
 {
@@ -78,6 +104,8 @@ static int judge(struct down *down, const struct side *want, const struct side *
 
 	if (order == 0 && memcmp(want->pair.value, have->pair.value, PERSON_DIGEST_SIZE) == 0)
 		verb = TARGET_KEEP;
+	if (order == 0 && count_lost(down, want, have, verb == TARGET_KEEP) < 0)
+		return -1;
 	/* a file cannot leave alone what it has: a contact stays there as it should be */
 	if (verb != TARGET_KEEP && (!down->kind->whole || order != 0) &&
 		down_is_alone(down, pair->key, pair->key_len))
@@ -129,6 +157,8 @@ int down_plan(struct down *down)
 	const char *error;
 
 	down_progress(down, "comparing", 0, down->wanted);
+	for (const char *const *n = contact_form_guarded(down->form); *n != NULL; n++)
+		down->lost[down->lost_count++].name = *n;
 	if (!down->kind->lists && !down->run->dry_run &&
 		down->kind->begin(down->target, &down->sink, &error) < 0)
 		return down_fail(down, error);
@@ -211,11 +241,14 @@ int down_guard(struct down *down, const struct backend *backend)
 {
 	const struct guard_limits limits = { .most = (uint64_t)down->settings->max_delete,
 		.percent = (unsigned)down->settings->max_delete_percent,
-		.least = GUARD_LEAST };
+		.least = GUARD_LEAST,
+		.lost_percent = (unsigned)down->settings->lost_percent };
 	const struct guard_approvals approvals = { .fresh = str_cstr(&backend->approved) };
 	struct guard_answer answer = { .stops = false };
-	int result = guard_deletions(down, &limits, &approvals, &answer);
+	int result;
 
+	guard_add_lost(&answer, &approvals, &limits, down->lost, down->lost_count, "contacts");
+	result = guard_deletions(down, &limits, &approvals, &answer);
 	guard_close(&answer, down->run->system, "--down ");
 	if (result == 0 && answer.stops) {
 		run_record_stop(down->record, backend, &answer);

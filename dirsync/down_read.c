@@ -115,14 +115,17 @@ static void *reader_thread(void *context)
 
 /* --- the target ------------------------------------------------------------------------------- */
 
-int down_take_had(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE])
+int down_take_had(
+	void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE], uint64_t has)
 {
 	struct down *down = context;
+	struct down_had had = { .has = has };
 	const char *error;
 
 	if (++down->had % 1000 == 0)
 		down_progress(down, "reading", down->had, 0);
-	if (bulk_add(down->have, id, strlen(id), digest, PERSON_DIGEST_SIZE, &error) == 0)
+	memcpy(had.digest, digest, sizeof(had.digest));
+	if (bulk_add(down->have, id, strlen(id), &had, sizeof(had), &error) == 0)
 		return 0;
 	return down_fail(down, error);
 }

@@ -180,7 +180,8 @@ static int open_written(struct down *down, const char *run)
 	if (down->kind->lists)
 		return 0;
 	dir = mem_printf("%s/written", down->dir);
-	down->written = written_open(dir, (uint64_t)down->run->config->dirsync.cache, run, &error);
+	down->written = written_open(dir, (uint64_t)down->run->config->dirsync.cache, run,
+		contact_form_guarded(down->form), &error);
 	mem_free(&dir);
 	return down->written != NULL ? 0 : down_fail(down, error);
 }

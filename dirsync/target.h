@@ -36,9 +36,10 @@ struct target_note {
 
 struct target_sink {
 	void *context;
-	/* What is there of ours, in any order; digest: of the contact as it would be written. -1
-	 * stops. */
-	int (*contact)(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE]);
+	/* What is there of ours, in any order; digest: of the contact as it would be written; has:
+	 * contact_has() of it. -1 stops. */
+	int (*contact)(void *context, const char *id, const uint8_t digest[PERSON_DIGEST_SIZE],
+		uint64_t has);
 	/* The result of each put; what has none when end or abort is over was not done, as far as
 	 * is known. Where the target does not list, none of them counts unless end succeeds. */
 	void (*result)(void *context, enum target_verb verb, const char *id,

@@ -230,7 +230,8 @@ static int list_entry(void *context, const struct ldap_stream_entry *entry)
 	}
 	take_values(listing->target, entry, &listing->person);
 	person_digest(&listing->person, digest);
-	return sink->contact(sink->context, str_cstr(&listing->person.id), digest);
+	return sink->contact(sink->context, str_cstr(&listing->person.id), digest,
+		contact_has(listing->target->options.form, &listing->person));
 }
 
 static int list(struct target *target, const char **error_r)

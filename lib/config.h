@@ -161,7 +161,7 @@ struct config_down {
 	char *target;  /* ldap, ldif, csv, vcard, command */
 	int64_t every; /* 0 = only after swaps and when asked */
 	int64_t time_limit;
-	int64_t max_delete, max_delete_percent; /* guards */
+	int64_t max_delete, max_delete_percent, lost_percent; /* guards */
 	/* target = ldap */
 	char *uri;
 	enum ldap_bind_method bind;

@@ -285,6 +285,8 @@ static const struct config_key down_keys[] = {
 	  .help = "more contacts to be deleted wait for restante sync approve" },
 	{ KEY(down, max_delete_percent, NUMBER, "5"), .max = 100, .reloadable = true,
 	  .help = "the same as a share of the contacts; at least 3 are never too many" },
+	{ KEY(down, lost_percent, NUMBER, "5"), .max = 100, .reloadable = true,
+	  .help = "an attribute that more of the contacts would lose stops the run" },
 	{ KEY(down, uri, STRING, ""), .check = config_check_uris, .reloadable = true,
 	  .help = "its LDAP server" },
 	LDAP_CLIENT_KEYS(down, true),

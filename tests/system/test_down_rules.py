@@ -160,6 +160,74 @@ def test_contacts_that_nothing_makes_any_more(lab, book, made):
     assert "still read them" in record["text"] and book.versions() == before
 
 
+@pytest.mark.parametrize("target", ("ldap", "csv"))
+def test_an_attribute_that_cannot_be_read_any_more(lab, book, made, target):
+    """The account loses the right to one attribute: no contact is rewritten without it."""
+    form = "sn=%{sn} mail=%{primary} title=%{title} telephoneNumber=%{telephoneNumber}"
+    path = os.path.join(lab.dir, "s2-lost.csv")
+    settings = {**book.settings(), "attributes": form} if target == "ldap" else {
+        "target": target, "file": path, "attributes": form}
+    down = Down(lab, **settings)
+    for n in range(20):
+        made("few%02d" % n)
+        replaced(lab, "few%02d" % n, telephoneNumber="+49 %d" % n, title="T%d" % n)
+    down.complete()
+
+    def numbers():
+        if target == "ldap":
+            return sum("telephonenumber" in e for e in book.contacts().values())
+        with open(path) as lines:
+            return lines.read().count("+49")
+
+    def have(count, attribute="telephoneNumber"):
+        for n in range(20):
+            replaced(lab, "few%02d" % n, **{attribute: "+49 %d" % n if n < count else None})
+
+    with_number = numbers()
+    assert with_number == 20
+    have(19)
+    assert down.complete()[1] == 1 and numbers() == 19
+    have(0)
+    record = down.run()
+    assert (record["outcome"], record["pending"]) == ("stopped", 19)
+    assert record["stops"] == [{"kind": "lost/telephoneNumber", "number": 19}]
+    assert "19 of 19 contacts had the attribute telephoneNumber" in record["text"]
+    assert "approve S2" in record["text"] and numbers() == 19
+    have(19)
+    assert down.complete() == (0, 0, 0)
+    # what is approved is that, and no other
+    have(0)
+    have(0, "title")
+    down.run()
+    lab.slapd.replace(down.entry, restanteDownSyncApproval="lost/telephonenumber:19")
+    record = down.run()
+    assert record["outcome"] == "stopped" and numbers() == 19
+    assert "20 of 20 contacts had the attribute title" in record["text"]
+    lab.slapd.replace(down.entry, restanteDownSyncApproval="lost/telephonenumber:19,lost/title:20")
+    assert down.complete() == (0, 20, 0) and numbers() == 0
+    have(20)
+    assert down.complete()[1] == 20
+    # an attribute that the settings no longer name is none that was lost; nor are those that are new
+    down.settings["attributes"] = "mail=%{primary} sn=%{sn} description=%{telephoneNumber}"
+    assert down.complete()[1] >= 20
+    have(0)
+    assert down.run()["stops"] == [{"kind": "lost/description", "number": 20}]
+
+
+def test_foreign_addresses_that_cannot_be_read_any_more(lab, book, made):
+    """Beside others in one attribute: replies to old mail need them."""
+    down = Down(lab, **{**book.settings(),
+                        "attributes": "sn=%{sn} mail=%{primary} description=smtp:%{primary} "
+                                      "description=%{foreign*}"})
+    for n in range(8):
+        made("old%d" % n)
+        replaced(lab, "old%d" % n, restanteForeignAddress="X500:/o=old/cn=old%d" % n)
+    down.complete()
+    for n in range(8):
+        replaced(lab, "old%d" % n, restanteForeignAddress=None)
+    assert down.run()["stops"] == [{"kind": "lost/restanteForeignAddress", "number": 8}]
+
+
 def test_an_approval_that_was_not_needed_is_used_up(lab, book, down, made):
     made("unneeded")
     lab.slapd.replace(down.entry, restanteDownSyncApproval="deletions:50")

@@ -162,12 +162,39 @@ static void test_addresses(void **state)
 	assert_false(contact_address("Anna Ost", &address));
 }
 
+static void test_has(void **state)
+{
+	struct config_down settings = down_settings();
+	struct contact_form *form;
+	const char *error = "";
+
+	(void)state;
+	settings.attributes =
+		(char *)(uintptr_t) "p=smtp:%{primary} p=%{foreign*} Title=%{title} c=%{cn} "
+				    "title=%{description} CN=%{givenName} c=%{sn}";
+	form = contact_form_new(&settings, &error);
+	assert_string_equal(error, "");
+	static const char *const wants[] = { "p", "Title", "c", "CN", "restanteForeignAddress" };
+	for (size_t i = 0; i < COUNT(wants); i++)
+		assert_string_equal(contact_form_guarded(form)[i], wants[i]);
+	assert_null(contact_form_guarded(form)[COUNT(wants)]);
+	anna();
+	contact_render(form, &source, &contact);
+	assert_int_equal(contact_has(form, &contact), 1 + 4 + 8 + 16);
+	down_entry(&source, "entryUUID", id, "restanteSystem", "S1", "mailLocalAddress",
+		"anna@example.org", "description", "x", NULL);
+	contact_render(form, &source, &contact);
+	assert_int_equal(contact_has(form, &contact), 1 + 2);
+	contact_form_free(&form);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_names),
 		cmocka_unit_test(test_forms), cmocka_unit_test(test_primary),
 		cmocka_unit_test(test_none), cmocka_unit_test(test_digest),
-		cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_addresses) };
+		cmocka_unit_test(test_bad_settings), cmocka_unit_test(test_has),
+		cmocka_unit_test(test_addresses) };
 
 	return cmocka_run_group_tests(tests, NULL, done);
 }
