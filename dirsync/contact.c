@@ -5,9 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "dirsync/guard.h"
 #include "lib/mem.h"
-
-#define FOREIGN "restanteForeignAddress"
 
 /* ATTRIBUTE=TEMPLATE. */
 struct item {
@@ -139,7 +138,7 @@ static void list_guarded(struct contact_form *form)
 {
 	for (size_t i = 0; i < form->name_count && i + 1 < CONTACT_GUARDED_MAX; i++)
 		add_once(&form->guarded, &form->guarded_count, form->names[i]);
-	add_once(&form->guarded, &form->guarded_count, FOREIGN);
+	add_once(&form->guarded, &form->guarded_count, GUARD_FOREIGN);
 }
 
 struct contact_form *contact_form_new(const struct config_down *settings, const char **error_r)
@@ -219,7 +218,7 @@ static uint64_t guarded_bit(const struct contact_form *form, const char *name, s
 
 uint64_t contact_has(const struct contact_form *form, const struct person *contact)
 {
-	const uint64_t foreign = guarded_bit(form, FOREIGN, strlen(FOREIGN));
+	const uint64_t foreign = guarded_bit(form, GUARD_FOREIGN, strlen(GUARD_FOREIGN));
 	uint64_t has = 0;
 
 	for (const char *t = strings_first(&contact->attributes); t != NULL;

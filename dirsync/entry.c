@@ -183,10 +183,10 @@ static const char *instant_of(const char *mark)
 
 static int take_mark(struct entry *entry, const char *value, const char **error_r)
 {
-	if (instant_of(value) != NULL && strlen(value) <= PERSON_VALUE_MAX)
+	if (instant_of(value) != NULL && strlen(value) <= ENTRY_MARK_MAX)
 		strings_add(&entry->going, value);
-	if (entry->going.count > PERSON_VALUES_MAX)
-		return fault(error_r, "more than 1000 values of restanteVanishingAddress");
+	if (entry->going.count > ENTRY_MARKS_MAX)
+		return fault(error_r, "more than 2000 values of restanteVanishingAddress");
 	return 0;
 }
 

@@ -10,6 +10,9 @@
 #include "lib/ldap_stream.h"
 #include "lib/route.h"
 
+#define ENTRY_MARK_MAX  (PERSON_VALUE_MAX + 32) /* bytes of one mark */
+#define ENTRY_MARKS_MAX (2 * PERSON_VALUES_MAX) /* of access and of foreign addresses */
+
 struct entry {
 	struct str dn, uuid, csn;
 	struct str system;
@@ -21,7 +24,8 @@ struct entry {
 	 * not where a key of its kind is stored, and of all its spellings where it has several:
 	 * what a removal has to name. */
 	struct strings spelled;
-	struct strings going; /* restanteVanishingAddress, "KEY INSTANT": marked, still routed */
+	struct strings going; /* restanteVanishingAddress, "KEY INSTANT": marked, still routed; KEY
+			       * may be a foreign address */
 	int64_t vanished_us;  /* restanteVanishedSince, 0 = not */
 	struct str provenance;
 };

@@ -39,7 +39,7 @@ static bool take_all(struct code_input *in, struct entry *entry)
 		return false;
 	entry->state = (enum route_state)state;
 	return code_take_set(in, SPELLED_MAX, 2 * PERSON_VALUES_MAX, &entry->spelled) &&
-	       code_take_set(in, PERSON_VALUE_MAX, PERSON_VALUES_MAX, &entry->going) &&
+	       code_take_set(in, ENTRY_MARK_MAX, ENTRY_MARKS_MAX, &entry->going) &&
 	       person_decode(in->next, (size_t)(in->end - in->next), &entry->person) == 0;
 }
 

@@ -80,14 +80,30 @@ void guard_close(struct guard_answer *answer, const char *system, const char *op
 	str_free(&words);
 }
 
-void guard_lasting(const char *needed, bool rest, struct str *lasting_r)
+/* What is marked first. */
+static bool has_grace(const char *kind)
 {
+	return strcasecmp(kind, SYNC_LIST_DELETIONS) == 0 ||
+	       strcasecmp(kind, SYNC_LIST_LOST GUARD_FOREIGN) == 0;
+}
+
+void guard_lasting(const char *needed, bool rest, const char *standing, struct str *lasting_r)
+{
+	const uint64_t foreign = sync_list_number(standing, SYNC_LIST_LOST GUARD_FOREIGN);
 	struct str kind = STR_INIT;
 	uint64_t number;
 
-	while (sync_list_next(&needed, &kind, &number))
-		if (rest || strcmp(str_cstr(&kind), SYNC_LIST_DELETIONS) == 0)
+	if (sync_list_number(needed, SYNC_LIST_LOST GUARD_FOREIGN) < foreign)
+		sync_list_add(lasting_r, SYNC_LIST_LOST GUARD_FOREIGN, foreign);
+	else
+		standing = NULL;
+	while (sync_list_next(&needed, &kind, &number)) {
+		bool stands = standing != NULL &&
+			      strcasecmp(str_cstr(&kind), SYNC_LIST_LOST GUARD_FOREIGN) == 0;
+
+		if (!stands && (rest || has_grace(str_cstr(&kind))))
 			sync_list_add(lasting_r, str_cstr(&kind), number);
+	}
 	str_free(&kind);
 }
 

@@ -17,6 +17,7 @@
 #define GUARD_LEAST          3 /* so few deletions are no mass deletion, however small the system */
 #define GUARD_ATTRIBUTES_MAX 64
 #define GUARD_LOST_MAX       (GUARD_ATTRIBUTES_MAX + 1) /* and foreign addresses */
+#define GUARD_FOREIGN        "restanteForeignAddress"   /* the name of these: they have a grace */
 
 struct guard_limits {
 	uint64_t most;         /* max_delete: more than that many ... */
@@ -97,8 +98,11 @@ void guard_add(struct guard_answer *answer, const struct guard_approvals *approv
 	const char *kind, uint64_t number, const char *words);
 void guard_close(struct guard_answer *answer, const char *system, const char *option);
 
-/* Of what a complete run needed: what is pending still, and is not to be approved anew. rest: it
- * could not do all that it was to do. */
-void guard_lasting(const char *needed, bool rest, struct str *lasting_r);
+/*
+ * Of what a run needed: what is pending still when it is complete, and is not to be approved anew.
+ * rest: it could not do all that it was to do. standing: what stood before, where the run did not
+ * count all that is pending (a delta); NULL where it did.
+ */
+void guard_lasting(const char *needed, bool rest, const char *standing, struct str *lasting_r);
 
 #endif

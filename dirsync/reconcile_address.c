@@ -114,7 +114,7 @@ static bool is_passing(const struct reconcile_facts *facts, const char *key)
 
 /* --- values ---------------------------------------------------------------------------------- */
 
-static void take_marks(struct reconciling *r, const char *key)
+void address_take_marks(struct reconciling *r, const char *key)
 {
 	const struct strings *going = &r->entry->going;
 	size_t len = strlen(key);
@@ -179,7 +179,7 @@ static void take_address(struct reconciling *r, const char *key)
 		person_address_value(key, &value);
 		build_take(&r->build, person_address_attribute(key), str_cstr(&value));
 	}
-	take_marks(r, key);
+	address_take_marks(r, key);
 	strings_add(&r->build.gives, key);
 	str_free(&value);
 }
@@ -193,7 +193,7 @@ static void listed(struct reconciling *r, const char *key)
 
 	if (strings_has(&r->entry->person.addresses, key)) {
 		if (address_mark(r->entry, key, &instant)) {
-			take_marks(r, key);
+			address_take_marks(r, key);
 			build_because(&r->build, "%s is back", key);
 		}
 	} else if (!address_federated(r->run, key)) {
@@ -212,7 +212,6 @@ static void note_lacking(struct reconciling *r, const char *key, unsigned pulls)
 {
 	struct str text = STR_INIT;
 
-	strings_add(&r->trace->addresses, key);
 	str_printf(&text, "%s %u", key, pulls);
 	strings_add(&r->trace->lacking, str_cstr(&text));
 	str_free(&text);
@@ -233,7 +232,7 @@ static bool in_hands(const struct reconciling *r)
 	return move_open(r->facts->own) || r->entry->state != STATE_ACTIVE;
 }
 
-static void lacking(struct reconciling *r, const char *key)
+enum address_fate address_fate(struct reconciling *r, const char *key)
 {
 	unsigned before = pulls_before(r->facts->before, key);
 	bool counts = r->run->complete && (!r->run->again || before == 0);
@@ -242,28 +241,40 @@ static void lacking(struct reconciling *r, const char *key)
 	bool marked = address_mark(r->entry, key, &marked_us);
 
 	note_lacking(r, key, pulls);
-	if (!marked || marked_us < 0) {
-		count_gone(r, r->run->clock_agrees);
-		if (!r->run->clock_agrees)
-			return;
-		take_marks(r, key);
+	if (marked && marked_us >= 0) {
+		if (!address_due(r->run, marked_us, pulls))
+			return FATE_STAYS;
+		return in_hands(r) ? FATE_IN_HANDS : FATE_GOES;
+	}
+	if (r->run->clock_agrees) {
+		address_take_marks(r, key);
 		put_mark(r, key);
 		build_because(&r->build, "%s is no longer listed by %s", key, r->run->system);
-	} else if (address_due(r->run, marked_us, pulls) && in_hands(r)) {
-		count_gone(r, false);
-		build_report(r, REPORT_WAITS, key, NULL,
-			"%s of id %s of %s (%s) is not listed any more; it is not removed while "
-			"the mailbox is held or moves",
-			key, r->facts->id, r->run->system, str_cstr(&r->entry->dn));
-	} else if (address_due(r->run, marked_us, pulls)) {
-		count_gone(r, true);
-		r->build.state_matters = true;
-		take_address(r, key);
-		build_because(
-			&r->build, "%s was not listed by %s for the grace", key, r->run->system);
-	} else {
-		count_gone(r, false);
 	}
+	return FATE_MARKED;
+}
+
+void address_report_waits(struct reconciling *r, const char *key)
+{
+	build_report(r, REPORT_WAITS, key, NULL,
+		"%s of id %s of %s (%s) is not listed any more; it is not removed while "
+		"the mailbox is held or moves",
+		key, r->facts->id, r->run->system, str_cstr(&r->entry->dn));
+}
+
+static void lacking(struct reconciling *r, const char *key)
+{
+	enum address_fate fate = address_fate(r, key);
+
+	strings_add(&r->trace->addresses, key);
+	count_gone(r, fate == FATE_GOES || (fate == FATE_MARKED && r->run->clock_agrees));
+	if (fate == FATE_IN_HANDS)
+		address_report_waits(r, key);
+	if (fate != FATE_GOES)
+		return;
+	r->build.state_matters = true;
+	take_address(r, key);
+	build_because(&r->build, "%s was not listed by %s for the grace", key, r->run->system);
 }
 
 static bool is_ours(const struct reconciling *r, const char *key)
@@ -291,7 +302,8 @@ static void sweep_marks(struct reconciling *r)
 
 		str_reset(&key);
 		str_append(&key, t, space != NULL ? (size_t)(space - t) : 0);
-		if (strings_has(&r->entry->person.addresses, str_cstr(&key)))
+		if (strings_has(&r->entry->person.addresses, str_cstr(&key)) ||
+			strings_has(&r->entry->person.foreign, str_cstr(&key)))
 			continue;
 		build_take(&r->build, MARK, t);
 		build_because(&r->build, "a mark without its address goes");

@@ -72,6 +72,18 @@ void address_pass(struct reconciling *r);
 void address_count_pending(struct reconciling *r);
 /* The mark of the key: its instant, -1 where it has none that can be read; false: no mark. */
 bool address_mark(const struct entry *entry, const char *key, int64_t *instant_r);
+/* An address that the system lists no more, with a mark where it may have one: and then? Counts the
+ * pulls that lacked it. */
+enum address_fate {
+	FATE_MARKED,   /* by this change, or as soon as the clocks agree */
+	FATE_STAYS,    /* for the grace */
+	FATE_IN_HANDS, /* beyond it, while the mailbox is held or moves */
+	FATE_GOES,
+};
+enum address_fate address_fate(struct reconciling *r, const char *key);
+/* It may not go yet: reported. */
+void address_report_waits(struct reconciling *r, const char *key);
+void address_take_marks(struct reconciling *r, const char *key);
 /* When a thing that was marked then may go. */
 bool address_due(const struct reconcile_run *run, int64_t marked_us, unsigned pulls);
 

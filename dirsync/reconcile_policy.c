@@ -119,5 +119,5 @@ void reconcile_tally_init(const struct reconcile_policy *policy, struct guard_ta
 	*tally_r = (struct guard_tally){ .lost_count = policy->decided.count + 1 };
 	for (size_t i = 0; i < policy->decided.count; i++)
 		tally_r->lost[i].name = policy->decided.list[i];
-	tally_r->lost[policy->decided.count].name = "restanteForeignAddress";
+	tally_r->lost[policy->decided.count].name = GUARD_FOREIGN;
 }

@@ -115,19 +115,51 @@ static bool was_listed(const struct trace *before, const char *text)
 	return before != NULL && has_text(&before->foreign, text);
 }
 
-/* No grace is theirs: so they count as an attribute that may have become unreadable. */
+static bool is_ours(const struct reconciling *r, const char *text)
+{
+	int64_t instant;
+
+	return was_listed(r->facts->before, text) || address_mark(r->entry, text, &instant);
+}
+
+/* None of them is one that may have become unreadable: what is marked counts until it goes. */
 static void count_foreign(struct reconciling *r)
 {
 	const struct strings *has = &r->entry->person.foreign;
 	struct guard_lost *lost = &r->tally->lost[r->run->policy->decided.count];
 
 	for (const char *t = strings_first(has); t != NULL; t = strings_next(has, t)) {
-		if (!was_listed(r->facts->before, t))
+		if (!is_ours(r, t))
 			continue;
 		lost->had++;
 		lost->lacks += r->facts->fresh->foreign.count == 0;
 		return;
 	}
+}
+
+static void foreign_is_back(struct reconciling *r, const char *text)
+{
+	int64_t instant;
+
+	if (!address_mark(r->entry, text, &instant))
+		return;
+	address_take_marks(r, text);
+	build_because(&r->build, "%s is back", text);
+}
+
+static void foreign_lacking(struct reconciling *r, const char *text)
+{
+	enum address_fate fate = address_fate(r, text);
+
+	strings_add(&r->trace->foreign, text);
+	if (fate == FATE_IN_HANDS)
+		address_report_waits(r, text);
+	if (fate != FATE_GOES)
+		return;
+	r->build.state_matters = true;
+	build_take(&r->build, "restanteForeignAddress", text);
+	address_take_marks(r, text);
+	build_because(&r->build, "%s was not listed by %s for the grace", text, r->run->system);
 }
 
 /* Replies to old mail use them: one by hand stays, as an access address does. */
@@ -136,7 +168,6 @@ void value_foreign(struct reconciling *r)
 	const struct strings *has = &r->entry->person.foreign, *lists = &r->facts->fresh->foreign;
 
 	count_foreign(r);
-
 	for (const char *t = strings_first(lists); t != NULL; t = strings_next(lists, t)) {
 		strings_add(&r->trace->foreign, t);
 		if (has_text(has, t))
@@ -144,13 +175,11 @@ void value_foreign(struct reconciling *r)
 		build_put(&r->build, "restanteForeignAddress", t);
 		build_because(&r->build, "%s added", t);
 	}
-	for (const char *t = strings_first(has); t != NULL; t = strings_next(has, t)) {
-		if (!was_listed(r->facts->before, t) || has_text(lists, t))
-			continue;
-		strings_add(&r->trace->foreign, t);
-		build_take(&r->build, "restanteForeignAddress", t);
-		build_because(&r->build, "%s is no longer listed", t);
-	}
+	for (const char *t = strings_first(has); t != NULL; t = strings_next(has, t))
+		if (has_text(lists, t))
+			foreign_is_back(r, t);
+		else if (is_ours(r, t))
+			foreign_lacking(r, t);
 }
 
 /* --- attributes ------------------------------------------------------------------------------ */

@@ -277,7 +277,9 @@ int up_apply(struct up *up)
 			up_moves_gone(up);
 		/* one that was not needed must not wait for another list of that size */
 		up->record->uses_approval = done == 0;
-		guard_lasting(str_cstr(&v.needed), !has_all(up), &up->record->standing);
+		guard_lasting(str_cstr(&v.needed), !has_all(up),
+			up->rules.complete ? NULL : str_cstr(&up->backend.standing),
+			&up->record->standing);
 	}
 	guard_answer_free(&v);
 	return done;

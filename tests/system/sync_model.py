@@ -10,11 +10,13 @@ def federated(address):
 
 
 class Source:
-    """A mailbox on its system. lists: addresses, its primary one (None: it has none) among them."""
+    """A mailbox on its system. lists: addresses, its primary one (None: it has none) among them;
+    foreign: X500 addresses."""
 
     def __init__(self, primary, physical, name, lists=()):
         self.primary, self.physical, self.name = primary, physical, name
         self.lists = set(lists) | ({primary} if primary else set())
+        self.foreign = set()
 
 
 class Box:
@@ -23,11 +25,12 @@ class Box:
     def __init__(self, system, one, physical, name):
         self.system, self.id, self.physical, self.name = system, one, physical, name
         self.primary, self.state, self.gone = None, None, False
-        self.has, self.marked = set(), set()
+        self.has, self.foreign, self.marked = set(), set(), set()
 
     def line(self):
         return (self.system, self.id or "", self.physical, self.name, self.primary or "",
-                self.state or "", self.gone, tuple(sorted(self.has)), tuple(sorted(self.marked)))
+                self.state or "", self.gone, tuple(sorted(self.has)), tuple(sorted(self.foreign)),
+                tuple(sorted(self.marked)))
 
 
 class Move:
@@ -294,7 +297,14 @@ class Sync:
         for key in had - source.lists:
             if key in box.marked or key in trace.known:
                 self.lacking(part, trace, after, key, free)
-        box.marked &= box.has
+        for key in source.foreign:
+            after.known.add(key)
+            box.marked.discard(key)
+        for key in box.foreign - source.foreign:
+            if key in box.marked or key in trace.known:
+                self.lacking(part, trace, after, key, free)
+        box.foreign |= source.foreign
+        box.marked &= box.has | box.foreign
         if box.primary and box.primary not in box.has and box.primary in had:
             box.primary = None
         if source.primary and source.primary in box.has:
@@ -319,6 +329,7 @@ class Sync:
             box.marked.add(key)
         elif self.full and pulls >= 2 and free:
             box.has.discard(key)
+            box.foreign.discard(key)
 
     def settle_absent(self, part):
         box, trace = part.box, part.trace or Trace()
@@ -340,11 +351,14 @@ class Sync:
                 self.move.claims = set()
             return False
         after.known = set(part.source.lists)
+        if self.is_second(one, part) or self.is_old(one, part):
+            after.known |= part.source.foreign
         if self.is_second(one, part):
             self.claim(one, part)
         elif not self.is_old(one, part) and self.takes(one, part):
             box = Box(self.system, one, part.source.physical, part.source.name)
-            box.has = part.gains - set(part.taken)
+            box.has, box.foreign = part.gains - set(part.taken), set(part.source.foreign)
+            after.known |= box.foreign
             box.primary = part.source.primary if part.source.primary in box.has else None
             self.model.boxes.append(box)
         return True

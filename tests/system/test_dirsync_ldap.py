@@ -208,7 +208,7 @@ def test_an_address_in_conflict_that_comes_free_goes_to_its_claimant(lab):
 
 
 def test_foreign_addresses_that_nobody_may_read_any_more(lab):
-    """They would go without a grace: replies to old mail need them."""
+    """Replies to old mail need them."""
     backend = Backend(lab, "L13", foreign="title")
     for name in NAMES:
         backend.people.replace(name, title="/o=Old/cn=" + name)
@@ -218,6 +218,51 @@ def test_foreign_addresses_that_nobody_may_read_any_more(lab):
     code, out = backend.sync(check=False)
     assert code == 4 and "4 of 8 entries" in out and "restanteForeignAddress" in out
     assert len(backend.slapd.search("(&(restanteSystem=L13)(restanteForeignAddress=*))")) == 8
+
+
+def foreign_of(backend):
+    """{name: (foreign addresses, whether one is marked)}"""
+    return {name: (e.get("restanteforeignaddress", []), "restantevanishingaddress" in e)
+            for name, e in backend.entries().items()}
+
+
+def test_foreign_addresses_have_a_grace(lab):
+    """Marked and kept, back where they are listed again, gone after the grace; approved once."""
+    backend = Backend(lab, "L16", foreign="title", delta="syncrepl")
+    for name in NAMES[:7]:
+        backend.people.replace(name, title="/o=Old/cn=%s" % name)
+    backend.sync()
+    for name in NAMES[:4]:
+        backend.people.replace(name, title=None)
+    assert backend.sync(check=False)[0] == 4
+    backend.slapd.replace(backend.dn, "operator",
+                          restanteSyncApproval="lost/restanteForeignAddress:4")
+    backend.sync()
+    kept = {name: (["X500:/o=Old/cn=" + name] if name in NAMES[:7] else [], name in NAMES[:4])
+            for name in NAMES}
+    assert foreign_of(backend) == kept
+    # nobody is asked again for what is marked: not by a delta in between, nor by a full run
+    backend.people.replace("hilde", sn="Changed")
+    assert counts(backend.sync())["changed"] == 1 and not backend.was_full()
+    assert counts(backend.sync("--full"))["changed"] == 0 and foreign_of(backend) == kept
+    backend.people.replace("anna", title="/o=old/cn=Anna")
+    assert counts(backend.sync())["changed"] == 1
+    assert foreign_of(backend)["anna"] == (["X500:/o=Old/cn=anna"], False)
+    # but for more
+    for name in NAMES[4:6]:
+        backend.people.replace(name, title=None)
+    code, out = backend.sync("--full", check=False)
+    assert code == 4 and "5 of 7 entries" in out
+    backend.slapd.replace(backend.dn, "operator",
+                          restanteSyncApproval="lost/restanteForeignAddress:5")
+    backend.keys["grace"] = "0s"
+    backend.dirsync.configure()
+    backend.sync()
+    backend.sync("--full")
+    left = foreign_of(backend)
+    assert [name for name in NAMES if left[name][0]] == ["anna", "gustav"]
+    assert not any(marked for _, marked in left.values())
+    assert "approved" not in backend.slapd.read(backend.dn)["restanteupsyncoutcome"][0]
 
 
 def test_changes_alone_by_time_delete_nothing(lab):

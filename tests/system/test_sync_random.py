@@ -20,7 +20,8 @@ from synced import counts
 
 KEYS = ["k%d@example.org" % number for number in range(26)] + [
     "e%d@elsewhere.test" % number for number in range(4)]
-SETTINGS = {"addresses": "mail", "primary": "employeeNumber", "attributes": "cn=cn sn=cn",
+FOREIGN = ["X500:/o=Old Org/cn=f%d" % number for number in range(5)]
+SETTINGS = {"addresses": "mail", "foreign": "title", "primary": "employeeNumber", "attributes": "cn=cn sn=cn",
             "physical": "%{departmentNumber}", "every": "0s", "full_every": "1d", "grace": "0s",
             "max_delete": 1000000, "max_delete_percent": 100, "lost_percent": 100,
             "new_system": "true"}
@@ -53,7 +54,8 @@ class System:
         source = self.alive[name]
         return [("cn", source.name), ("departmentNumber", source.physical),
                 *([("employeeNumber", source.primary)] if source.primary else []),
-                *(("mail", key) for key in sorted(source.lists))]
+                *(("mail", key) for key in sorted(source.lists)),
+                *(("title", key[5:]) for key in sorted(source.foreign))]
 
 
 class Server(System):
@@ -90,7 +92,7 @@ class Server(System):
                 records.append(dn + "changetype: modify\n" + "".join(
                     "replace: %s\n%s-\n" % (each, "".join(
                         "%s: %s\n" % one for one in values if one[0] == each))
-                    for each in ("cn", "departmentNumber", "employeeNumber", "mail")))
+                    for each in ("cn", "departmentNumber", "employeeNumber", "mail", "title")))
             self.dirty.add(name)
             self.written[name] = values
             if values is None:
@@ -112,11 +114,12 @@ class Files(System):
         return {"source": "csv", "folder": self.folder, "id": "id"}
 
     def show(self):
-        rows = ["id,cn,departmentNumber,employeeNumber,mail"]
+        rows = ["id,cn,departmentNumber,employeeNumber,mail,title"]
         for name in self.alive:
             source = self.alive[name]
             rows.append(",".join((name, source.name, source.physical, source.primary or "",
-                                  "|".join(sorted(source.lists)))))
+                                  "|".join(sorted(source.lists)),
+                                  "|".join(key[5:] for key in sorted(source.foreign)))))
         path = os.path.join(self.folder, "list")
         with open(path, "w") as out:
             out.write("\n".join(rows) + "\n")
@@ -178,7 +181,7 @@ class World:
 
     def edit_box(self, system, name):
         dice, source = self.dice, system.alive[name]
-        what = dice.randrange(11)
+        what = dice.randrange(13)
         other = system.alive[dice.choice(list(system.alive))]
         key = dice.choice(KEYS)
         if what == 0:
@@ -196,6 +199,8 @@ class World:
             self.drop(system, name)
             system.make(Source(source.primary, self.physical(), self.new("n"),
                                source.lists | {key}))
+        elif what in (11, 12):
+            source.foreign ^= {dice.choice(FOREIGN)}
         elif what in (5, 6) and other is not source:
             mine = sorted(source.lists - {source.primary})
             if len(mine) > 1:
@@ -221,6 +226,8 @@ class World:
         key = dice.choice([one for one in KEYS if federated(one)])
         if not box or dice.random() < 0.15:
             self.make_entry(key)
+        elif dice.random() < 0.1:
+            self.edit_foreign(box)
         elif dice.random() < 0.2:
             box.state = dice.choice(["holding", "active"])
             self.change(box, "replace: restanteState\nrestanteState: " + box.state)
@@ -238,6 +245,12 @@ class World:
                 owner.has.discard(key)
             self.change(box, "add: mailLocalAddress\nmailLocalAddress: " + key)
             box.has.add(key)
+
+    def edit_foreign(self, box):
+        key = self.dice.choice(FOREIGN)
+        self.change(box, "%s: restanteForeignAddress\nrestanteForeignAddress: %s" % (
+            "delete" if key in box.foreign else "add", key))
+        box.foreign ^= {key}
 
     def make_entry(self, key):
         """By hand, without an id; often of a mailbox that is there."""
@@ -364,7 +377,8 @@ class World:
                     value("mailroutingaddress"), value("cn"), value("mail"),
                     value("restantestate"), "restantevanishedsince" in e,
                     tuple(sorted(e.get("maillocaladdress", []))),
-                    tuple(sorted(one.split(" ")[0]
+                    tuple(sorted(e.get("restanteforeignaddress", []))),
+                    tuple(sorted(one.rpartition(" ")[0]
                                  for one in e.get("restantevanishingaddress", []))))
             lines.append(line)
             dns[line] = dn

@@ -97,7 +97,7 @@ static void ago(struct str *out, const char *days)
 
 static void add_mark(struct entry *entry, const char *value)
 {
-	const char *slash = strchr(value, '/');
+	const char *slash = strrchr(value, '/');
 	struct str mark = STR_INIT;
 
 	str_append(&mark, value, (size_t)(slash - value));
@@ -157,7 +157,7 @@ static void trace_word(void *object, const char *key, const char *value)
 	else if (is(key, "missing"))
 		trace->missing = (unsigned)strtoul(value, NULL, 10);
 	else if (is(key, "lacking"))
-		strings_add(&trace->lacking, (*strchr(copy, '/') = ' ', copy));
+		strings_add(&trace->lacking, (*strrchr(copy, '/') = ' ', copy));
 	else
 		fail_msg("%s: no such word of a trace", key);
 	mem_free(&copy);

@@ -179,11 +179,23 @@ static void test_what_lasts(void **state)
 	struct str lasting = STR_INIT;
 
 	(void)state;
-	guard_lasting("lost/cn:60,rekeyed:40,deletions:500", false, &lasting);
+	guard_lasting("lost/cn:60,rekeyed:40,deletions:500", false, NULL, &lasting);
 	assert_string_equal(str_cstr(&lasting), "deletions:500");
 	str_reset(&lasting);
-	guard_lasting("lost/cn:60,deletions:500", true, &lasting);
+	guard_lasting("lost/cn:60,deletions:500", true, NULL, &lasting);
 	assert_string_equal(str_cstr(&lasting), "lost/cn:60,deletions:500");
+	/* foreign addresses have a grace; a delta does not see all that are marked */
+	str_reset(&lasting);
+	guard_lasting("lost/cn:60,lost/restanteForeignAddress:9", false, NULL, &lasting);
+	assert_string_equal(str_cstr(&lasting), "lost/restanteForeignAddress:9");
+	str_reset(&lasting);
+	guard_lasting("lost/restanteForeignAddress:4,deletions:5", false,
+		"lost/restanteForeignAddress:9,deletions:7", &lasting);
+	assert_string_equal(str_cstr(&lasting), "lost/restanteForeignAddress:9,deletions:5");
+	str_reset(&lasting);
+	guard_lasting(
+		"lost/restanteForeignAddress:9", false, "lost/restanteForeignAddress:4", &lasting);
+	assert_string_equal(str_cstr(&lasting), "lost/restanteForeignAddress:9");
 	str_free(&lasting);
 }
 
