@@ -27,6 +27,7 @@ struct reports {
 	} kinds[KINDS_MAX];
 	/* Delta: ids that the file had reports of, and those of them that were seen. */
 	struct strings seen;
+	struct strings claims; /* "ID\1ADDRESS" of conflicts */
 };
 
 static _Thread_local char failure[512];
@@ -50,6 +51,7 @@ void reports_free(struct reports **reports)
 	mem_free(&r->system);
 	str_free(&r->lines);
 	strings_free(&r->seen);
+	strings_free(&r->claims);
 	pthread_mutex_destroy(&r->lock);
 	mem_free(reports);
 }
@@ -144,15 +146,64 @@ int reports_read(const char *dir, const char *system, enum sync_direction direct
 	return done;
 }
 
+static void keep(struct reports *reports, const struct json *report)
+{
+	if (reports->kept++ >= REPORTS_MAX)
+		return;
+	json_dump(report, &reports->lines);
+	str_append_c(&reports->lines, '\n');
+}
+
 static int keep_unseen(void *context, struct json *report)
 {
 	struct reports *reports = context;
 	const char *id = json_get_string(report, "id");
 
-	if ((id == NULL || !strings_has(&reports->seen, id)) && reports->kept++ < REPORTS_MAX) {
-		json_dump(report, &reports->lines);
-		str_append_c(&reports->lines, '\n');
+	if (id == NULL || !strings_has(&reports->seen, id))
+		keep(reports, report);
+	json_free(&report);
+	return 0;
+}
+
+static bool is_claim(const struct json *report)
+{
+	const char *kind = json_get_string(report, "kind");
+
+	return kind != NULL && strcmp(kind, "conflict") == 0;
+}
+
+static char *claim_of(const struct json *report)
+{
+	const char *id = json_get_string(report, "id"),
+		   *address = json_get_string(report, "address");
+
+	return mem_printf("%s\1%s", id != NULL ? id : "", address != NULL ? address : "");
+}
+
+/* Of this run. */
+static void note_claims(struct reports *reports)
+{
+	const char *at = str_cstr(&reports->lines), *end, *error;
+
+	for (; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		struct json *report = json_parse(at, (size_t)(end - at), &error);
+		char *claim = claim_of(report);
+
+		if (is_claim(report))
+			strings_add(&reports->claims, claim);
+		mem_free(&claim);
+		json_free(&report);
 	}
+}
+
+static int keep_claim(void *context, struct json *report)
+{
+	struct reports *reports = context;
+	char *claim = claim_of(report);
+
+	if (is_claim(report) && !strings_has(&reports->claims, claim))
+		keep(reports, report);
+	mem_free(&claim);
 	json_free(&report);
 	return 0;
 }
@@ -168,14 +219,18 @@ static int write_file(const char *path, const struct str *lines)
 	return fclose(file) == 0 && good ? 0 : -1;
 }
 
-int reports_keep(struct reports *reports, const char *dir, bool partial, const char **error_r)
+int reports_keep(
+	struct reports *reports, const char *dir, enum reports_extent extent, const char **error_r)
 {
 	char *path = path_of(dir, reports->system, reports->direction);
 	char *fresh = mem_printf("%s.new", path);
 	int done;
 
-	if (partial)
-		reports_read(dir, reports->system, reports->direction, keep_unseen, reports);
+	if (extent == REPORTS_UNDONE)
+		note_claims(reports);
+	if (extent != REPORTS_WHOLE)
+		reports_read(dir, reports->system, reports->direction,
+			extent == REPORTS_PARTIAL ? keep_unseen : keep_claim, reports);
 	if (reports->kept > REPORTS_MAX)
 		log_warning("sync", "more than %d reports, the first are kept system=%s",
 			REPORTS_MAX, reports->system);

@@ -33,9 +33,14 @@ void reports_add(struct reports *reports, const struct report *report);
 /* Delta: what was said of this id before does not count any more. */
 void reports_seen(struct reports *reports, const char *id);
 uint64_t reports_count(const struct reports *reports, const char *kind);
-/* Replaces the file; partial: what it says of ids that were not seen stays. 0, or -1 with
- * *error_r. */
-int reports_keep(struct reports *reports, const char *dir, bool partial, const char **error_r);
+/*
+ * Replaces the file, 0, or -1 with *error_r. What it said before counts no more; PARTIAL: what it
+ * said of ids that were not seen stays. UNDONE, all was read and nothing applied: conflicts that
+ * are not said again stay, too, since an address that came free has not been given to its claimant.
+ */
+enum reports_extent { REPORTS_WHOLE, REPORTS_PARTIAL, REPORTS_UNDONE };
+int reports_keep(
+	struct reports *reports, const char *dir, enum reports_extent extent, const char **error_r);
 
 /* What the file says; a file that is not there is empty. The callback takes the object. */
 int reports_read(const char *dir, const char *system, enum sync_direction direction,

@@ -201,8 +201,8 @@ static enum sync_word run_leased(
 	if (word != SYNC_COMPLETE && !down->kind->lists && !down->run->dry_run)
 		outcome->added = outcome->changed = outcome->deleted = 0;
 	if (!down->run->dry_run && word == SYNC_COMPLETE &&
-		reports_keep(down->reports, down->run->config->dirsync.state_dir, false, &error) <
-			0)
+		reports_keep(down->reports, down->run->config->dirsync.state_dir, REPORTS_WHOLE,
+			&error) < 0)
 		log_warning("dirsync", "the reports of the run are lost: %s", error);
 	return word;
 }

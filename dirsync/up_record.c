@@ -30,13 +30,15 @@ static void set_answers(struct up *up)
 
 static void keep_reports(struct up *up)
 {
-	const char *error;
-	bool partial = !up->rules.complete;
 	enum sync_word word = up->record->outcome.word;
+	enum reports_extent extent = !up->rules.complete     ? REPORTS_PARTIAL
+				     : word == SYNC_COMPLETE ? REPORTS_WHOLE
+							     : REPORTS_UNDONE;
+	const char *error;
 
 	if (up->options->dry_run || word == SYNC_NOTHING || word == SYNC_BUSY)
 		return;
-	if (reports_keep(up->reports, up->config->dirsync.state_dir, partial, &error) < 0)
+	if (reports_keep(up->reports, up->config->dirsync.state_dir, extent, &error) < 0)
 		log_error("sync", "the reports cannot be kept: %s", error);
 }
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from lab.lab import Lab
+from lab.slapd import PEOPLE
 from synced import System, approve, counts, level, stops
 
 
@@ -192,6 +193,43 @@ def test_an_approval_without_a_name_does_not_count(lab):
     approve(system)
     assert " complete " in system.sync() and len(vanished(system)) == 10
     assert not {"restantesyncapproval", "restantesyncapproved"} & set(system.record())
+
+
+def by_hand(system, number):
+    """Entries that no export has, such as those of a backup that was put back; their DNs."""
+    dns = ["uid=%s-hand%d,%s" % (system.name.lower(), n, PEOPLE) for n in range(number)]
+    system.slapd.modify("\n".join(
+        "dn: %s\nchangetype: add\nobjectClass: inetOrgPerson\nobjectClass: inetLocalMailRecipient\n"
+        "objectClass: restanteMailbox\ncn: x\nsn: x\nrestanteSystem: %s\nrestanteSourceId: hand%d\n"
+        "mailRoutingAddress: hand%d@s4.lab\nmailLocalAddress: %s-hand%d@example.org\n" % (
+            dn, system.name, n, n, system.name.lower(), n) for n, dn in enumerate(dns)), "root")
+    return dns
+
+
+@pytest.mark.parametrize("approved", (False, True))
+def test_an_address_that_came_free_is_not_forgotten_where_the_run_is_stopped(lab, approved):
+    """The full run that is to give it to its claimant is repeated, without a new export."""
+    one, other = System(lab, count=5), System(lab, max_delete=3)
+    one.sync()
+    wanted = "alias-%s0@example.org" % one.prefix
+    claimant = other.add(0, wanted, "own-%s@example.org" % other.prefix)
+    for number in range(1, 20):
+        other.add(number)
+    assert counts(other.sync())["conflicts"] == 1
+    one.people[one.prefix + "0"]["aliases"] = []
+    one.slapd.modify("dn: %s\nchangetype: modify\ndelete: mailLocalAddress\nmailLocalAddress: %s\n" % (
+        one.entries()[one.prefix + "0"]["dn"], wanted), "root")
+    dns = by_hand(other, 5)
+    for _ in range(2):
+        code, out = other.dirsync.once("--up", other.name, check=False)
+        assert code == 4 and "5 deletions are pending" in out
+    if approved:
+        approve(other)
+    else:
+        other.slapd.modify("\n".join("dn: %s\nchangetype: delete\n" % dn for dn in dns), "root")
+    _, out = other.dirsync.once("--up", other.name)
+    assert " complete " in out and wanted in other.addresses(claimant)
+    assert " nothing " in other.dirsync.once("--up", other.name)[1]
 
 
 def test_no_approval_lets_an_empty_source_pass(lab):

@@ -85,11 +85,11 @@ static void add(struct reports *reports, const char *kind, const char *id)
 	reports_add(reports, &report);
 }
 
-static void keep(struct reports **reports, bool partial)
+static void keep(struct reports **reports, enum reports_extent extent)
 {
 	const char *error = NULL;
 
-	if (reports_keep(*reports, dir, partial, &error) < 0)
+	if (reports_keep(*reports, dir, extent, &error) < 0)
 		fail_msg("%s", error);
 	reports_free(reports);
 }
@@ -123,11 +123,11 @@ static void test_reports_replace_those_before(void **state)
 	assert_int_equal(reports_count(reports, "conflict"), 2);
 	assert_int_equal(reports_count(reports, "domain"), 1);
 	assert_int_equal(reports_count(reports, "rekey"), 0);
-	keep(&reports, false);
+	keep(&reports, REPORTS_WHOLE);
 	expect_kept("one two two ");
 	reports = reports_new("S1", SYNC_UP);
 	add(reports, "conflict", "three");
-	keep(&reports, false);
+	keep(&reports, REPORTS_WHOLE);
 	expect_kept("three ");
 }
 
@@ -138,13 +138,37 @@ static void test_a_delta_replaces_what_it_has_seen(void **state)
 	(void)state;
 	add(reports, "conflict", "one");
 	add(reports, "conflict", "two");
-	keep(&reports, false);
+	keep(&reports, REPORTS_WHOLE);
 	reports = reports_new("S1", SYNC_UP);
 	reports_seen(reports, "two");
 	reports_seen(reports, "three");
 	add(reports, "conflict", "three");
-	keep(&reports, true);
+	keep(&reports, REPORTS_PARTIAL);
 	expect_kept("three one ");
+}
+
+/* Nothing was applied: who claimed an address claims it still. */
+static void test_an_undone_run_forgets_no_claim(void **state)
+{
+	const struct report claim = { .kind = "conflict", .id = "two", .address = "a@example.org" };
+	struct reports *reports = reports_new("S1", SYNC_UP);
+
+	(void)state;
+	add(reports, "conflict", "one");
+	add(reports, "conflict", "two");
+	add(reports, "domain", "four");
+	keep(&reports, REPORTS_WHOLE);
+	for (int again = 0; again < 2; again++) {
+		reports = reports_new("S1", SYNC_UP);
+		add(reports, "rekey", "three");
+		add(reports, "conflict", "one");
+		reports_add(reports, &claim);
+		keep(&reports, REPORTS_UNDONE);
+		expect_kept("three one two two ");
+	}
+	reports = reports_new("S1", SYNC_UP);
+	keep(&reports, REPORTS_WHOLE);
+	expect_kept("");
 }
 
 static void test_too_many_reports_are_counted(void **state)
@@ -156,7 +180,7 @@ static void test_too_many_reports_are_counted(void **state)
 	for (int i = 0; i < REPORTS_MAX + 5; i++)
 		add(reports, "conflict", "x");
 	assert_int_equal(reports_count(reports, "conflict"), REPORTS_MAX + 5);
-	keep(&reports, false);
+	keep(&reports, REPORTS_WHOLE);
 	reports_read(dir, "S1", SYNC_UP, collect, &ids);
 	assert_int_equal(ids.len, 2 * REPORTS_MAX);
 	str_free(&ids);
@@ -198,6 +222,8 @@ int main(void)
 			test_reports_replace_those_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_delta_replaces_what_it_has_seen, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_an_undone_run_forgets_no_claim, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_too_many_reports_are_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
