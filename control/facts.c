@@ -145,6 +145,9 @@ void facts_gather(struct run *r, struct move_facts *f)
 	f->missing = t->missing;
 	f->second_asked = t->second_asked;
 	f->second_empty = t->second_empty;
+	f->second_trouble = t->second_trouble;
+	f->first_asked = t->first_asked;
+	f->first_gone = t->first_gone;
 	f->create_refused = t->create_refused;
 	gather_hours(r, now, f);
 	f->room = store_has_room(r->control->store, r->task, (size_t)c->moves);

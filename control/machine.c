@@ -43,12 +43,15 @@ static const struct step_kind {
 	[STEP_UNADDRESS] = { "unaddress", ACTION_UNADDRESS, ASSIGNEE, true },
 	[STEP_EMPTY] = { "empty", ACTION_EMPTY, ASSIGNEE, false },
 	[STEP_DELETE_SECOND] = { "delete-second", ACTION_DELETE, ASSIGNEE, true },
+	[STEP_LIST_FIRST] = { "list-first", ACTION_LIST, ASSIGNOR, false },
+	[STEP_UNREDIRECT_AGAIN] = { "unredirect-again", ACTION_UNREDIRECT, ASSIGNEE, true },
 	[STEP_RESUME] = { "resume", ACTIONS, NOWHERE, false },
 	[STEP_RETRY] = { "retry", ACTIONS, NOWHERE, false },
 	[STEP_BACK] = { "back", ACTIONS, NOWHERE, false },
 	[STEP_LEAVE_MAIL] = { "leave-mail", ACTIONS, NOWHERE, false },
 	[STEP_END] = { "end", ACTIONS, NOWHERE, false },
 	[STEP_DECLINE] = { "decline", ACTIONS, NOWHERE, false },
+	[STEP_UNTURN] = { "unturn", ACTIONS, NOWHERE, false },
 	[STEP_ADOPT] = { "adopted", ACTIONS, NOWHERE, false },
 	[STEP_OUTCOME] = { "outcome", ACTIONS, NOWHERE, false },
 };
@@ -87,6 +90,7 @@ const char *step_mark(enum step step)
 		[STEP_UNHOLD] = "unhold-begun",
 		[STEP_UNADDRESS] = "unaddress-begun",
 		[STEP_DELETE_SECOND] = "delete-second-begun",
+		[STEP_UNREDIRECT_AGAIN] = "unredirect-again-begun",
 	};
 
 	return marks[step];
@@ -252,6 +256,25 @@ bool move_backward(const struct move *move)
 	return move_has(move, step_name(STEP_BACK)) || move_has(move, step_name(STEP_END));
 }
 
+bool step_unturned(const struct move *move, enum step step)
+{
+	switch (step) {
+	case STEP_BACK:
+	case STEP_LEAVE_MAIL:
+	case STEP_HOLD_BACK:
+	case STEP_UNREDIRECT_FIRST:
+	case STEP_REDIRECT_BACK:
+	case STEP_OPEN:
+	case STEP_DRAIN_BACK:
+	case STEP_UNHOLD:
+	case STEP_UNREDIRECT_AGAIN: return true;
+	/* what was taken away already is not there any more */
+	case STEP_REDIRECT_FIRST: return move_begun(move, STEP_UNREDIRECT_FIRST);
+	case STEP_CLOSE: return move_begun(move, STEP_OPEN);
+	default: return false;
+	}
+}
+
 bool move_may_hold(const struct move *move)
 {
 	return move_open(move) && (move_begun(move, STEP_HOLD) || move_begun(move, STEP_HOLD_BACK));
@@ -287,7 +310,7 @@ bool step_needs_room(enum step step)
 /* --- requests -------------------------------------------------------------------------------- */
 
 /* From state 10 on the move is opened once more: nothing else may stand in its way. */
-static bool turn_finished(struct asked *q, enum step step)
+static bool is_not_to_be_opened(struct asked *q)
 {
 	const struct move_facts *f = q->facts;
 
@@ -299,9 +322,7 @@ static bool turn_finished(struct asked *q, enum step step)
 	if (!f->on_assignee)
 		return decide_answer(q, STEP_DECLINE,
 			"not rolled back: the mailbox is not where this move brought it");
-	decide_answer(q, step, "%s", "");
-	q->decision->state = MOVE_SWAPPED; /* open until it is over */
-	return true;
+	return false;
 }
 
 static bool turn(struct asked *q, enum step step)
@@ -316,9 +337,14 @@ static bool turn(struct asked *q, enum step step)
 			"record "
 			"a move back",
 			q->move->old_physical, q->move->assignor);
+	if (q->move->state >= MOVE_COMPLETE && is_not_to_be_opened(q))
+		return true;
+	if (!move_backward(q->move) && is_declined(q, step))
+		return true;
+	decide_answer(q, step, "%s", "");
 	if (q->move->state >= MOVE_COMPLETE)
-		return turn_finished(q, step);
-	return decide_answer(q, step, "%s", "");
+		q->decision->state = MOVE_SWAPPED; /* open until it is over */
+	return true;
 }
 
 static bool answer_request(struct asked *q)

@@ -54,6 +54,9 @@ enum step {
 	STEP_UNADDRESS,        /* assignee */
 	STEP_EMPTY,            /* assignee: facts.second_asked, second_empty */
 	STEP_DELETE_SECOND,    /* assignee; only where it is empty */
+	STEP_LIST_FIRST,       /* assignor: facts.first_asked, first_gone */
+	/* the old mailbox is gone, so the second redirects to nobody: assignee, verified gone */
+	STEP_UNREDIRECT_AGAIN,
 	/* answers to a request, and decisions that last: a write into the record, no more (ANSWER)
 	 */
 	STEP_RESUME,     /* the request goes */
@@ -62,6 +65,7 @@ enum step {
 	STEP_LEAVE_MAIL, /* as BACK, and mail in the second mailbox is left there */
 	STEP_END,        /* from now on backward, to `ended`: text is the reason */
 	STEP_DECLINE,    /* the request goes, text says why it was not followed */
+	STEP_UNTURN,     /* BACK, and what the way back has noted, is undone; text says why */
 	STEP_ADOPT,      /* with CREATE: it was there, as an earlier move of the mailbox left it */
 	STEP_OUTCOME,    /* what is recorded as done with an outcome: since when it is over */
 	STEPS,
@@ -100,6 +104,9 @@ struct move_facts {
 	const char *missing;     /* the addresses of DIR that the list lacks; NULL = none */
 	bool second_asked;       /* since the last step that changed something, or fence */
 	bool second_empty;
+	const char *second_trouble; /* why that cannot be told; NULL = none */
+	bool first_asked;           /* since the last step that changed something */
+	const char *first_gone;     /* why it is not there any more; NULL = it is */
 	const char *create_refused; /* on the way back, why; NULL = it was not */
 	bool action_absent[STEPS];  /* the system has no such action */
 	const char *other_open; /* an older open move of the same mailbox: its DN; NULL = none */
@@ -125,7 +132,9 @@ enum move_verdict {
 struct move_decision {
 	enum move_verdict verdict;
 	enum step step;
-	int state; /* ENTER; ANSWER: from state 10 back into this one, 0 = it stays */
+	int state;  /* ENTER; ANSWER: from state 10 back into this one, or there again; 0 = it stays
+		     */
+	bool stops; /* ANSWER: DECLINE, UNTURN: and it goes on after `retry` alone */
 	enum move_outcome outcome; /* OVER */
 	int64_t until_us;          /* WAIT: wall clock */
 	bool trouble;              /* WAIT: text is an error that an administrator should see */
@@ -141,6 +150,8 @@ void move_decide(const struct move *move, const struct config_scenario *scenario
 bool move_backward(const struct move *move);
 /* Whether the step was done, or claimed once and not seen to end. */
 bool move_begun(const struct move *move, enum step step);
+/* Whether UNTURN undoes what the record says of it. */
+bool step_unturned(const struct move *move, enum step step);
 /* Whether it is open and may have put its mailbox on hold. */
 bool move_may_hold(const struct move *move);
 /* Whether mail is held for it, or may be: its hold was begun, its swap not made. */

@@ -43,6 +43,9 @@ bool must(struct asked *q, enum step step);
 /* Draining is over: complete, or its bound has passed and `redirected` catches the rest. */
 bool is_drained(const struct asked *q, bool redirected);
 
+/* A rollback that is not to be begun: the old mailbox is gone, or mail is in the second one. */
+bool is_declined(struct asked *q, enum step step);
+
 /* Each decides, always. */
 void forward(struct asked *q); /* until state 10 */
 void backward(struct asked *q);

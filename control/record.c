@@ -45,19 +45,39 @@ void record_begun(struct move *move, struct record_change *change, enum step ste
 		add_done(move, change, step_mark(step), now_us);
 }
 
-void record_undone(struct move *move, struct record_change *change, enum step step)
+static void remove_done(struct move *move, struct record_change *change, const char *text)
 {
 	size_t kept = 0;
 
-	if (!move_has(move, step_name(step)))
+	if (!move_has(move, text))
 		return;
 	for (size_t i = 0; i < move->done_count; i++)
-		if (strcmp(move->done[i].step, step_name(step)) == 0)
+		if (strcmp(move->done[i].step, text) == 0)
 			mem_free(&move->done[i].step);
 		else
 			move->done[kept++] = move->done[i];
 	move->done_count = kept;
 	change->done_anew = true;
+}
+
+void record_undone(struct move *move, struct record_change *change, enum step step)
+{
+	remove_done(move, change, step_name(step));
+}
+
+void record_unturned(struct move *move, struct record_change *change)
+{
+	bool undone[STEPS];
+
+	for (int step = STEP_TAKE; step < STEPS; step++)
+		undone[step] = step_unturned(move, (enum step)step);
+	for (int step = STEP_TAKE; step < STEPS; step++) {
+		if (!undone[step])
+			continue;
+		remove_done(move, change, step_name((enum step)step));
+		if (step_claimed((enum step)step))
+			remove_done(move, change, step_mark((enum step)step));
+	}
 }
 
 void record_state(struct move *move, struct record_change *change, int state, int64_t now_us)

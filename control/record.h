@@ -29,6 +29,8 @@ void record_done(struct move *move, struct record_change *change, enum step step
 void record_state(struct move *move, struct record_change *change, int state, int64_t now_us);
 /* Not done, after all; nothing where it was not. */
 void record_undone(struct move *move, struct record_change *change, enum step step);
+/* The way back was not gone: nothing of it is done or begun any more. */
+void record_unturned(struct move *move, struct record_change *change);
 /* Whether the queues were drained is of one hold: `step` is done from now on, or not any more. */
 void record_drained(struct move *move, struct record_change *change, enum step step, bool drained,
 	int64_t now_us);

@@ -51,19 +51,21 @@ static void note_error(struct run *r, const char *error, bool stopped)
 	record_error(r->move, &r->change, reason && !stopped ? r->move->error : error, stopped);
 }
 
+/* A move that was stopped before stays so: a request that it was asked meanwhile waits. */
 static void failed(struct run *r, enum step step, const char *why)
 {
 	char text[SHOWN];
 
 	metric_add(&r->control->counts.failed, 1);
 	r->task->failures++;
+	r->task->facts.first_asked = false;
 	r->due_us = clock_mono_us() + backoff_us(r);
 	if (r->lost || atomic_load(&r->control->stopping))
 		return;
 	snprintf(text, sizeof text, "%s: %s", step_name(step), why);
 	if (strcmp(r->move->error, text) != 0)
 		report(r, LOG_LEVEL_WARNING, "a step failed and is tried again", text);
-	note_error(r, text, false);
+	note_error(r, text, r->move->stopped);
 }
 
 static void refused(struct run *r, enum step step, const char *why)
@@ -87,6 +89,8 @@ static bool done(struct run *r, enum step step)
 	if (mended)
 		r->task->failures = 0;
 	r->task->facts.second_asked = step == STEP_EMPTY;
+	r->task->facts.first_asked =
+		step == STEP_LIST_FIRST || (step == STEP_EMPTY && r->task->facts.first_asked);
 	record_done(r->move, &r->change, step, control_now_us(r->control));
 	if (mended && *r->move->error != '\0' && !r->move->stopped)
 		note_error(r, "", false);
@@ -117,6 +121,32 @@ static void withdraw_claim(struct run *r, enum step step, struct str *why)
 		run_write(r, STEP_NONE, false, 0, why);
 }
 
+/* What is refused here is no fault of a step: it tells the machine what to do next. */
+static bool is_answer(struct run *r, enum step step, const char *why)
+{
+	struct task_facts *f = &r->task->facts;
+
+	switch (step) {
+	case STEP_CREATE: /* refused or not, it may have made something: the claim stays */
+		if (!move_backward(r->move))
+			return false;
+		record_text(&f->create_refused, why);
+		return true;
+	case STEP_EMPTY: /* asked for a rollback that was not begun */
+		if (move_backward(r->move))
+			return false;
+		record_text(&f->second_trouble, why);
+		f->second_asked = true;
+		f->second_empty = false;
+		return true;
+	case STEP_LIST_FIRST:
+		record_text(&f->first_gone, why);
+		f->first_asked = true;
+		return true;
+	default: return false;
+	}
+}
+
 static bool try_step(struct run *r, enum step step)
 {
 	struct str why = STR_INIT;
@@ -144,12 +174,9 @@ static bool try_step(struct run *r, enum step step)
 		break;
 	case STEP_FAILED: failed(r, step, str_cstr(&why)); break;
 	case STEP_REFUSED:
-		/* refused or not, it may have made something: the claim stays */
-		if (step == STEP_CREATE && move_backward(r->move)) {
-			record_text(&r->task->facts.create_refused, str_cstr(&why));
-			go_on = true;
+		go_on = is_answer(r, step, str_cstr(&why));
+		if (go_on)
 			break;
-		}
 		if (step_action(step, &on_assignee) != ACTIONS || step_claimed(step) ||
 			step == STEP_TAKE)
 			refused(r, step, str_cstr(&why));
@@ -193,11 +220,17 @@ static void answer(struct run *r, const struct move_decision *d)
 	r->answered = true;
 	r->task->failures = 0;
 	r->task->facts.listed = false;
+	if (d->step != STEP_BACK && d->step != STEP_LEAVE_MAIL)
+		r->task->facts.first_asked = r->task->facts.second_asked = false;
 	switch (d->step) {
 	case STEP_RESUME: break;
 	case STEP_DECLINE: /* what a move that is over has to report stays */
 		if (r->move->outcome == MOVE_OPEN_OR_DONE || *r->move->error == '\0')
-			record_error(r->move, &r->change, d->text, r->move->stopped);
+			record_error(r->move, &r->change, d->text, r->move->stopped || d->stops);
+		break;
+	case STEP_UNTURN:
+		record_error(r->move, &r->change, d->text, d->stops);
+		record_unturned(r->move, &r->change);
 		break;
 	case STEP_END:
 		record_error(r->move, &r->change, d->text, false);
@@ -211,8 +244,10 @@ static void answer(struct run *r, const struct move_decision *d)
 			record_done(r->move, &r->change, STEP_BACK, now);
 		break;
 	}
-	if (d->state != 0)
+	if (d->state != 0) {
 		record_state(r->move, &r->change, d->state, now);
+		store_index(r->control->store, r->task); /* open, or not any more */
+	}
 	report(r, LOG_LEVEL_INFO, step_name(d->step), d->text);
 }
 
@@ -272,7 +307,7 @@ static void wait_for(struct run *r, const struct move_decision *d)
 	if (d->trouble) {
 		if (strcmp(r->move->error, d->text) != 0)
 			report(r, LOG_LEVEL_WARNING, "cannot go on", d->text);
-		note_error(r, d->text, false);
+		note_error(r, d->text, r->move->stopped);
 		r->task->failures++;
 		r->due_us = clock_mono_us() + backoff_us(r);
 	} else if (r->move->state == MOVE_ADDRESSED) {
@@ -330,7 +365,9 @@ static bool turn(struct run *r)
 	case MOVE_ENTER: enter(r, d.state); break;
 	case MOVE_ANSWER:
 		answer(r, &d);
-		more = run_write(r, STEPS, false, 0, &why) == STEP_DONE;
+		/* nothing of the way back is claimed any more, either */
+		more = run_write(r, d.step == STEP_UNTURN ? STEP_NONE : STEPS, false, 0, &why) ==
+		       STEP_DONE;
 		if (!more)
 			failed(r, d.step, str_cstr(&why));
 		break;

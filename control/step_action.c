@@ -249,13 +249,37 @@ static enum progress take_list(
 	return STEP_DONE;
 }
 
+/* Some systems tell an empty list of a mailbox that they have not. */
+static enum progress take_first(
+	struct run *r, const struct action_result *result, char *const *wanted, struct str *why)
+{
+	struct task_facts *facts = &r->task->facts;
+
+	for (; *wanted != NULL; wanted++)
+		if (is_listed(result->addresses, *wanted))
+			break;
+	mem_free(&facts->first_gone);
+	if (*wanted != NULL)
+		return STEP_DONE;
+	str_append_z(why, "none of its addresses is listed there");
+	return STEP_REFUSED;
+}
+
+static enum progress take_empty(struct run *r, const struct action_result *result)
+{
+	mem_free(&r->task->facts.second_trouble);
+	r->task->facts.second_empty = result->empty;
+	return STEP_DONE;
+}
+
 static enum progress take_result(struct run *r, enum step step, const struct action_result *result,
 	const struct subject *s, struct str *why)
 {
 	switch (step) {
 	case STEP_CREATE: return take_created(r, result, s, why);
 	case STEP_LIST: return take_list(r, result, s->addresses);
-	case STEP_EMPTY: r->task->facts.second_empty = result->empty; return STEP_DONE;
+	case STEP_LIST_FIRST: return take_first(r, result, s->addresses, why);
+	case STEP_EMPTY: return take_empty(r, result);
 	default: return STEP_DONE;
 	}
 }

@@ -55,6 +55,7 @@ static enum progress judge_write(
 		r->untouched = true;
 		run_forget_mailbox(r);
 		r->task->facts.listed = false; /* it may have got another address */
+		r->task->facts.first_asked = false;
 		r->due_us = clock_mono_us() + TOUCHED_PAUSE;
 		return STEP_PENDING;
 	}
@@ -184,6 +185,7 @@ static enum progress fence(struct run *r, enum step step)
 
 	if (step == STEP_FENCE) /* until now mail may have come in */
 		r->task->facts.second_asked = false;
+	r->task->facts.first_asked = false; /* it is waited for */
 	fencing_want(r->control->fencing, r->task->uuid, r->mailbox->csn,
 		back ? r->move->physical : r->move->old_physical);
 	/* "": what it waited for before has come */

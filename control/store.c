@@ -33,6 +33,8 @@ static void free_task(struct task **task)
 	mem_free(&t->kept);
 	mem_free(&t->facts.missing);
 	mem_free(&t->facts.create_refused);
+	mem_free(&t->facts.second_trouble);
+	mem_free(&t->facts.first_gone);
 	mem_free(&t->mailbox);
 	mem_free(task);
 }

@@ -37,7 +37,8 @@ struct kept {
 struct task_facts {
 	bool listed;
 	char *missing;
-	bool second_asked, second_empty;
+	bool second_asked, second_empty, first_asked;
+	char *second_trouble, *first_gone;
 	char *create_refused; /* on the way back */
 };
 

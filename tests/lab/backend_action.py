@@ -151,7 +151,8 @@ def do_close(backend, subject):
 
 
 def do_open(backend, subject):
-    backend.of(subject)["closed"] = False
+    if backend.of(subject):  # somebody may have deleted it since the check
+        backend.of(subject)["closed"] = False
 
 
 def do_delete(backend, subject):

@@ -123,8 +123,10 @@ def test_mail_in_the_second_mailbox_needs_a_word(lab, control):
     client.quit()
     wait_for(lambda: lab.message_ids("S2", "resting"), 20, "mail in the second mailbox")
     control.request(dn, "rollback")
-    assert "mail is in the second mailbox" in control.wait_stopped(dn)
+    wait_for(lambda: "mail is in the second mailbox" in control.one(dn, "restanteMoveError"), 30,
+             "the refusal")
     assert where(lab, "resting") == ("S2", "resting@s2.lab", "active")
+    assert control.state(dn) == 10 and control.one(dn, "restanteMoveStopped") == ""
     control.request(dn, "rollback leave-mail")
     control.wait_outcome(dn, "rolled back", 60)
     assert "was not deleted: mail is in it" in control.one(dn, "restanteMoveError")

@@ -8,7 +8,10 @@ tests_unit_test_action_template_SOURCES = tests/unit/test_action_template.c test
 tests_unit_test_action_template_LDADD = control/libcontrol.a $(TEST_LIBS)
 tests_unit_test_action_command_SOURCES = tests/unit/test_action_command.c tests/unit/unit.h
 tests_unit_test_action_command_LDADD = control/libcontrol.a $(TEST_LIBS)
-check_PROGRAMS += tests/unit/test_machine_back
+check_PROGRAMS += tests/unit/test_machine_back tests/unit/test_machine_refused
+tests_unit_test_machine_refused_SOURCES = tests/unit/test_machine_refused.c \
+	tests/unit/machine_scene.c tests/unit/machine_scene.h tests/unit/unit.h
+tests_unit_test_machine_refused_LDADD = control/libcontrol.a $(TEST_LIBS)
 tests_unit_test_machine_back_SOURCES = tests/unit/test_machine_back.c tests/unit/machine_scene.c \
 	tests/unit/machine_scene.h tests/unit/unit.h
 tests_unit_test_machine_back_LDADD = control/libcontrol.a $(TEST_LIBS)

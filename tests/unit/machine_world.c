@@ -41,6 +41,8 @@ void world_deliver(struct world *w, int to)
 	}
 	if (to == ELSEWHERE)
 		w->sent--; /* not ours any more */
+	else if (to == FIRST && w->lost)
+		w->sent--;
 	else if (!w->box[to].there)
 		blame(w, "mail is lost: its mailbox was deleted");
 	else
@@ -64,6 +66,18 @@ void world_mail_there(struct world *w)
 		return;
 	w->sent++;
 	world_deliver(w, SECOND);
+}
+
+void world_read(struct world *w)
+{
+	w->sent -= w->box[SECOND].mail;
+	w->box[SECOND].mail = 0;
+}
+
+void world_lose_first(struct world *w)
+{
+	w->lost = true;
+	w->box[FIRST].there = w->box[FIRST].redirects = w->box[FIRST].closed = false;
 }
 
 void world_relay(struct world *w)
@@ -104,9 +118,9 @@ static void redirect(struct world *w, int from)
 {
 	if (w->box[!from].redirects)
 		blame(w, "a redirection is set while the opposite one stands");
-	if (!w->box[from].there)
+	if (!w->box[from].there && !w->lost)
 		blame(w, "a mailbox that is not there is redirected");
-	w->box[from].redirects = true;
+	w->box[from].redirects = w->box[from].there;
 }
 
 /* As the directory asserts it: held, and not touched since. */
@@ -156,7 +170,8 @@ void world_step(struct world *w, enum step step, bool fenced, bool drained)
 	case STEP_CREATE: second->there = true; break;
 	case STEP_REDIRECT_SECOND:
 	case STEP_REDIRECT_BACK: redirect(w, SECOND); break;
-	case STEP_UNREDIRECT_SECOND: second->redirects = false; break;
+	case STEP_UNREDIRECT_SECOND:
+	case STEP_UNREDIRECT_AGAIN: second->redirects = false; break;
 	case STEP_REDIRECT_FIRST: redirect(w, FIRST); break;
 	case STEP_UNREDIRECT_FIRST: first->redirects = false; break;
 	case STEP_ADDRESSES:
@@ -176,7 +191,7 @@ void world_step(struct world *w, enum step step, bool fenced, bool drained)
 	case STEP_UNHOLD: set_held(w, false); break;
 	case STEP_SWAP: swap(w, SECOND, fenced, drained); break;
 	case STEP_SWAP_BACK: swap(w, FIRST, fenced, drained); break;
-	case STEP_CLOSE: first->closed = true; break;
+	case STEP_CLOSE: first->closed = first->there; break;
 	case STEP_OPEN: first->closed = false; break;
 	case STEP_DELETE_OLD: delete (w, FIRST); break;
 	case STEP_DELETE_SECOND: delete (w, SECOND); break;

@@ -32,6 +32,7 @@ struct world {
 	unsigned sent;
 	bool bare;      /* the second mailbox does not always redirect: mail may rest there */
 	bool touched;   /* somebody changed the mailbox by hand: some rules are off */
+	bool lost;      /* somebody deleted the old mailbox by hand */
 	bool left_mail; /* an administrator said that mail may stay in the second mailbox */
 	const char *fault;
 };
@@ -43,6 +44,10 @@ void world_deliver(struct world *world, int to);
 void world_see(struct world *world);
 /* From somebody on the assignee itself, whose system knows the second mailbox by its addresses. */
 void world_mail_there(struct world *world);
+/* Who reads the second mailbox deletes what is in it. */
+void world_read(struct world *world);
+/* Somebody deletes the old mailbox on its system; what is for it later is not ours any more. */
+void world_lose_first(struct world *world);
 /* A turn has passed in the old system's queue. */
 void world_relay(struct world *world);
 /* The effect of a step, however often. fenced, drained: what the machine was told. */

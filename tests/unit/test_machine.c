@@ -370,6 +370,7 @@ static void test_rollback_of_a_finished_move(void **state)
 	(void)state;
 	scene_set(&scene, 10, TO_10 "ask-down");
 	scene.move.request = MOVE_ASKED_ROLLBACK;
+	scene.facts.first_asked = scene.facts.second_asked = scene.facts.second_empty = true;
 	scene_expect(&scene, "answer back");
 	assert_int_equal(scene.decision.state, MOVE_SWAPPED);
 	scene.facts.other_open = "x";
@@ -385,6 +386,7 @@ static void test_rollback_of_a_finished_move(void **state)
 	for (int at = 6; at <= 10; at += 4) {
 		scene_set(&scene, at, TO_10 "ask-down");
 		scene.move.request = MOVE_ASKED_ROLLBACK_LEAVE_MAIL;
+		scene.facts.first_asked = true;
 		scene_expect(&scene, "answer leave-mail");
 		scene.move.old_gone = true;
 		scene_expect(&scene, "answer decline");

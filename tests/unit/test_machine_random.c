@@ -24,6 +24,7 @@ struct record {
 	enum step work;
 	bool physical, stopped, may_delete;
 	unsigned waits;
+	int64_t complete_us;
 	enum move_request request;
 	enum move_outcome outcome;
 	char error[512];
@@ -35,7 +36,7 @@ struct sim {
 	struct record durable, memory;
 	/* of one life of the controller: */
 	unsigned fence_csn;
-	bool fenced, drained, listed, missing, second_asked, second_empty;
+	bool fenced, drained, listed, missing, second_asked, second_empty, first_asked, first_gone;
 	unsigned patience; /* turns since the fence */
 	enum sync_answer syncs;
 	bool calm;
@@ -65,6 +66,7 @@ static void tell_move(struct sim *sim)
 		if (r->mark[step])
 			scene_mark(s, (enum step)step);
 	s->move.state = r->state;
+	s->move.reached_us[MOVE_COMPLETE] = r->complete_us;
 	s->move.work.step = (char *)(uintptr_t)step_name(r->work);
 	s->move.physical = (char *)(uintptr_t)(r->physical ? "anna@s2.test" : "");
 	s->move.stopped = r->stopped;
@@ -93,6 +95,8 @@ static void tell_facts(struct sim *sim)
 	f->missing = sim->missing ? "b@example.org" : NULL;
 	f->second_asked = sim->second_asked;
 	f->second_empty = sim->second_empty;
+	f->first_asked = sim->first_asked;
+	f->first_gone = sim->first_gone ? "not there" : NULL;
 }
 
 /* --- the controller --------------------------------------------------------------------------- */
@@ -101,6 +105,7 @@ static void crash(struct sim *sim)
 {
 	sim->memory = sim->durable;
 	sim->fenced = sim->drained = sim->listed = sim->missing = sim->second_asked = false;
+	sim->first_asked = false;
 	sim->syncs = SYNC_WAITS;
 }
 
@@ -116,7 +121,8 @@ static void flush(struct sim *sim)
 static void fail_step(struct sim *sim, enum step step, const char *why, bool stop)
 {
 	snprintf(sim->memory.error, sizeof sim->memory.error, "%s: %s", step_name(step), why);
-	sim->memory.stopped = stop;
+	sim->memory.stopped = stop || sim->memory.stopped;
+	sim->first_asked = false;
 	flush(sim);
 }
 
@@ -150,7 +156,7 @@ static bool keepers(struct sim *sim, enum step step)
 
 	switch (step) {
 	case STEP_FENCE:
-		sim->second_asked = false;
+		sim->second_asked = sim->first_asked = false;
 		if (w->seen < w->csn)
 			return false;
 		sim->fenced = true;
@@ -161,6 +167,7 @@ static bool keepers(struct sim *sim, enum step step)
 	case STEP_DRAIN:
 	case STEP_DRAIN_BACK:
 		sim->patience++;
+		sim->first_asked = false;
 		sim->drained = sim->drained || w->queued[leaving(sim)] == 0;
 		return false; /* a fact, nothing that is recorded */
 	case STEP_ASK_SYNCS:
@@ -176,6 +183,7 @@ static bool keepers(struct sim *sim, enum step step)
 		sim->second_asked = true;
 		sim->second_empty = w->box[SECOND].mail == 0;
 		return true;
+	case STEP_LIST_FIRST: sim->first_gone = !w->box[FIRST].there; return true;
 	default: return true;
 	}
 }
@@ -186,6 +194,8 @@ static void do_step(struct sim *sim, enum step step)
 	unsigned luck = sim->calm ? 99 : chance(sim, 20);
 	bool asks = step == STEP_EMPTY;
 
+	if (step == STEP_SWAP_BACK && (!f->first_asked || f->first_gone != NULL))
+		fail_msg("swapped back to a mailbox that may be gone");
 	if (f->fenced && step == STEP_SWAP)
 		sim->memory.done[STEP_DRAIN] = f->drained;
 	if (f->fenced && step == STEP_SWAP_BACK)
@@ -230,8 +240,22 @@ static void do_step(struct sim *sim, enum step step)
 		sim->memory.state = MOVE_RECORDED;
 	note_done(sim, step);
 	sim->second_asked = asks;
+	sim->first_asked = step == STEP_LIST_FIRST || (asks && sim->first_asked);
 	if (!sim->memory.done[STEP_END])
 		sim->memory.error[0] = '\0';
+}
+
+static void unturn(struct sim *sim)
+{
+	struct record *r = &sim->memory;
+	bool undone[STEPS];
+
+	for (int step = STEP_TAKE; step < STEPS; step++)
+		undone[step] = step_unturned(&sim->scene.move, (enum step)step);
+	for (int step = STEP_TAKE; step < STEPS; step++)
+		if (undone[step])
+			r->done[step] = r->mark[step] = false;
+	r->work = STEP_NONE;
 }
 
 static void answer(struct sim *sim, const struct move_decision *d)
@@ -240,11 +264,19 @@ static void answer(struct sim *sim, const struct move_decision *d)
 
 	r->request = sim->durable.request = MOVE_ASKED_NOTHING;
 	sim->listed = false;
+	if (d->step != STEP_BACK && d->step != STEP_LEAVE_MAIL)
+		sim->first_asked = sim->second_asked = false;
 	switch (d->step) {
 	case STEP_RESUME: break;
 	case STEP_DECLINE:
 		if (r->outcome == MOVE_OPEN_OR_DONE || r->error[0] == '\0')
 			snprintf(r->error, sizeof r->error, "%s", d->text);
+		r->stopped = r->stopped || d->stops;
+		break;
+	case STEP_UNTURN:
+		snprintf(r->error, sizeof r->error, "%s", d->text);
+		r->stopped = d->stops;
+		unturn(sim);
 		break;
 	case STEP_END:
 		snprintf(r->error, sizeof r->error, "%s", d->text);
@@ -296,6 +328,8 @@ static bool turn(struct sim *sim)
 	case MOVE_ENTER:
 		assert_true(d->state > r->state);
 		r->state = d->state;
+		if (d->state == MOVE_COMPLETE)
+			r->complete_us = sim->scene.now_us;
 		return true;
 	case MOVE_ANSWER: answer(sim, d); return true;
 	case MOVE_OVER:
@@ -316,9 +350,13 @@ static void by_hand(struct sim *sim)
 	struct world *w = &sim->world;
 
 	w->touched = true;
-	switch (chance(sim, 4)) {
+	switch (chance(sim, 5)) {
 	case 0: w->held = false; break;
 	case 1: w->held = true; break;
+	case 3: /* whose mailbox that was has another one */
+		if (w->at == SECOND)
+			world_lose_first(w);
+		return;
 	case 2: /* `restante swap`, which looks after its fence */
 		if (sim->memory.state != MOVE_FENCED || w->at != FIRST || !w->seen_held)
 			break;
@@ -360,6 +398,8 @@ static void others(struct sim *sim)
 		set(sim);
 	if (chance(sim, 12) == 0)
 		world_mail_there(w);
+	if (chance(sim, 3) == 0)
+		world_read(w);
 	world_relay(w);
 	if (chance(sim, 2) == 0)
 		world_mail(w);
@@ -437,7 +477,7 @@ static const char *judge_back(const struct sim *sim)
 
 	if (!w->touched && (w->at != FIRST || w->held))
 		return "the mailbox is not where it was";
-	if (w->box[FIRST].redirects || w->box[FIRST].closed || !w->box[FIRST].there)
+	if (w->box[FIRST].redirects || w->box[FIRST].closed || w->box[FIRST].there == w->lost)
 		return "the old mailbox is not as it was";
 	if (w->box[SECOND].there != stays)
 		return stays ? "a second mailbox that is gone is reported"
