@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -22,6 +23,13 @@ def running(system):
     return system.dirsync.ask("status", system=system.name)["systems"][0]["up"]
 
 
+def stands(system):
+    """Whether all that the directory still answered is counted."""
+    before = running(system)["done"]
+    time.sleep(0.1)
+    return running(system)["done"] == before
+
+
 def test_a_directory_that_falls_silent_while_it_is_written(lab):
     """What had no answer was done or not; the next run finds out."""
     system = System(lab, count=600)
@@ -33,6 +41,7 @@ def test_a_directory_that_falls_silent_while_it_is_written(lab):
              "some to be written")
     os.kill(lab.slapd.pid, signal.SIGSTOP)
     try:
+        wait_for(lambda: stands(system), 30, "writes that are not answered")
         daemon.ask_to_stop()
         assert daemon.process.wait(20) == 1, daemon.log_tail()
     finally:
