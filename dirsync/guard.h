@@ -37,6 +37,12 @@ struct guard_counts {
 	uint64_t explained; /* by finished moves: not in the others */
 };
 
+/* What a guard counts of an entry, or would count of one with this person. */
+struct guard_had {
+	uint64_t attributes; /* a bit for each of tally->lost but the last */
+	bool foreign;        /* the last: foreign addresses */
+};
+
 /* For each mapped attribute: how many entries have it in the directory, and how many of these lack
  * it in the pull. */
 struct guard_lost {

@@ -37,7 +37,7 @@ tests_system_down_driver_SOURCES = tests/system/down_driver.c
 tests_system_down_driver_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 # up
 dirsync_libdirsync_a_SOURCES += \
-	dirsync/folder.c dirsync/folder.h \
+	dirsync/folder.c dirsync/folder.h dirsync/rawset.c dirsync/rawset.h \
 	dirsync/instance.c dirsync/instance.h dirsync/keeper.c dirsync/keeper.h \
 	dirsync/reports.c dirsync/reports.h \
 	dirsync/run_up.c dirsync/runid.c dirsync/runid.h \
@@ -64,7 +64,7 @@ restante_dirsync_SOURCES = dirsync/main.c
 restante_dirsync_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 # sources
 dirsync_libdirsync_a_SOURCES += \
-	dirsync/source.c dirsync/source_ldap.c dirsync/source_ldap_open.c dirsync/source_ldap_sync.c \
+	dirsync/source.c dirsync/source_ldap.c dirsync/source_ldap_open.c dirsync/source_ldap_raw.c dirsync/source_ldap_sync.c \
 	dirsync/source_ldap_usn.c dirsync/source_ldap_internal.h \
 	dirsync/source_mark.c dirsync/source_mark.h \
 	dirsync/dropfolder.c dirsync/dropfolder.h dirsync/intake.c dirsync/intake.h \

@@ -23,9 +23,13 @@
 #include "dirsync/plan.h"
 #include "lib/config.h"
 
+#define TRACE_RAW_SIZE 16
+
 /* What this system said of a mailbox until now: in the snapshot. */
 struct trace {
 	uint8_t digest[PERSON_DIGEST_SIZE]; /* of the last person shown; zeros while missing */
+	uint8_t raw[TRACE_RAW_SIZE];        /* of what that came from; zeros = not known */
+	struct guard_had had;               /* of the same person; gaps are zeros */
 	struct strings addresses; /* keys that it lists, or listed and the entry still has */
 	struct strings foreign;   /* the same of foreign addresses */
 	struct strings lacking;   /* "KEY COUNT": complete pulls that lacked this address */
@@ -51,6 +55,15 @@ int trace_decode(const void *data, size_t len, struct trace *trace_r);
  * person_bytes), and has this digest; version_r points into them then. */
 bool trace_is_of(const void *data, size_t len, const struct person_bytes *person,
 	const uint8_t digest[PERSON_DIGEST_SIZE], const char **version_r);
+
+/* What is seen of a trace without reading all of it. */
+struct trace_look {
+	const uint8_t *raw;  /* NULL: it has none, or misses something */
+	const char *version; /* "" = none */
+	struct guard_had had;
+	size_t addresses; /* how many it lists */
+};
+void trace_look(const void *data, size_t len, struct trace_look *look_r);
 
 /* The attributes that the settings map, parsed once. NULL with *error_r: "up NAME.attributes: ...".
  */

@@ -384,6 +384,7 @@ static void close_all(struct up *up)
 	bulk_free(&up->addresses);
 	bulk_free(&up->pending);
 	plan_free(&up->plan);
+	rawset_free(&up->same);
 	view_free(&up->view);
 	snapshot_close(&up->snapshot);
 	snapshot_head_free(&up->head);

@@ -17,7 +17,7 @@
 /* Behind every id: a table is built in the order of its keys, and its head is known last. */
 #define HEAD_KEY     "\xff\xffhead"
 #define HEAD_KEY_LEN (sizeof HEAD_KEY - 1)
-#define FORMAT       "restante snapshot 3"
+#define FORMAT       "restante snapshot 4"
 /* Whenever it is opened the engine writes zeros up to the end of its log file, and syncs them. */
 #define LOG_FILE (512U << 10)
 

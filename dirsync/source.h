@@ -19,6 +19,12 @@
  */
 struct source_sink {
 	void *context;
+	/*
+	 * NULL, or what a source may ask before it looks at an entry closely, with all that the
+	 * person comes from, its settings included: whatever bytes it can tell (below) the same
+	 * person from again. 1: that is known, and is not to be told; 0: it is to be; -1 as below.
+	 */
+	int (*same)(void *context, const void *bytes, size_t len);
 	int (*person)(void *context, const struct person *person);
 	/* Delta: this one is gone for certain (a tombstone, moved out of what is synced). */
 	int (*gone)(void *context, const char *id);
@@ -73,6 +79,9 @@ struct source_kind {
 	/* Never fails otherwise than by its result. One pull at a time. */
 	void (*pull)(struct source *source, const struct source_request *request,
 		const struct source_sink *sink, struct source_result *result_r);
+	/* NULL: it asks no sink what is the same. Tells the person of such bytes: 0, or -1. */
+	int (*tell)(struct source *source, const void *bytes, size_t len,
+		const struct source_sink *sink);
 	/*
 	 * NULL: it has none. Sleeps until the source may have something newer than mark: 1; 0 after
 	 * timeout_us, or once *stop; -1 with *error_r where it cannot listen now. For one thread of

@@ -116,10 +116,22 @@ static void take_values(struct ldap_pull *pull, const struct ldap_stream_entry *
 			entry->values[i].data, entry->values[i].len };
 }
 
+/* 1: the sink knows it. */
+static int is_same(struct ldap_pull *pull, const struct ldap_stream_entry *entry)
+{
+	const struct source_sink *sink = pull->sink;
+
+	if (sink->same == NULL)
+		return 0;
+	str_reset(&pull->raw);
+	ldap_raw_put(pull->source, entry, &pull->raw);
+	return sink->same(sink->context, pull->raw.data, pull->raw.len);
+}
+
 int ldap_pull_entry(void *context, const struct ldap_stream_entry *entry)
 {
 	struct ldap_pull *pull = context;
-	int usable;
+	int same, usable;
 
 	if (is_ours(pull->source, entry))
 		return 0;
@@ -127,6 +139,10 @@ int ldap_pull_entry(void *context, const struct ldap_stream_entry *entry)
 		note_shown(pull, entry);
 	if (pull->dated)
 		note_date(pull, entry);
+	if ((same = is_same(pull, entry)) != 0) {
+		pull->result->persons += same == 1;
+		return same < 0 ? -1 : 0;
+	}
 	take_values(pull, entry);
 	person_reset(&pull->person);
 	usable = mapping_apply(pull->source->mapping, entry->dn, pull->values, entry->count,
@@ -324,6 +340,7 @@ static void pull_all(struct source *source, const struct source_request *request
 	person_free(&pull.person);
 	uuidset_free(&pull.shown);
 	str_free(&pull.newest);
+	str_free(&pull.raw);
 	mem_free(&pull.values);
 	mem_free(&pull.uri);
 }
@@ -334,4 +351,5 @@ const struct source_kind source_ldap = { .name = "ldap",
 	.open = ldap_source_open,
 	.close = ldap_source_close,
 	.pull = pull_all,
+	.tell = ldap_source_tell,
 	.wait = ldap_source_wait };

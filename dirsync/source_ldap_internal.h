@@ -36,6 +36,7 @@ struct ldap_pull {
 	struct person person;
 	struct template_value *values;
 	size_t room;
+	struct str raw; /* an entry as bytes */
 	bool dated;        /* newest is wanted */
 	int64_t now_us;    /* of the server, before the search */
 	struct str newest; /* modifyTimestamp not after now_us */
@@ -68,6 +69,12 @@ void ldap_pull_failed(struct ldap_pull *pull, bool stopped);
 void ldap_pull_refuse(struct ldap_pull *pull, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void ldap_pull_remark(struct ldap_pull *pull, const char *text);
+
+/* dirsync/source_ldap_raw.c: what a person comes from as bytes, and the other way round. */
+void ldap_raw_put(
+	const struct source *source, const struct ldap_stream_entry *entry, struct str *out);
+int ldap_source_tell(
+	struct source *source, const void *bytes, size_t len, const struct source_sink *sink);
 
 /* dirsync/source_ldap_open.c */
 struct ldap_session *ldap_source_session(

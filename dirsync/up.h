@@ -17,6 +17,7 @@
 #include "dirsync/backend.h"
 #include "dirsync/guard.h"
 #include "dirsync/keeper.h"
+#include "dirsync/rawset.h"
 #include "dirsync/mapping.h"
 #include "dirsync/moves.h"
 #include "dirsync/reconcile.h"
@@ -34,7 +35,7 @@
 
 /* How the parts of an id begin, in `pull` and in `pending`. */
 enum up_part {
-	UP_FRESH = 'F',    /* a person; in `pull` behind a struct up_fresh */
+	UP_FRESH = 'F',    /* a struct up_fresh and a person */
 	UP_GONE = 'G',     /* gone for certain */
 	UP_UNUSABLE = 'U', /* text: why */
 	UP_ENTRY = 'E',    /* an entry */
@@ -44,13 +45,15 @@ enum up_part {
 	UP_TAKEN = 'K',    /* texts: address, system, DN, id, address of its move */
 	UP_PASSING = 'P',  /* text: address */
 	UP_SKIP = 'S',     /* its entry is re-keyed */
-	UP_VERSION = 'V',  /* text: all is level, the trace learns the version of the entry */
+	UP_VERSION = 'V',  /* a struct up_fresh and a text: all is level, the trace learns the
+			    * version  of the entry and what the person came from */
 };
 
-/* What stands before a person in `pull`. */
+/* What stands before a person in `pull` and in `pending`. */
 struct up_fresh {
 	uint8_t digest[PERSON_DIGEST_SIZE];
-	struct view_had had;
+	uint8_t raw[TRACE_RAW_SIZE]; /* zeros = not known */
+	struct guard_had had;
 };
 
 /* How the values in `addresses` begin, each with an id behind it. */
@@ -105,6 +108,7 @@ struct up {
 	bool nameless; /* it showed something without an id: whose it is nobody knows */
 	char settings_digest[SOURCE_SETTINGS];
 
+	struct rawset *same; /* NULL: each entry is looked at closely */
 	struct view *view;
 	struct moves moves;
 	struct up_way *ways; /* to them, by id */

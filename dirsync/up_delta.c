@@ -24,9 +24,9 @@ struct batch {
 	size_t count;
 };
 
-static int keep_shown(struct batch *b)
+static int keep_shown(struct batch *b, struct shown *s)
 {
-	struct shown *s = &b->m->shown, *kept = &b->shown[b->count];
+	struct shown *kept = &b->shown[b->count];
 	/* what was kept there is given back for the next one */
 	struct shown old = *kept;
 
@@ -161,13 +161,13 @@ int meeting_settle(struct meeting *m)
 	return done;
 }
 
-int meeting_defer(struct meeting *m, const char *id, bool shown)
+int meeting_defer(struct meeting *m, const char *id, struct shown *shown)
 {
 	struct batch *b = batch_of(m);
 
-	if (!shown)
+	if (shown == NULL)
 		keep_id(b, id);
-	else if (keep_shown(b) < 0)
+	else if (keep_shown(b, shown) < 0)
 		return -1;
 	return b->count == UP_BATCH ? meeting_settle(m) : 0;
 }
@@ -177,7 +177,7 @@ int meeting_delta(struct meeting *m)
 	int got;
 
 	while ((got = shown_next(m)) == 1)
-		if (meeting_defer(m, NULL, true) < 0)
+		if (meeting_defer(m, NULL, &m->shown) < 0)
 			return -1;
 	return got < 0 ? -1 : meeting_settle(m);
 }

@@ -12,6 +12,7 @@
 
 struct parts {
 	struct str id;
+	struct up_fresh head; /* of fresh, or of what is level */
 	struct person fresh;
 	struct entry entry, adopt, rekey;
 	struct trace before, adopt_before, rekey_before;
@@ -61,11 +62,24 @@ static void add_taken(struct parts *p, const char *texts, size_t len)
 	str_append(&p->texts, texts, len);
 }
 
-static void take_version(struct parts *p, const char *version)
+static int take_fresh(struct parts *p, const char *data, size_t len)
 {
+	if (len < sizeof p->head)
+		return -1;
+	memcpy(&p->head, data, sizeof p->head);
+	p->has_fresh = true;
+	return person_decode(data + sizeof p->head, len - sizeof p->head, &p->fresh);
+}
+
+static int take_version(struct parts *p, const char *data, size_t len)
+{
+	if (len <= sizeof p->head)
+		return -1;
+	memcpy(&p->head, data, sizeof p->head);
 	str_reset(&p->version);
-	str_append_z(&p->version, version);
+	str_append_z(&p->version, data + sizeof p->head);
 	p->has_version = true;
+	return 0;
 }
 
 static int add_part(struct parts *p, const struct bulk_pair *pair)
@@ -74,7 +88,7 @@ static int add_part(struct parts *p, const struct bulk_pair *pair)
 	size_t len = pair->value_len - 1;
 
 	switch (pair->value[0]) {
-	case UP_FRESH: p->has_fresh = true; return person_decode(data, len, &p->fresh);
+	case UP_FRESH: return take_fresh(p, data, len);
 	case UP_ENTRY: p->has_entry = true; return entry_decode(data, len, &p->entry);
 	case UP_BEFORE: p->has_before = true; return trace_decode(data, len, &p->before);
 	case UP_ADOPT:
@@ -92,7 +106,7 @@ static int add_part(struct parts *p, const struct bulk_pair *pair)
 	case UP_PASSING: strings_add(&p->passing, data); return 0;
 	case UP_GONE: p->gone = true; return 0;
 	case UP_SKIP: p->skip = true; return 0;
-	case UP_VERSION: take_version(p, data); return 0;
+	case UP_VERSION: return take_version(p, data, len);
 	default: return -1;
 	}
 }
@@ -268,11 +282,21 @@ static int write_trace(struct judging *j, bool kept)
 	return snapshot_drop(j->up->snapshot, id, &error) < 0 ? up_fail(j->up, "%s", error) : 0;
 }
 
+/* What the person of the trace came from. */
+static void learn_raw(const struct up_fresh *head, struct trace *trace)
+{
+	if (memcmp(trace->digest, head->digest, sizeof trace->digest) != 0)
+		return;
+	memcpy(trace->raw, head->raw, sizeof trace->raw);
+	trace->had = head->had;
+}
+
 /* All is level: there is nothing to judge. */
 static int learn_version(struct judging *j)
 {
 	struct trace *trace = &j->parts.before;
 
+	learn_raw(&j->parts.head, trace);
 	str_reset(&trace->version);
 	str_append(&trace->version, str_cstr(&j->parts.version), j->parts.version.len);
 	j->up->dirty = true;
@@ -298,6 +322,8 @@ static int judge(struct judging *j)
 	}
 	if (kept < 0)
 		return -1;
+	if (kept == 1 && j->parts.has_fresh)
+		learn_raw(&j->parts.head, &j->trace);
 	if ((++j->done & 1023) == 0)
 		up_progress(up, "judge", j->done, up->pending_count);
 	return write_trace(j, kept == 1);

@@ -44,7 +44,7 @@ static bool is_level(const struct met *met)
 }
 
 /* As reconcile() would count it. */
-static void count_level(struct up *up, struct view_had had)
+static void count_level(struct up *up, struct guard_had had)
 {
 	struct guard_lost *lost = up->tally.lost;
 
@@ -196,6 +196,7 @@ static int put_parts(struct meeting *m, const struct met *met)
 
 	str_reset(out);
 	if (met->fresh != NULL) {
+		str_append(out, met->head, sizeof(struct up_fresh));
 		person_encode(met->fresh, out);
 		done = up_part(up, met->id, UP_FRESH, out->data, out->len);
 	} else if (met->gone) {
@@ -224,27 +225,45 @@ static int go_on(struct up *up)
 	return up_stopped(up) ? up_fail(up, "stopped") : 0;
 }
 
-/* Nothing is to be written but, in the snapshot, the version of the entry. */
-static int put_version(
-	struct up *up, const char *id, const void *trace, size_t len, const char *version)
+/* Nothing is to be written but, in the snapshot, the version of the entry and what it came from. */
+static int put_version(struct meeting *m, const char *id, const void *trace, size_t len,
+	const struct up_fresh *fresh, const char *version)
 {
+	struct up *up = m->up;
+	struct str *out = &m->encoded;
+
 	up->pending_count++;
 	if (up_part(up, id, UP_BEFORE, trace, len) < 0)
 		return -1;
-	return up_text(up, id, UP_VERSION, version);
+	str_reset(out);
+	str_append(out, fresh, sizeof *fresh);
+	str_append(out, version, strlen(version) + 1);
+	return up_part(up, id, UP_VERSION, out->data, out->len);
+}
+
+/* The trace says already what it came from, or that is not known. */
+static bool same_raw(const uint8_t raw[TRACE_RAW_SIZE], const struct up_fresh *fresh)
+{
+	static const uint8_t none[TRACE_RAW_SIZE];
+
+	return memcmp(fresh->raw, none, sizeof none) == 0 ||
+	       (raw != NULL && memcmp(raw, fresh->raw, TRACE_RAW_SIZE) == 0);
 }
 
 static int meet_equal(struct meeting *m, const struct met *met)
 {
 	struct up *up = m->up;
 	const char *version = str_cstr(&met->entry->csn);
+	struct up_fresh fresh;
 
-	count_level(up, view_had(&up->tally, &met->entry->person));
-	if (!up->rules.complete || strcmp(str_cstr(&met->before->version), version) == 0)
+	memcpy(&fresh, met->head, sizeof fresh);
+	count_level(up, fresh.had);
+	if (!up->rules.complete || (strcmp(str_cstr(&met->before->version), version) == 0 &&
+					   same_raw(met->before->raw, &fresh)))
 		return 0;
 	str_reset(&m->encoded);
 	trace_encode(met->before, &m->encoded);
-	return put_version(up, met->id, m->encoded.data, m->encoded.len, version);
+	return put_version(m, met->id, m->encoded.data, m->encoded.len, &fresh, version);
 }
 
 int meeting_meet(struct meeting *m, const struct met *met)
@@ -291,6 +310,8 @@ static int next_trace(struct meeting *m)
 		got = snapshot_next_bytes(
 			m->up->snapshot, &m->trace_id, &m->trace_bytes, &m->trace_len, &error);
 	m->has_trace = got == 1;
+	if (got == 1)
+		trace_look(m->trace_bytes, m->trace_len, &m->look);
 	return got < 0 ? up_fail(m->up, "%s", error) : got;
 }
 
@@ -349,22 +370,54 @@ static int meet_level(struct meeting *m)
 	count_level(up, fresh.had); /* the same as the entry's */
 	if (!view_is_whole(up->view))
 		up->tally.counts.addresses += bytes.addresses;
-	if (known)
+	if (known && same_raw(m->look.raw, &fresh))
 		return 1;
-	return put_version(up, m->item.id, m->trace_bytes, m->trace_len, m->item.version) < 0 ? -1
-											      : 1;
+	return put_version(m, m->item.id, m->trace_bytes, m->trace_len, &fresh, m->item.version) < 0
+		       ? -1
+		       : 1;
+}
+
+/* --- what reads as it did -------------------------------------------------------------------- */
+
+static bool is_same(const struct meeting *m)
+{
+	return m->up->same != NULL && m->look.raw != NULL && rawset_seen(m->up->same, m->look.raw);
+}
+
+/* 1: its entry is as it was, too. */
+static int meet_same(struct meeting *m)
+{
+	struct up *up = m->up;
+
+	if (view_is_whole(up->view) || strcmp(m->look.version, m->item.version) != 0)
+		return 0;
+	if (go_on(up) < 0)
+		return -1;
+	up_moves_seen(up, m->item.id);
+	count_level(up, m->look.had);
+	up->tally.counts.addresses += m->look.addresses;
+	return 1;
+}
+
+/* Else it has to be looked at after all. */
+static int tell_same(struct meeting *m, const char *id, bool shown)
+{
+	if (shown && m->shown.has_person)
+		up_report(m->up, "duplicate", id, "",
+			"the pull shows two mailboxes of this id; the first counts");
+	return shown_again(m, id, m->look.raw);
 }
 
 /* What is at hand of this id is read. */
-static int meet_read(struct meeting *m, const char *id, bool shown, bool entry, bool trace)
+static int meet_read(struct meeting *m, const char *id, struct shown *shown, bool entry, bool trace)
 {
 	struct met met = { .id = id };
 	const char *error;
 
-	if (shown && shown_read(m, &m->shown) < 0)
+	if (shown != NULL && shown_read(m, shown) < 0)
 		return -1;
-	if (shown)
-		met = shown_met(&m->shown);
+	if (shown != NULL)
+		met = shown_met(shown);
 	if (entry && view_entry(m->up->view, &m->entry, &error) < 0)
 		return up_fail(m->up, "%s", error);
 	if (trace &&
@@ -379,13 +432,20 @@ static int meet_next(struct meeting *m, const char *id)
 {
 	bool shown = !m->shown.end && strcmp(str_cstr(&m->shown.id), id) == 0;
 	bool entry = m->has_entry && strcmp(m->item.id, id) == 0;
-	bool trace = m->has_trace && strcmp(m->trace_id, id) == 0;
-	int done = shown && entry && trace ? meet_level(m) : 0;
+	bool trace = m->has_trace && strcmp(m->trace_id, id) == 0, same = trace && is_same(m);
+	struct shown *told = same ? &m->again : shown ? &m->shown : NULL;
+	int done = 0;
 
+	if (same && entry && !shown)
+		done = meet_same(m);
+	else if (!same && shown && entry && trace)
+		done = meet_level(m);
+	if (done == 0 && same && tell_same(m, id, shown) < 0)
+		return -1;
 	if (done == 0 && entry && !view_is_whole(m->up->view))
-		done = meeting_defer(m, id, shown);
+		done = meeting_defer(m, id, told);
 	else if (done == 0)
-		done = meet_read(m, id, shown, entry, trace);
+		done = meet_read(m, id, told, entry, trace);
 	if (done < 0)
 		return -1;
 	if (shown && shown_next(m) < 0)
@@ -445,6 +505,7 @@ int up_meet(struct up *up)
 	done = up->rules.complete ? meet_all(&m) : meeting_delta(&m);
 	meeting_free(&m);
 	shown_free(&m.shown);
+	shown_free(&m.again);
 	entry_free(&m.entry);
 	trace_free(&m.trace);
 	str_free(&m.encoded);

@@ -8,6 +8,7 @@
 struct met {
 	const char *id;
 	const struct person *fresh;
+	const void *head; /* its struct up_fresh, as bytes */
 	bool gone;
 	const char *unusable;
 	const struct entry *entry;
@@ -27,12 +28,13 @@ struct shown {
 
 struct meeting {
 	struct up *up;
-	struct shown shown;
+	struct shown shown, again; /* again: what read as it did, and is wanted after all */
 	struct view_item item;
 	struct entry entry;
 	const char *trace_id;
 	const void *trace_bytes;
 	size_t trace_len;
+	struct trace_look look; /* of these bytes */
 	struct trace trace;
 	struct str encoded;
 	struct strings gains, loses;
@@ -55,11 +57,13 @@ int shown_read(struct meeting *m, struct shown *shown);
 /* After that. */
 struct met shown_met(const struct shown *shown);
 void shown_free(struct shown *shown);
+/* The person of this id, which comes from that (up->same), into m->again: 0, or -1. */
+int shown_again(struct meeting *m, const char *id, const uint8_t raw[TRACE_RAW_SIZE]);
 
 /* up_delta.c: the ids that a delta shows; and those of which the entry is to be read by its id,
  * whether they are shown or not: met at last by meeting_settle. */
 int meeting_delta(struct meeting *m);
-int meeting_defer(struct meeting *m, const char *id, bool shown);
+int meeting_defer(struct meeting *m, const char *id, struct shown *shown); /* NULL: it is not */
 int meeting_settle(struct meeting *m);
 void meeting_free(struct meeting *m);
 

@@ -11,6 +11,7 @@
 #include "lib/mem.h"
 
 #define VERSIONS_PERCENT 90 /* of the mailboxes: so many versions must be known to ask for them */
+#define SAME_MAX         2000000                    /* mailboxes: 72 MB of memory */
 #define WHOLE_EVERY      (24 * 3600 * CLOCK_SECOND) /* where full_every is 0 */
 
 struct pulling {
@@ -21,6 +22,7 @@ struct pulling {
 	char view_text[1024];
 	struct str value;
 	struct digest *digest;
+	uint8_t raw[TRACE_RAW_SIZE]; /* of the entry that is told next; zeros: not known */
 	uint64_t shown;
 };
 
@@ -60,14 +62,19 @@ static void begin_view(struct pulling *p)
 	p->began = pthread_create(&p->thread, NULL, read_view, p) == 0;
 }
 
+static void count_shown(struct pulling *p)
+{
+	begin_view(p);
+	if ((++p->shown & 1023) == 0)
+		up_progress(p->up, "pull", p->shown, p->up->head.persons);
+}
+
 static int put(struct pulling *p, const char *id, enum up_part part)
 {
 	const char *error;
 
-	begin_view(p);
+	count_shown(p);
 	p->value.data[0] = (char)part;
-	if ((++p->shown & 1023) == 0)
-		up_progress(p->up, "pull", p->shown, p->up->head.persons);
 	if (bulk_add(p->up->pull, id, strlen(id), p->value.data, p->value.len, &error) == 0)
 		return 0;
 	return up_fail(p->up, "%s", error);
@@ -79,15 +86,39 @@ static void begin_value(struct pulling *p)
 	str_append_c(&p->value, '?');
 }
 
+/* A person of which nothing was refused comes from these bytes whenever they are read. */
+static int take_same(void *context, const void *bytes, size_t len)
+{
+	struct pulling *p = context;
+	uint8_t digest[DIGEST_BYTES];
+	const char *error;
+	int same = 0;
+
+	digest_add(p->digest, bytes, len);
+	digest_take(p->digest, digest);
+	memcpy(p->raw, digest, sizeof p->raw);
+	if (p->up->same != NULL)
+		same = rawset_see(p->up->same, p->raw, bytes, len, &error);
+	if (same < 0)
+		return up_fail(p->up, "%s", error);
+	if (same == 1)
+		count_shown(p);
+	return same;
+}
+
 static int take_person(void *context, const struct person *person)
 {
 	struct pulling *p = context;
 
 	uint8_t digest[DIGEST_BYTES];
-	struct up_fresh fresh = { .had = view_had(&p->up->tally, person) };
+	struct up_fresh fresh;
 	struct person_bytes bytes;
 	size_t begin;
 
+	memset(&fresh, 0, sizeof fresh); /* its gaps, too: it is written to files */
+	fresh.had = view_had(&p->up->tally, person);
+	memcpy(fresh.raw, p->raw, sizeof fresh.raw);
+	memset(p->raw, 0, sizeof p->raw);
 	begin_value(p);
 	str_append(&p->value, &fresh, sizeof fresh);
 	begin = p->value.len;
@@ -113,6 +144,7 @@ static int take_refused(void *context, const char *id, const char *place, const 
 {
 	struct pulling *p = context;
 
+	memset(p->raw, 0, sizeof p->raw);
 	up_report(p->up, "unreadable", id, place, reason);
 	if (*id == '\0') {
 		p->up->nameless = true;
@@ -123,10 +155,39 @@ static int take_refused(void *context, const char *id, const char *place, const 
 	return put(p, id, UP_UNUSABLE);
 }
 
+/* Those that were level last, by what they came from. */
+static int load_same(struct up *up)
+{
+	const char *id, *error;
+	struct trace_look look;
+	const void *bytes;
+	size_t len;
+	int got;
+
+	up->same = rawset_new(up->work, up->head.persons);
+	if (snapshot_walk(up->snapshot, &error) < 0)
+		return up_fail(up, "%s", error);
+	while ((got = snapshot_next_bytes(up->snapshot, &id, &bytes, &len, &error)) == 1) {
+		trace_look(bytes, len, &look);
+		if (look.raw != NULL && *look.version != '\0')
+			rawset_add(up->same, look.raw);
+	}
+	return got < 0 ? up_fail(up, "%s", error) : 0;
+}
+
+/* Where entries are compared by their versions; whoever reads them whole wants all persons. */
+static int know_same(struct up *up)
+{
+	rawset_free(&up->same);
+	if (!up->full || up->kind->tell == NULL || reads_whole(up) || up->head.persons > SAME_MAX)
+		return 0;
+	return load_same(up);
+}
+
 static void pull(struct pulling *p, bool delta)
 {
 	struct up *up = p->up;
-	const struct source_sink sink = { p, take_person, take_gone, take_refused };
+	const struct source_sink sink = { p, take_same, take_person, take_gone, take_refused };
 	const struct source_request request = {
 		.delta = delta,
 		/* who wants everything wants the file that was read already, too */
@@ -142,7 +203,7 @@ static void pull(struct pulling *p, bool delta)
 }
 
 /* The mark of a delta was of no use: everything, from the beginning. */
-static void pull_again(struct pulling *p)
+static int pull_again(struct pulling *p)
 {
 	struct up *up = p->up;
 
@@ -152,7 +213,10 @@ static void pull_again(struct pulling *p)
 	up->pull = bulk_new(up->work, "pull", UP_SORT_MEMORY);
 	up->full = true;
 	up->again = true;
+	if (know_same(up) < 0)
+		return -1;
 	pull(p, false);
+	return 0;
 }
 
 static bool usable(const struct up *up)
@@ -187,14 +251,20 @@ int up_pull(struct up *up)
 	struct pulling p = { .up = up, .digest = digest_begin() };
 	const char *error;
 
-	pull(&p, !up->full);
-	if (up->result.outcome == SOURCE_STALE)
-		pull_again(&p);
-	int done = finish_view(&p);
+	int done = know_same(up);
+	if (done == 0)
+		pull(&p, !up->full);
+	if (done == 0 && up->result.outcome == SOURCE_STALE)
+		done = pull_again(&p);
+	if (done == 0)
+		done = finish_view(&p);
 	str_free(&p.value);
 	digest_end(&p.digest, NULL);
 	if (done < 0 || !usable(up))
 		return done;
+	if (up->same != NULL)
+		log_debug("sync", "read as they did system=%s entries=%llu", up->options->system,
+			(unsigned long long)rawset_seen_count(up->same));
 	up->record->outcome.persons = up->result.persons;
 	up->rules.complete = up->result.outcome == SOURCE_COMPLETE;
 	up->rules.again = up->kind->marks_data && up->result.mark.len > 0 &&

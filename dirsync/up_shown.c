@@ -85,9 +85,56 @@ struct met shown_met(const struct shown *s)
 	return (struct met){
 		.id = s->id.data,
 		.fresh = s->has_person ? &s->person : NULL,
+		.head = s->bytes.data,
 		.gone = s->gone && !s->has_person,
 		.unusable = !s->has_person && s->unusable.len > 0 ? s->unusable.data : NULL,
 	};
+}
+
+/* --- what read as it did --------------------------------------------------------------------- */
+
+static int take_again(void *context, const struct person *person)
+{
+	struct meeting *m = context;
+	struct shown *s = &m->again;
+	struct up_fresh fresh;
+
+	memset(&fresh, 0, sizeof fresh); /* its gaps, too */
+	person_digest(person, fresh.digest);
+	memcpy(fresh.raw, m->look.raw, sizeof fresh.raw);
+	fresh.had = view_had(&m->up->tally, person);
+	set(&s->bytes, (const char *)&fresh, sizeof fresh);
+	person_encode(person, &s->bytes);
+	s->has_person = true;
+	return 0;
+}
+
+static int take_refused(void *context, const char *id, const char *place, const char *reason)
+{
+	const struct meeting *m = context;
+
+	up_report(m->up, "unreadable", id, place, reason);
+	return 0;
+}
+
+int shown_again(struct meeting *m, const char *id, const uint8_t raw[TRACE_RAW_SIZE])
+{
+	const struct source_sink sink = {
+		.context = m, .person = take_again, .refused = take_refused
+	};
+	struct up *up = m->up;
+	struct shown *s = &m->again;
+	const char *error;
+
+	s->has_person = s->gone = false;
+	str_reset(&s->unusable);
+	set(&s->id, id, strlen(id));
+	if (rawset_read(up->same, raw, &m->encoded, &error) < 0)
+		return up_fail(up, "%s", error);
+	if (up->kind->tell(up->source, m->encoded.data, m->encoded.len, &sink) == 1 ||
+		s->has_person)
+		return 0;
+	return up_fail(up, "what was kept of the source is not what was read");
 }
 
 void shown_free(struct shown *shown)

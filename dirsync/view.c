@@ -141,7 +141,7 @@ bool view_is_whole(const struct view *view)
  */
 
 struct head {
-	struct view_had had;
+	struct guard_had had;
 	uint32_t person; /* where its bytes begin behind the head */
 	bool plain;
 };
@@ -155,10 +155,10 @@ static bool is_named(const char *attribute, const char *name)
 	return *name == '\0' && *attribute == '=';
 }
 
-struct view_had view_had(const struct guard_tally *tally, const struct person *person)
+struct guard_had view_had(const struct guard_tally *tally, const struct person *person)
 {
 	const struct strings *all = &person->attributes;
-	struct view_had had;
+	struct guard_had had;
 
 	memset(&had, 0, sizeof had); /* its gaps, too: it is written to files */
 	had.foreign = person->foreign.count > 0;

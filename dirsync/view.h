@@ -33,12 +33,6 @@ struct view_counts {
 	uint64_t orphans;   /* entries without source id */
 };
 
-/* What a guard counts of an entry, or would count of one with this person. */
-struct view_had {
-	uint64_t attributes; /* a bit for each of tally->lost but the last */
-	bool foreign;        /* the last: foreign addresses */
-};
-
 /* An entry as it was sorted, so that most can be compared without being read: valid until the next
  * one. */
 struct view_item {
@@ -46,7 +40,7 @@ struct view_item {
 	const char *version; /* entryCSN, "" = it cannot be read */
 	/* the rest: of whole entries alone */
 	bool plain; /* nothing of it is marked, or spelled in a way of its own */
-	struct view_had had;
+	struct guard_had had;
 	const char *person; /* its bytes (person_encode) */
 	size_t person_len;
 };
@@ -69,7 +63,7 @@ struct view_counts view_counts(const struct view *view);
 /* In the order of the ids: 1, 0 at the end, -1. */
 int view_next(struct view *view, struct view_item *item_r, const char **error_r);
 /* What view_item.had is of an entry with this person. Gaps are zeros. */
-struct view_had view_had(const struct guard_tally *tally, const struct person *person);
+struct guard_had view_had(const struct guard_tally *tally, const struct person *person);
 /* All of the entry that view_next gave last, where they are whole: 0, or -1. */
 int view_entry(const struct view *view, struct entry *entry_r, const char **error_r);
 /* Those without source id, in no order. */

@@ -104,7 +104,7 @@ static void pull(const char *mark)
 	static const char *const outcomes[] = { "complete", "delta", "incomplete", "nothing",
 		"stale" };
 	struct source_request request = { .delta = *mark != '\0', .mark = mark, .stop = &stop };
-	struct source_sink sink = { NULL, take_person, take_gone, take_refused };
+	struct source_sink sink = { NULL, NULL, take_person, take_gone, take_refused };
 	struct source_result result;
 	struct json *object = json_new_object();
 	int64_t began = clock_mono_us();

@@ -50,7 +50,7 @@ struct source *open_source(const char *kind)
 enum source_outcome pull_as(struct source *source, const struct source_request *request,
 	struct heard *heard, struct source_result *result)
 {
-	struct source_sink sink = { heard, hear_person, hear_gone, hear_refused };
+	struct source_sink sink = { heard, NULL, hear_person, hear_gone, hear_refused };
 
 	str_reset(&heard->text);
 	source_kind_find(settings.source)->pull(source, request, &sink, result);
