@@ -16,6 +16,7 @@ struct source {
 	struct mapping *mapping;
 	char *broken;            /* why there is no mapping */
 	const char **attributes; /* to ask for; NULL-terminated */
+	size_t mapped;           /* so many of them the mapping needs: the first ones */
 	/* of wait() alone */
 	struct ldap_session *listener;
 	int listening;

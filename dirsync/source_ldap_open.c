@@ -101,6 +101,8 @@ static void want_all(struct source *source)
 
 	for (; *names != NULL; names++)
 		want(source, *names);
+	while (source->attributes != NULL && source->attributes[source->mapped] != NULL)
+		source->mapped++;
 	if (source->marker_name != NULL)
 		want(source, source->marker_name);
 	if (strcasecmp(source->settings->delta, "modifyTimestamp") == 0)

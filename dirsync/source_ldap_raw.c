@@ -1,7 +1,7 @@
 /*
  * What a person comes from, as bytes: the digest of the settings, the DN, then name, length and
  * value of each value, in the order in which the server has them. When an entry was edited last is
- * left out: that is so of edits to what is not read, too.
+ * left out, unless it is mapped: that is so of edits to what is not read, too.
  */
 #include <string.h>
 #include <strings.h>
@@ -14,9 +14,14 @@ struct telling {
 	struct person person;
 };
 
-static bool is_left_out(const char *name)
+static bool is_left_out(const struct source *source, const char *name)
 {
-	return strcasecmp(name, "modifyTimestamp") == 0;
+	if (strcasecmp(name, "modifyTimestamp") != 0)
+		return false;
+	for (size_t i = 0; i < source->mapped; i++)
+		if (strcasecmp(source->attributes[i], name) == 0)
+			return false;
+	return true;
 }
 
 static void put_text(struct str *out, const char *text)
@@ -37,7 +42,7 @@ void ldap_raw_put(
 		const uint32_t len = (uint32_t)value->len;
 
 		if (value->name != before)
-			left_out = is_left_out(value->name);
+			left_out = is_left_out(source, value->name);
 		before = value->name;
 		if (left_out)
 			continue;

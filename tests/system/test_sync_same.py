@@ -7,6 +7,7 @@ import pytest
 
 from lab.lab import Lab
 from lab.people import PEOPLE, dn_of, entry, id_of
+from lab.process import wait_for
 from synced import counts
 from test_dirsync_ldap import NAMES, Backend
 
@@ -76,6 +77,19 @@ def test_an_entry_elsewhere_is_the_same_mailbox(lab):
     # what is not asked for is no difference
     backend.people.replace("frida", description="not mapped")
     assert changes(backend) == (0, 0, 0) and same(backend) == len(NAMES)
+
+
+def test_the_time_of_the_last_edit_counts_where_it_is_mapped(lab):
+    backend = known(lab, "M6", delta="modifyTimestamp",
+                    attributes="cn=cn sn=sn description=%{modifyTimestamp}")
+    before = backend.entries()["frida"]["description"]
+    wait_for(lambda: edited(backend, "frida") != before, 5, "another time of the last edit")
+
+
+def edited(backend, name):
+    backend.people.replace(name, title="not mapped")
+    backend.sync("--full")
+    return backend.entries()[name]["description"]
 
 
 def test_settings_that_map_otherwise(lab):
