@@ -92,6 +92,20 @@ static int approve_outcome(struct cli *cli, struct sync_system *system,
 	return code;
 }
 
+/* An empty source is stopped, too, and nothing approves that. */
+static int nothing_waits(struct cli *cli, const struct sync_system *system)
+{
+	struct sync_outcome outcome;
+
+	for (int d = SYNC_UP; d <= SYNC_DOWN; d++)
+		if (sync_outcome_parse(system->side[d].outcome, &outcome) &&
+			outcome.word == SYNC_STOPPED)
+			return cli_fail(cli, CLI_REFUSED, "%s: no approval lets that pass: %s",
+				system->name, outcome.text);
+	return cli_fail(cli, CLI_REFUSED,
+		"%s: its last syncs were not stopped, nothing waits for approval", system->name);
+}
+
 /* Where both directions were stopped the up sync comes first: what it finds may change the other.
  */
 static int approve(struct cli *cli, struct sync_system *system, bool yes)
@@ -102,9 +116,7 @@ static int approve(struct cli *cli, struct sync_system *system, bool yes)
 	if (!was_stopped(&system->side[SYNC_UP], &outcome)) {
 		direction = SYNC_DOWN;
 		if (!was_stopped(&system->side[SYNC_DOWN], &outcome))
-			return cli_fail(cli, CLI_REFUSED,
-				"%s: its last syncs were not stopped, nothing waits for approval",
-				system->name);
+			return nothing_waits(cli, system);
 	}
 	return approve_outcome(cli, system, direction, &outcome, yes);
 }

@@ -388,6 +388,13 @@ def test_approve(sync, slapd):
     assert "S9" in sync.error("sync", "approve", "S9", code=NOTFOUND)
 
 
+def test_an_empty_source_is_not_approved(sync, slapd):
+    slapd.replace(dn_of("S1"), restanteUpSyncOutcome="stopped persons=0; S1 shows no mailbox")
+    said = sync.error("sync", "approve", "S1", "--yes", code=REFUSED)
+    assert "no approval lets that pass: S1 shows no mailbox" in said
+    assert value(slapd, "S1", "restanteSyncApproval") is None
+
+
 def test_approve_a_down_sync(sync, slapd):
     """An approval is of the direction whose last run was stopped."""
     slapd.replace(dn_of("S1"), restanteUpSyncOutcome="complete persons=700", restanteDownSyncOutcome=(
