@@ -62,7 +62,7 @@ struct control_counts {
 	struct metric_counter steps, failed, refused, writes;
 	struct metric_counter swapped, over, rolled_back;
 	struct metric_counter deleted; /* records that went while their mailbox was on hold */
-	struct metric_histogram held; /* from the hold's CSN to the swap's */
+	struct metric_histogram held;  /* from the hold's CSN to the swap's */
 };
 
 struct control {

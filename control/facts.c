@@ -9,6 +9,9 @@
 #include "lib/clock.h"
 #include "lib/hours.h"
 
+/* A list of the second mailbox's addresses that is older is read again before the swap. */
+#define LIST_AGE (5 * 60 * CLOCK_SECOND)
+
 static const char *scenario_name(const struct run *r)
 {
 	return *r->move->scenario != '\0' ? r->move->scenario : "default";
@@ -125,6 +128,34 @@ static void gather_hours(const struct run *r, int64_t now_us, struct move_facts 
 	f->hours_us = last.next_us;
 }
 
+void facts_addresses(const struct ldap_entry *entry, struct str *out)
+{
+	static const char *const names[] = { "mailLocalAddress", "restanteAddressUTF8" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const struct ldap_attribute *a = ldap_entry_attribute(entry, names[i]);
+
+		for (size_t v = 0; a != NULL && v < a->count; v++)
+			str_printf(out, "%s\n", a->values[v]);
+	}
+}
+
+/* The list says nothing of an address that the entry has got since, and little when it is old. */
+static bool is_listed(const struct run *r, const struct task_facts *t)
+{
+	struct str now = STR_INIT;
+	bool same;
+
+	if (!t->listed || clock_mono_us() - t->listed_us >= LIST_AGE)
+		return false;
+	if (r->entry == NULL)
+		return true;
+	facts_addresses(r->entry, &now);
+	same = t->listed_for != NULL && strcmp(t->listed_for, str_cstr(&now)) == 0;
+	str_free(&now);
+	return same;
+}
+
 void facts_gather(struct run *r, struct move_facts *f)
 {
 	const struct config_control *c = &r->settings->config->control;
@@ -141,7 +172,7 @@ void facts_gather(struct run *r, struct move_facts *f)
 	gather_others(r, f);
 	f->syncs = r->kept.syncs;
 	f->sync_reason = r->kept.sync_reason;
-	f->listed = t->listed;
+	f->listed = is_listed(r, t);
 	f->missing = t->missing;
 	f->second_asked = t->second_asked;
 	f->second_empty = t->second_empty;

@@ -100,9 +100,10 @@ struct move_facts {
 	bool target_known;       /* in ou=systems */
 	enum sync_answer syncs;  /* of all runs that the record waits for */
 	const char *sync_reason; /* of SYNC_REFUSED: "S1: ..."; NULL = none */
-	bool listed;             /* since the up syncs were answered */
-	const char *missing;     /* the addresses of DIR that the list lacks; NULL = none */
-	bool second_asked;       /* since the last step that changed something, or fence */
+	bool listed; /* since the up syncs were answered, since it stopped, and not long ago;
+			for the addresses that DIR has now */
+	const char *missing; /* the addresses of DIR that the list lacks; NULL = none */
+	bool second_asked;   /* since the last step that changed something, or fence */
 	bool second_empty;
 	const char *second_trouble; /* why that cannot be told; NULL = none */
 	bool first_asked;           /* since the last step that changed something */

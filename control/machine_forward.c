@@ -151,24 +151,29 @@ static bool is_unheld(struct asked *q)
 	return !q->facts->fenced && decide_do(q, STEP_FENCE);
 }
 
+/* The second mailbox lacks an address, or must be asked for those that it has. */
+static bool is_incomplete(struct asked *q)
+{
+	const struct move_facts *f = q->facts;
+
+	if (f->action_absent[STEP_LIST])
+		return must(q, STEP_LIST);
+	if (!f->listed)
+		return decide_do(q, STEP_LIST);
+	return f->missing != NULL &&
+	       decide_stop(q,
+		       "%s has not %s: the mailbox stays where it is%s; add what is missing there, "
+		       "then retry",
+		       q->move->target, f->missing, f->held ? ", on hold" : "");
+}
+
 /* 5: complete on the assignee, held, fenced. */
 static bool way_to_fenced(struct asked *q)
 {
 	if (is_gone(q) || is_elsewhere(q))
 		return true;
-	if (!has(q, STEP_HOLD)) {
-		if (is_unsynced(q))
-			return true;
-		if (q->facts->action_absent[STEP_LIST])
-			return must(q, STEP_LIST);
-		if (!q->facts->listed)
-			return decide_do(q, STEP_LIST);
-		if (q->facts->missing != NULL)
-			return decide_stop(q,
-				"%s has not %s: the mailbox stays where it is; add what is missing "
-				"there, then retry",
-				q->move->target, q->facts->missing);
-	}
+	if (!has(q, STEP_HOLD) && (is_unsynced(q) || is_incomplete(q)))
+		return true;
 	return is_unheld(q) || decide_enter(q, MOVE_FENCED);
 }
 
@@ -205,7 +210,8 @@ static bool way_to_swapped(struct asked *q)
 		return true;
 	if (q->facts->on_assignee)
 		return note_swap(q);
-	if (is_unheld(q) || turn_redirections(q))
+	/* it was listed before the hold: again only where it may have changed since */
+	if (is_unheld(q) || is_incomplete(q) || turn_redirections(q))
 		return true;
 	if (!is_drained(q, has(q, STEP_REDIRECT_FIRST)))
 		return decide_do(q, STEP_DRAIN);

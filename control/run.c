@@ -372,7 +372,10 @@ static bool turn(struct run *r)
 			failed(r, d.step, str_cstr(&why));
 		break;
 	case MOVE_OVER: over(r, &d); break;
-	case MOVE_IDLE: more = false; break;
+	case MOVE_IDLE: /* until somebody has it go on: it may be long */
+		r->task->facts.listed = false;
+		more = false;
+		break;
 	}
 	str_free(&why);
 	return more && !r->lost;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "control/facts.h"
 #include "control/run.h"
 #include "control/systems.h"
 #include "lib/address.h"
@@ -244,7 +245,12 @@ static enum progress take_list(
 	mem_free(&facts->missing);
 	if (missing.len > 0)
 		facts->missing = str_steal(&missing);
+	str_reset(&missing);
+	if (r->entry != NULL)
+		facts_addresses(r->entry, &missing);
+	record_text(&facts->listed_for, str_cstr(&missing));
 	facts->listed = true;
+	facts->listed_us = clock_mono_us();
 	str_free(&missing);
 	return STEP_DONE;
 }

@@ -32,6 +32,7 @@ static void free_task(struct task **task)
 	left_free(&t->left);
 	mem_free(&t->kept);
 	mem_free(&t->facts.missing);
+	mem_free(&t->facts.listed_for);
 	mem_free(&t->facts.create_refused);
 	mem_free(&t->facts.second_trouble);
 	mem_free(&t->facts.first_gone);

@@ -36,6 +36,8 @@ struct kept {
 /* What this life of the controller knows of a move besides its record. */
 struct task_facts {
 	bool listed;
+	char *listed_for;  /* the addresses of DIR that the list was compared with */
+	int64_t listed_us; /* monotonic: when it was read */
 	char *missing;
 	bool second_asked, second_empty, first_asked;
 	char *second_trouble, *first_gone;

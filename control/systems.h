@@ -1,4 +1,5 @@
-/* The backends as ou=systems has them, and the federated domains, remembered for a few seconds. Thread-safe. */
+/* The backends as ou=systems has them, and the federated domains, remembered for a few seconds.
+ * Thread-safe. */
 #ifndef RESTANTE_CONTROL_SYSTEMS_H
 #define RESTANTE_CONTROL_SYSTEMS_H
 

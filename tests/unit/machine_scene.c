@@ -74,6 +74,7 @@ static void set_facts(struct move_facts *facts, int state)
 	*facts = (struct move_facts){ .mailbox_known = true,
 		.held = state == MOVE_FENCED,
 		.fenced = state == MOVE_FENCED,
+		.listed = state == MOVE_FENCED,
 		.assignor_redirects = true,
 		.assignee_redirects = true,
 		.target_known = true,

@@ -138,6 +138,8 @@ static void swap(struct world *w, int to, bool fenced, bool drained)
 		return; /* refused */
 	if (to == SECOND && !w->touched && !w->box[SECOND].addresses)
 		blame(w, "a swap to a mailbox without its addresses");
+	if (to == SECOND && w->box[SECOND].has < w->wanted)
+		blame(w, "a swap to a mailbox that lacks an address");
 	w->at = to;
 	w->held = false;
 	w->csn++;
@@ -176,6 +178,7 @@ void world_step(struct world *w, enum step step, bool fenced, bool drained)
 	case STEP_UNREDIRECT_FIRST: first->redirects = false; break;
 	case STEP_ADDRESSES:
 		second->addresses = true;
+		second->has = w->wanted;
 		second->contact = false;
 		break;
 	case STEP_UNADDRESS:

@@ -12,6 +12,7 @@ enum { FIRST, SECOND, ELSEWHERE };
 
 struct world_mailbox {
 	bool there, redirects, closed, addresses, contact;
+	unsigned has; /* addresses; DIR: `wanted` */
 	unsigned mail;
 };
 
@@ -21,6 +22,7 @@ struct world {
 	bool gone, held;
 	int at;       /* FIRST, SECOND, ELSEWHERE */
 	unsigned csn; /* rises with each change */
+	unsigned wanted;
 	/* the front door */
 	unsigned seen; /* csn of its replica */
 	int seen_at;

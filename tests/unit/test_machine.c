@@ -231,6 +231,16 @@ static void test_addresses_missing(void **state)
 	scene.facts.action_absent[STEP_LIST] = true;
 	scene.facts.listed = false;
 	scene_expect(&scene, "stop");
+	/* stopped, or another address since: asked once more before the swap */
+	for (int turned = 0; turned < 2; turned++) {
+		scene_set(&scene, 5, turned ? TURNED : TO_6);
+		scene.facts.listed = false;
+		scene_expect(&scene, "do list");
+		scene.facts.listed = true;
+		scene.facts.missing = "b@example.org";
+		scene_expect(&scene, "stop");
+		assert_non_null(strstr(scene.decision.text, "where it is, on hold; add what"));
+	}
 }
 
 static void test_fence_and_drain(void **state)

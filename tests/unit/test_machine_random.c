@@ -35,7 +35,7 @@ struct sim {
 	struct scene scene;
 	struct record durable, memory;
 	/* of one life of the controller: */
-	unsigned fence_csn;
+	unsigned fence_csn, listed_for;
 	bool fenced, drained, listed, missing, second_asked, second_empty, first_asked, first_gone;
 	unsigned patience; /* turns since the fence */
 	enum sync_answer syncs;
@@ -91,7 +91,7 @@ static void tell_facts(struct sim *sim)
 	f->drained = f->fenced && sim->drained;
 	f->drain_over = f->fenced && sim->patience > 4;
 	f->syncs = sim->syncs;
-	f->listed = sim->listed;
+	f->listed = sim->listed && sim->listed_for == sim->world.wanted;
 	f->missing = sim->missing ? "b@example.org" : NULL;
 	f->second_asked = sim->second_asked;
 	f->second_empty = sim->second_empty;
@@ -177,7 +177,9 @@ static bool keepers(struct sim *sim, enum step step)
 		return true;
 	case STEP_LIST:
 		sim->listed = true;
-		sim->missing = !sim->calm && chance(sim, 12) == 0;
+		sim->listed_for = w->wanted;
+		sim->missing =
+			w->box[SECOND].has < w->wanted || (!sim->calm && chance(sim, 12) == 0);
 		return true;
 	case STEP_EMPTY:
 		sim->second_asked = true;
@@ -358,7 +360,8 @@ static void by_hand(struct sim *sim)
 			world_lose_first(w);
 		return;
 	case 2: /* `restante swap`, which looks after its fence */
-		if (sim->memory.state != MOVE_FENCED || w->at != FIRST || !w->seen_held)
+		if (sim->memory.state != MOVE_FENCED || w->at != FIRST || !w->seen_held ||
+			sim->memory.outcome != MOVE_OPEN_OR_DONE)
 			break;
 		w->at = SECOND;
 		w->held = false;
@@ -412,6 +415,12 @@ static void others(struct sim *sim)
 		}
 	if (sim->syncs == SYNC_WAITS && sim->memory.waits > 0 && chance(sim, 4) == 0)
 		sim->syncs = chance(sim, 6) == 0 ? SYNC_REFUSED : SYNC_ANSWERED;
+	if (chance(sim, 150) == 0 && !w->gone) { /* DIR gets another address, */
+		w->wanted++;
+		w->csn++;
+	}
+	if (chance(sim, 20) == 0) /* and the second mailbox as well */
+		w->box[SECOND].has = w->wanted;
 	if (chance(sim, 60) == 0)
 		crash(sim);
 	if (chance(sim, 70) == 0)
@@ -459,6 +468,8 @@ static void calm_down(struct sim *sim)
 			sim->world.held = false;
 			sim->world.csn++;
 		}
+		if (strstr(sim->durable.error, "add what is missing") != NULL)
+			sim->world.box[SECOND].has = sim->world.wanted;
 		if (sim->syncs == SYNC_WAITS)
 			sim->syncs = SYNC_ANSWERED;
 		quiet = turn(sim) ? 0 : quiet + 1;

@@ -1,0 +1,89 @@
+"""What others change while a move is stopped or paused, or its mailbox on hold: at the systems, in the
+mailbox's entry, in the record."""
+
+import fcntl
+import os
+
+import pytest
+
+from lab.control import Control, begin, where
+from lab.lab import Lab
+from lab.process import wait_for
+
+
+@pytest.fixture(scope="module", name="lab")
+def _lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module", name="control")
+def _control(lab):
+    return begin(Control(lab, actions={"time_limit": "3s"}))
+
+
+def record_all(control, names):
+    addresses = control.people(*names)
+    return [control.record("m-" + name, address) for name, address in zip(names, addresses)]
+
+
+def set_addresses(control, name, *addresses):
+    """Somebody does it on S2."""
+    with open(os.path.join(control.folder, "S2.json.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        state = control.backend("S2")
+        state["mailboxes"][name]["addresses"] = list(addresses)
+        control.put_backend("S2", state)
+
+
+def is_there(lab, control, dn, name):
+    control.wait_state(dn, 10, 60)
+    assert where(lab, name) == ("S2", name + "@s2.lab", "active")
+
+
+# --- the second mailbox -----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", ["refuse", "fail"])
+def test_an_address_that_goes_while_the_move_is_stopped(lab, control, kind):
+    """Or paused: its addresses are read again before the swap."""
+    name = "stands-" + kind
+    address = name + "@example.org"
+    control.fault({"S2 unredirect " + address: kind})
+    dn, = record_all(control, [name])
+    if kind == "refuse":
+        control.wait_stopped(dn)
+    else:
+        wait_for(lambda: "unredirect" in control.one(dn, "restanteMoveError"), 30, "the try")
+        control.request(dn, "pause")
+    assert control.state(dn) == 5 and where(lab, name)[2] == "holding"
+    set_addresses(control, name)
+    control.fault({})
+    control.request(dn, "retry" if kind == "refuse" else "resume")
+    wait_for(lambda: "S2 has not " + address in control.one(dn, "restanteMoveError"), 30,
+             "the address to be missed")
+    assert "stays where it is, on hold" in control.wait_stopped(dn)
+    assert where(lab, name) == ("S1", name + "@s1.lab", "holding")
+    set_addresses(control, name, address)
+    control.request(dn, "retry")
+    is_there(lab, control, dn, name)
+
+
+def test_an_address_that_the_directory_gets_while_it_is_held(lab, control):
+    """The second mailbox has not got it: nobody is swapped to where it is unknown."""
+    address, alias = "gets@example.org", "gets.more@example.org"
+    control.fault({"S1 redirect " + address: "fail"})
+    dn, = record_all(control, ["gets"])
+    wait_for(lambda: "redirect-first" in control.one(dn, "restanteMoveError"), 30, "the try")
+    lab.slapd.replace(lab.slapd.mailbox_dn("gets"), "operator", mailLocalAddress=[address, alias])
+    assert "S2 has not " + alias in control.wait_stopped(dn)
+    control.fault({})
+    assert where(lab, "gets") == ("S1", "gets@s1.lab", "holding")
+    set_addresses(control, "gets", address, alias)
+    control.request(dn, "retry")
+    is_there(lab, control, dn, "gets")
+
+
+def test_nothing_is_read_again_where_nothing_happens(control):
+    dn, = record_all(control, ["plain"])
+    control.wait_state(dn, 10, 60)
+    assert control.log_text().count("control: list id=m-plain ") == 1
