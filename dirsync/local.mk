@@ -45,6 +45,7 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/up_apply.c dirsync/up_delta.c dirsync/up_freed.c dirsync/up_join.c dirsync/up_judge.c \
 	dirsync/up_late.c \
 	dirsync/up_meet.c dirsync/up_moves.c dirsync/up_known.c dirsync/up_owners.c dirsync/up_pull.c dirsync/up_record.c dirsync/up_shown.c \
+	dirsync/up_waiting.c \
 	dirsync/up.h dirsync/up_asking.h dirsync/up_meeting.h \
 	dirsync/view.c dirsync/view.h
 # the program
@@ -65,7 +66,7 @@ restante_dirsync_LDADD = dirsync/libdirsync.a $(LIB_LIBS)
 # sources
 dirsync_libdirsync_a_SOURCES += \
 	dirsync/source.c dirsync/source_ldap.c dirsync/source_ldap_open.c dirsync/source_ldap_raw.c dirsync/source_ldap_sync.c \
-	dirsync/source_ldap_usn.c dirsync/source_ldap_internal.h \
+	dirsync/source_ldap_ids.c dirsync/source_ldap_usn.c dirsync/source_ldap_internal.h \
 	dirsync/source_mark.c dirsync/source_mark.h \
 	dirsync/dropfolder.c dirsync/dropfolder.h dirsync/intake.c dirsync/intake.h \
 	dirsync/source_file.c dirsync/source_command.c \

@@ -57,7 +57,7 @@ static int tell_value(const struct filling *f, const struct template_value *valu
 
 /* --- one value ------------------------------------------------------------------------------ */
 
-static bool is_binary_id(const char *name)
+bool mapping_is_binary_id(const char *name)
 {
 	static const char *const names[] = { "objectGUID", "objectSid", "GUID",
 		"mS-DS-ConsistencyGuid", "msExchMailboxGuid", "msExchArchiveGUID" };
@@ -80,7 +80,7 @@ int mapping_id(const struct mapping *mapping, const void *data, size_t len, stru
 	const char **error_r)
 {
 	/* The id is the first field. */
-	if (is_binary_id(mapping->fields[0].name) || !is_text(data, len))
+	if (mapping_is_binary_id(mapping->fields[0].name) || !is_text(data, len))
 		return person_set_id_bytes(person_r, data, len, error_r);
 	return person_set_id(person_r, data, error_r);
 }

@@ -43,5 +43,7 @@ int mapping_apply(const struct mapping *mapping, const char *place,
  */
 int mapping_id(const struct mapping *mapping, const void *data, size_t len, struct person *person_r,
 	const char **error_r);
+/* Whether the attribute's values are bytes always. */
+bool mapping_is_binary_id(const char *name);
 
 #endif

@@ -360,8 +360,8 @@ static enum sync_word pull_and_compare(struct up *up)
 static enum sync_word work(struct up *up)
 {
 	static int (*const steps[])(struct up *) = { open_settings, open_directory };
-	static int (*const further[])(
-		struct up *) = { open_snapshot, open_parts, up_freed, open_source, set_rules };
+	static int (*const further[])(struct up *) = { open_snapshot, open_parts, up_freed,
+		up_waiting_read, open_source, set_rules };
 
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](up) < 0)
@@ -390,6 +390,7 @@ static void close_all(struct up *up)
 	snapshot_head_free(&up->head);
 	up_moves_free(up);
 	up_heirs_free(up);
+	up_waiting_free(up);
 	if (up->options->source == NULL && up->source != NULL)
 		up->kind->close(&up->source);
 	source_result_free(&up->result);

@@ -41,6 +41,10 @@ struct source_request {
 	int64_t asked_us; /* wall clock: data older than this does not answer the request, 0 = any
 			   */
 	bool shown;       /* the run writes nothing: files stay where they are */
+	/* Of a delta: mailboxes that it shows besides, changed or not. One that is not there, or
+	 * cannot be found by its id, is not shown. A source without deltas is never given any. */
+	const char *const *ids;
+	size_t id_count;
 	const atomic_bool *stop;
 };
 

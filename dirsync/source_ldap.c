@@ -298,6 +298,8 @@ static void run(struct ldap_pull *pull)
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		if (strcasecmp(pull->settings->delta, ways[i].delta) == 0)
 			ways[i].pull(pull);
+	if (pull->result->outcome == SOURCE_DELTA)
+		ldap_pull_ids(pull);
 }
 
 static void connect_and_run(struct ldap_pull *pull)

@@ -50,6 +50,8 @@ void ldap_pull_plain(struct ldap_pull *pull);
 void ldap_pull_modified(struct ldap_pull *pull);
 void ldap_pull_usn(struct ldap_pull *pull);
 void ldap_pull_sync(struct ldap_pull *pull);
+/* dirsync/source_ldap_ids.c: after a delta, those of the request. */
+void ldap_pull_ids(struct ldap_pull *pull);
 
 /* The rest of the request's mark where a delta is wanted and the mark is of that kind; else NULL.
  */

@@ -78,6 +78,16 @@ struct up_numbers {
 	bool sorted;
 };
 
+/* Ids whose physical address waits: of the run before, and of this one. */
+struct up_waiting {
+	struct str bytes;
+	const char **ids; /* sorted; they point into it */
+	bool *shown;
+	size_t count;
+	struct str next;
+	size_t next_count;
+};
+
 struct up {
 	const struct run_options *options;
 	const struct config *config;
@@ -127,7 +137,10 @@ struct up {
 	struct reports *reports;
 	struct apply_counts applied;
 	uint64_t edited; /* changes that were overtaken by somebody's edit */
-	bool unsettled;  /* delta: an address goes that others of this system are known to list */
+	/* Something that the next delta would not show: an address goes that others of this system
+	 * are known to list; or one that waits cannot be asked for. */
+	bool unsettled;
+	struct up_waiting waiting;
 
 	char error[1024];   /* of the step that failed */
 	struct str encoded; /* scratch */
@@ -168,6 +181,17 @@ int up_orphan_decode(const void *data, size_t len, struct entry *entry_r, struct
 
 /* up_freed.c. Makes the run a full one where an address that this system claims has come free. */
 int up_freed(struct up *up);
+
+/* up_waiting.c. Makes the run a full one where it is not known who waits. */
+int up_waiting_read(struct up *up);
+/* The pull shows this id: whether it waits, and was shown before in this pull. */
+bool up_waiting_show(struct up *up, const char *id);
+/* The pull is over: what was not shown is left to a full run. */
+void up_waiting_settle(struct up *up);
+void up_waiting_add(struct up *up, const char *id);
+/* Before up_is_settled() is asked. */
+void up_waiting_keep(struct up *up);
+void up_waiting_free(struct up *up);
 
 /* up_delta.c. What of it counts in guard_counts until it is judged anew. */
 void up_recount(struct up *up, const struct entry *entry);

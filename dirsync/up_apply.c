@@ -107,7 +107,7 @@ bool up_is_settled(const struct up *up)
 	/* everything was tried: what is refused still is so for a reason that stays */
 	bool failed = !up->rules.complete && up->applied.refused + up->applied.dropped > 0;
 
-	return up->edited == 0 && !up->unsettled && !failed && up->tally.waiting == 0;
+	return up->edited == 0 && !up->unsettled && !failed;
 }
 
 static int commit_head(struct up *up)
@@ -120,6 +120,7 @@ static int commit_head(struct up *up)
 		head.full_runs++;
 		head.persons = up->result.persons;
 	}
+	up_waiting_keep(up);
 	if (up_is_settled(up))
 		str_append_z(&head.mark, str_cstr(&up->result.mark));
 	int done = snapshot_begin(up->snapshot, false, &error);

@@ -318,7 +318,10 @@ static int judge(struct judging *j)
 	trace_reset(&j->trace);
 	if (!j->parts.skip) {
 		struct reconcile_facts facts = facts_of(j);
+		uint64_t waiting = up->tally.waiting;
 		kept = reconcile(&up->rules, &facts, &sink, &up->tally, &j->trace);
+		if (up->tally.waiting > waiting)
+			up_waiting_add(up, facts.id);
 	}
 	if (kept < 0)
 		return -1;

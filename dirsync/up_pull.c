@@ -115,6 +115,8 @@ static int take_person(void *context, const struct person *person)
 	struct person_bytes bytes;
 	size_t begin;
 
+	if (up_waiting_show(p->up, str_cstr(&person->id)))
+		return 0;
 	memset(&fresh, 0, sizeof fresh); /* its gaps, too: it is written to files */
 	fresh.had = view_had(&p->up->tally, person);
 	memcpy(fresh.raw, p->raw, sizeof fresh.raw);
@@ -136,6 +138,7 @@ static int take_gone(void *context, const char *id)
 {
 	struct pulling *p = context;
 
+	up_waiting_show(p->up, id);
 	begin_value(p);
 	return put(p, id, UP_GONE);
 }
@@ -193,6 +196,8 @@ static void pull(struct pulling *p, bool delta)
 		/* who wants everything wants the file that was read already, too */
 		.mark = up->again ? "" : str_cstr(&up->head.mark),
 		.shown = up->options->dry_run,
+		.ids = delta ? up->waiting.ids : NULL,
+		.id_count = delta ? up->waiting.count : 0,
 		.stop = &up->stop,
 	};
 
@@ -267,6 +272,7 @@ int up_pull(struct up *up)
 			(unsigned long long)rawset_seen_count(up->same));
 	up->record->outcome.persons = up->result.persons;
 	up->rules.complete = up->result.outcome == SOURCE_COMPLETE;
+	up_waiting_settle(up);
 	up->rules.again = up->kind->marks_data && up->result.mark.len > 0 &&
 			  strcmp(up->result.mark.data, str_cstr(&up->head.counted)) == 0;
 	if (up_stopped(up))

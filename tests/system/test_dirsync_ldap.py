@@ -172,17 +172,41 @@ def test_what_a_delta_cannot_settle_is_settled_by_the_next_run(lab):
     assert run(True)["refused"] == 1
     backend.people.replace("frida", title="cn=boss,dc=example,dc=org")
     assert run(False)["refused"] == 0
-    # waits for the end of a hold: until then each run looks
+
+
+def test_an_address_that_waits_is_asked_for_by_its_id(lab):
+    """Until the end of a hold each run reads that mailbox, and not all of them."""
+    backend = Backend(lab, "L20", delta="syncrepl")
+
+    def run():
+        found = counts(backend.sync())
+        assert not backend.was_full(), backend.dirsync.log_tail(5)
+        return found
+    backend.sync()
     dn = backend.entries()["dora"]["dn"]
     backend.slapd.replace(dn, restanteState="holding")
-    backend.people.move("dora", to=PEOPLE, new="doris")
-    run(False)
-    run(True)
-    assert "doris" not in backend.entries()
+    backend.slapd.replace(backend.entries()["emil"]["dn"], restanteState="holding")
+    for uid, new in (("dora", "doris"), ("emil", "emilia"), ("hilde", "holda")):
+        backend.people.move(uid, to=PEOPLE, new=new)
+    run()
+    assert not {"doris", "emilia"} & set(backend.entries()) and "holda" in backend.entries()
+    assert [run()["persons"] for _ in range(3)] == [2, 2, 2], "those alone that wait"
+    # changed itself meanwhile: it counts once
+    backend.people.replace("doris", sn="Doe")
+    assert run()["changed"] == 1
+    assert "two mailboxes of this id" not in backend.dirsync.log_text()
     backend.slapd.replace(dn, restanteState="active")
-    run(True)
-    assert "doris" in backend.entries()
-    run(False)
+    run()
+    assert "doris" in backend.entries() and "emilia" not in backend.entries()
+    assert run()["persons"] == 1
+    # whoever cannot be asked for by the id is left to a full run, which settles it
+    backend.people.delete("emilia")
+    full = []
+    for _ in range(3):
+        backend.sync()
+        full.append(backend.was_full())
+    assert not full[0] and not full[2]
+    assert run()["persons"] == 0
 
 
 def test_an_address_in_conflict_that_comes_free_goes_to_its_claimant(lab):
