@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* --- steps by name --------------------------------------------------------------------------- */
 
@@ -307,6 +308,27 @@ bool step_needs_room(enum step step)
 	return step == STEP_ADDRESSES || step == STEP_LIST || step == STEP_HOLD;
 }
 
+/* --- a record that was changed ------------------------------------------------------------------
+ */
+
+/* The second mailbox is of that system and of that person: nothing may be done to another one. */
+static bool is_altered(const struct asked *q, char *text, size_t size)
+{
+	const struct move *m = q->move;
+	char now[640];
+
+	snprintf(now, sizeof now, "%s %s %s", m->target, m->mailbox, m->address);
+	if (*m->made == '\0' || strcasecmp(m->made, now) == 0)
+		return false;
+	snprintf(text, size,
+		"the record was changed after its second mailbox was made: that is of `%s` "
+		"(system, "
+		"mailbox, address), and the record says `%.180s`; put it back, then retry; what is "
+		"wanted now is another move",
+		m->made, now);
+	return true;
+}
+
 /* --- requests -------------------------------------------------------------------------------- */
 
 /* From state 10 on the move is opened once more: nothing else may stand in its way. */
@@ -327,6 +349,12 @@ static bool is_not_to_be_opened(struct asked *q)
 
 static bool turn(struct asked *q, enum step step)
 {
+	char text[sizeof q->decision->text];
+
+	if (is_altered(q, text, sizeof text)) {
+		q->decision->stops = true;
+		return decide_answer(q, STEP_DECLINE, "%s", text);
+	}
 	if (begun(q, STEP_DELETE_OLD))
 		return decide_answer(q, STEP_DECLINE,
 			"not rolled back: the old mailbox is deleted, or about to be; record a "
@@ -380,6 +408,7 @@ void move_decide(const struct move *move, const struct config_scenario *scenario
 	const struct move_facts *facts, int64_t now_us, struct move_decision *decision_r)
 {
 	struct asked q = { move, scenario, facts, now_us, decision_r };
+	char text[sizeof decision_r->text];
 
 	memset(decision_r, 0, sizeof *decision_r);
 	if (move->outcome != MOVE_OPEN_OR_DONE)
@@ -392,6 +421,8 @@ void move_decide(const struct move *move, const struct config_scenario *scenario
 		return;
 	else if (move->stopped)
 		decide_idle(&q);
+	else if (is_altered(&q, text, sizeof text))
+		decide_stop(&q, "%s", text);
 	else if (move_backward(move))
 		backward(&q);
 	else if (move->state >= MOVE_COMPLETE)

@@ -13,7 +13,7 @@ bool record_changed(const struct record_change *c)
 {
 	return c->mailbox || c->physical || c->waits || c->hold || c->identifier || c->error ||
 	       c->stopped || c->request || c->outcome || c->state || c->done > 0 || c->done_anew ||
-	       c->reached != 0;
+	       c->made || c->reached != 0;
 }
 
 void record_text(char **field, const char *text)
@@ -78,6 +78,15 @@ void record_unturned(struct move *move, struct record_change *change)
 		if (step_claimed((enum step)step))
 			remove_done(move, change, step_mark((enum step)step));
 	}
+}
+
+void record_made(struct move *move, struct record_change *change)
+{
+	if (*move->made != '\0')
+		return;
+	mem_free(&move->made);
+	move->made = mem_printf("%s %s %s", move->target, move->mailbox, move->address);
+	change->made = true;
 }
 
 void record_state(struct move *move, struct record_change *change, int state, int64_t now_us)
@@ -239,6 +248,8 @@ static void put_change(struct modify *m, const struct move *move, const struct r
 		put_waits(m, move);
 	if (c->hold)
 		put_hold(m, move);
+	if (c->made)
+		put(m, "restanteMoveMade", move->made);
 	if (c->identifier)
 		put(m, "restanteMoveIdentifier", move->identifier);
 	if (c->error)

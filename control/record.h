@@ -16,7 +16,8 @@
 
 /* What is not written yet; an object of zeros is nothing. */
 struct record_change {
-	bool mailbox, physical, waits, hold, identifier, error, stopped, request, outcome, state;
+	bool mailbox, physical, waits, hold, identifier, error, stopped, request, outcome, state,
+		made;
 	size_t done;      /* so many at the end of move->done */
 	bool done_anew;   /* all of move->done, for something of it is not done any more */
 	uint32_t reached; /* bit per state */
@@ -27,6 +28,8 @@ bool record_changed(const struct record_change *change);
 /* Into the move and the change; now_us: wall clock. */
 void record_done(struct move *move, struct record_change *change, enum step step, int64_t now_us);
 void record_state(struct move *move, struct record_change *change, int state, int64_t now_us);
+/* What the second mailbox is made for, where that is not said yet. */
+void record_made(struct move *move, struct record_change *change);
 /* Not done, after all; nothing where it was not. */
 void record_undone(struct move *move, struct record_change *change, enum step step);
 /* The way back was not gone: nothing of it is done or begun any more. */

@@ -159,6 +159,8 @@ static bool try_step(struct run *r, enum step step)
 	}
 	if (step == STEP_SWAP || step == STEP_SWAP_BACK)
 		note_drained(r, step == STEP_SWAP ? STEP_DRAIN : STEP_DRAIN_BACK);
+	if (step == STEP_CREATE && !again)
+		record_made(r->move, &r->change);
 	if (step_claimed(step))
 		progress = run_claim(r, step, run_claim_length_us(r, step), &why);
 	if (progress == STEP_DONE && step == STEP_CREATE)
@@ -330,6 +332,7 @@ static void take_newer(struct run *r)
 	if (strcmp(newer->csn, r->move->csn) >= 0 || !r->answered)
 		r->move->request = newer->request;
 	r->move->may_delete = newer->may_delete;
+	r->move->instant_us = newer->instant_us;
 	if (record_changed(&r->change) || strcmp(newer->csn, r->move->csn) <= 0)
 		move_free(&newer);
 	else

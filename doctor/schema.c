@@ -82,6 +82,7 @@ static const struct schema_name attributes[] = {
 	{ "restanteMoveHold", ARC ".1.95" },
 	{ "restanteLeaseLength", ARC ".1.96" },
 	{ "restanteMoveHeld", ARC ".1.98" },
+	{ "restanteMoveMade", ARC ".1.99" },
 	{ "mailLocalAddress", "2.16.840.1.113730.3.1.13" },
 	{ "mailHost", "2.16.840.1.113730.3.1.18" },
 	{ "mailRoutingAddress", "2.16.840.1.113730.3.1.47" },

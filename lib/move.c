@@ -19,7 +19,7 @@ const char *const move_attributes[] = { "entryUUID", "entryCSN", "restanteMoveAd
 	"restanteMoveBranch", "restanteMoveWork", "restanteMoveRequest", "restanteMoveOutcome",
 	"restanteMoveIdentifier", "restanteMoveError", "restanteMoveStopped",
 	"restanteMoveMayDelete", "restanteMoveOldGone", "restanteMoveHold", "restanteMoveHeld",
-	NULL };
+	"restanteMoveMade", NULL };
 
 static const char *const requests[] = { [MOVE_ASKED_NOTHING] = "",
 	[MOVE_ASKED_PAUSE] = "pause",
@@ -289,6 +289,7 @@ static void take_texts(const struct ldap_entry *entry, struct move *move)
 	move->source_id = copy_of(entry, "restanteMoveSourceId");
 	move->identifier = copy_of(entry, "restanteMoveIdentifier");
 	move->error = copy_of(entry, "restanteMoveError");
+	move->made = copy_of(entry, "restanteMoveMade");
 	move->claims = list_of(entry, "restanteMoveClaim");
 	move->branches = list_of(entry, "restanteMoveBranch");
 	move->instant_us = instant(text_of(entry, "restanteMoveInstant"));
@@ -326,7 +327,7 @@ static void free_texts(struct move *move)
 		&move->scenario, &move->wave, &move->mailbox, &move->assignor, &move->old_physical,
 		&move->old_source_id, &move->physical, &move->source_id, &move->work.step,
 		&move->work.holder, &move->work_text, &move->outcome_text, &move->identifier,
-		&move->error, &move->hold_csn, &move->swap_csn, &move->fault };
+		&move->error, &move->made, &move->hold_csn, &move->swap_csn, &move->fault };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		mem_free(texts[i]);

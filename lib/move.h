@@ -104,6 +104,7 @@ struct move {
 	bool may_delete;  /* restanteMoveMayDelete: the old mailbox may go though no data was moved
 			   */
 	bool old_gone;    /* an up sync saw the old mailbox gone */
+	char *made;       /* "SYSTEM MAILBOX ADDRESS": what create was done for; "" = not said */
 	char *hold_csn, *swap_csn; /* of the mailbox's entry: how long it was held */
 	uint64_t held_messages;    /* as front doors told, all together */
 	char *fault;               /* "": it can be worked with; else why not, one line */

@@ -87,3 +87,45 @@ def test_nothing_is_read_again_where_nothing_happens(control):
     dn, = record_all(control, ["plain"])
     control.wait_state(dn, 10, 60)
     assert control.log_text().count("control: list id=m-plain ") == 1
+
+
+# --- the record -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("attribute, other", [
+    ("restanteMoveTarget", "S1"), ("restanteMoveAddress", "anna@example.org")])
+def test_a_record_that_is_changed_after_create(lab, control, attribute, other):
+    """Nothing is done to another system or mailbox, whatever is asked, until it is put back."""
+    name = attribute.lower()
+    address = name + "@example.org"
+    control.fault({"S2 unredirect " + address: "fail"})
+    dn, = record_all(control, [name])
+    wait_for(lambda: "unredirect" in control.one(dn, "restanteMoveError"), 30, "the try")
+    before, made = control.effects(), control.one(dn, "restanteMoveMade")
+    assert made.startswith("S2 ") and made.endswith(" " + address)
+    was = control.one(dn, attribute)
+    lab.slapd.replace(dn, "operator", **{attribute: other})
+    assert "made: that is of `%s`" % made in control.wait_stopped(dn)
+    control.fault({})
+    for request in ("retry", "rollback leave-mail"):
+        control.request(dn, request)
+        wait_for(lambda: not control.one(dn, "restanteMoveRequest"), 30, "the answer")
+        assert "the record was changed" in control.wait_stopped(dn)
+    assert control.effects() == before
+    lab.slapd.replace(dn, "operator", **{attribute: was})
+    control.request(dn, "retry")
+    is_there(lab, control, dn, name)
+
+
+def test_an_instant_that_is_postponed_while_a_step_goes_on(lab, control):
+    address, = control.people("postponed")
+    control.fault({"S2 create " + address: "slow"})
+    dn = control.record("m-postponed", address)
+    wait_for(lambda: " create 2" in control.one(dn, "restanteMoveWork"), 30, "the claim")
+    lab.slapd.replace(dn, "operator", restanteMoveInstant="20991231000000Z")
+    control.wait_state(dn, 1, 30)
+    wait_for(lambda: control.ask("status")["busy"] == 0, 30, "the worker")
+    assert (control.state(dn), where(lab, "postponed")) == (1, ("S1", "postponed@s1.lab", "active"))
+    assert not any(done.startswith("addresses") for done in control.move(dn)["restantemovedone"])
+    control.fault({})
+    lab.slapd.replace(dn, "operator", restanteMoveInstant="20200101000000Z")
+    is_there(lab, control, dn, "postponed")

@@ -62,6 +62,7 @@ static void set_move(struct move *move, int state)
 		.outcome_text = text(""),
 		.identifier = text("i"),
 		.error = text(""),
+		.made = text(""),
 		.hold_csn = text(""),
 		.swap_csn = text(""),
 		.fault = text("") };

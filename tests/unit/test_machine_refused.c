@@ -1,4 +1,5 @@
-/* A rollback that is refused: for mail in the second mailbox, or because the old one is gone. */
+/* What is refused: a rollback, for mail in the second mailbox or because the old one is gone; all
+ * of a move whose record was changed behind its back. */
 #include "tests/unit/unit.h"
 
 #include "tests/unit/machine_scene.h"
@@ -158,6 +159,35 @@ static void test_what_is_undone(void **state)
 	assert_true(step_unturned(&scene.move, STEP_CLOSE));
 }
 
+/* --- the record was changed ------------------------------------------------------------------- */
+
+static void test_altered(void **state)
+{
+	static const char *const changed[] = { "S3 m anna@example.org", "S2 n anna@example.org",
+		"S2 m bert@example.org" };
+	struct scene scene;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(changed); i++) {
+		scene_set(&scene, 5, TO_6);
+		scene.move.made = (char *)(uintptr_t) "s2 m anna@example.org";
+		scene_expect(&scene, "do unredirect-second");
+		scene.move.made = (char *)(uintptr_t)changed[i];
+		scene_expect(&scene, "stop");
+		assert_non_null(strstr(scene.decision.text, changed[i]));
+		assert_non_null(strstr(scene.decision.text, "`S2 m anna@example.org`"));
+		scene.move.request = MOVE_ASKED_ROLLBACK_LEAVE_MAIL;
+		scene_expect(&scene, "answer decline");
+		assert_true(scene.decision.stops);
+		scene.move.request = MOVE_ASKED_NOTHING;
+		scene_done(&scene, "back"); /* nothing of another's is undone, either */
+		scene_expect(&scene, "stop");
+		scene_set(&scene, 10, TO_10 "ask-down");
+		scene.move.made = (char *)(uintptr_t)changed[i];
+		scene_expect(&scene, "stop");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_gone_before),
 		cmocka_unit_test(test_gone_meanwhile),
 		cmocka_unit_test(test_what_is_undone),
+		cmocka_unit_test(test_altered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,7 @@ static void test_whole(void **state)
 		{ "restanteMoveWork", { "3 fence 20261122120002Z db01 90" } },
 		{ "restanteMoveRequest", { "Rollback Leave-Mail" } },
 		{ "restanteMoveStopped", { "TRUE" } },
+		{ "restanteMoveMade", { "S2 m anna@example.org" } },
 		{ "restanteMoveHeld",
 			{ "front1 3 20261122120005.000000Z", "front2 40 20261122120005.000000Z",
 				"front2 -1 x", "nonsense" } },
@@ -52,6 +53,7 @@ static void test_whole(void **state)
 
 	(void)state;
 	assert_string_equal(move->fault, "");
+	assert_string_equal(move->made, "S2 m anna@example.org");
 	assert_string_equal(move->address, "anna@example.org");
 	assert_int_equal(move->state, MOVE_FENCED);
 	assert_int_equal(move->reached_us[5], when_generalized_us("20261122120003Z"));
