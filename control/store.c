@@ -492,7 +492,7 @@ struct task *store_take_left(struct store *s)
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->buckets && found == NULL; i++)
 		for (struct task *t = s->by_uuid[i]; t != NULL && found == NULL; t = t->next_uuid)
-			if (t->left != NULL && !t->busy)
+			if (!t->busy && t->left != NULL)
 				found = t;
 	if (found != NULL) {
 		heap_remove(s, found);
