@@ -241,7 +241,7 @@ static void test_who_goes_first(void **state)
 static void take_new(struct store *store, struct task **tasks, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "m%u", i);
 		put(store, i + 1, name, "1");
