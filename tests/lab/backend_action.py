@@ -9,7 +9,8 @@ tests. Its state, what was done with effect, and the faults that it is to show a
 
 tell ADDRESS: create says that it is there;
 fail: it asks for another try; made: it does it, and says that it refuses; slow: it takes two seconds (the
-file "slows" names those that only ask, as they begin); stay: it starts another program,
+file "slows" names those that only ask, as they begin); hang: it does not end (the file "hangs" has pid and
+address of each); stay: it starts another program,
 both hang and take no SIGTERM, and their pids are in the file "stays"; vain: it says that it was done
 and does nothing; kill and killed: the
 controller is killed, before or after the effect.
@@ -173,7 +174,7 @@ def fault_of(folder, subject):
     return faults.get("%s %s" % (key, subject["address"])) or faults.get(key, "")
 
 
-def show(fault, folder):
+def show(fault, folder, address):
     """What goes wrong before anything is done."""
     if fault == "fail":
         print("the backend is not reached", file=sys.stderr)
@@ -182,6 +183,8 @@ def show(fault, folder):
         print("the backend refuses", file=sys.stderr)
         sys.exit(1)
     if fault == "hang":
+        with open(os.path.join(folder, "hangs"), "a") as out:
+            out.write("%d %s\n" % (os.getpid(), address))
         time.sleep(3600)
     if fault == "stay":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -201,7 +204,7 @@ def act(folder, verb, subject):
     fault = fault_of(folder, subject)
     asked = action in ("list", "empty")
     if verb == "do" or asked or fault in ("garbage", "hang"):
-        show(fault, folder)
+        show(fault, folder, subject["address"])
     if asked and fault == "slow":
         with open(os.path.join(folder, "slows"), "a") as slows:
             slows.write("%s %s %s\n" % (system, action, subject["address"]))
@@ -221,7 +224,7 @@ def act(folder, verb, subject):
         with open(os.path.join(folder, "effects"), "a") as effects:
             effects.write("%s %s %s\n" % (system, action, subject["address"]))
     if fault == "made":
-        show("refuse", folder)
+        show("refuse", folder, subject["address"])
     if fault == "killed":
         os.kill(os.getppid(), signal.SIGKILL)
     print(json.dumps(told_now))

@@ -8,7 +8,7 @@ import socket
 
 from .daemon import Daemon, listens
 from .dirsync import Dirsync
-from .process import wait_for
+from .process import is_alive, wait_for
 from .slapd import BASE, FEDERATION, identity
 
 ACTION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "backend_action.py")
@@ -52,6 +52,7 @@ class Control(Daemon):
         self.options = options or {}
         self.scenarios = {"default": {"create": "0s", "drain": "5s"}, **(scenarios or {})}
         self.actions, self.logging, self.uri = actions or {}, "debug", None
+        self.timeout = "2s"  # of the directory's answers
         self.folder = folder or os.path.join(lab.dir, "backends")
         for path in (self.dir, self.folder, os.path.dirname(self.log)):
             os.makedirs(path, exist_ok=True)
@@ -62,7 +63,7 @@ class Control(Daemon):
         sections = {
             "ldap": {"uri": self.uri or slapd.uri, "base": BASE, "bind": "simple",
                      "bind_dn": identity("control"),
-                     "password_file": slapd.password_file("control"), "timeout": "2s"},
+                     "password_file": slapd.password_file("control"), "timeout": self.timeout},
             "log": {"target": "stderr", "level": self.logging},
             "control": {"control_socket": self.control, "user": "", "group": "",
                         "holder": self.name, "lease": "2s", "retry_min": "200ms",
@@ -183,6 +184,17 @@ class Control(Daemon):
             return collections.Counter()
         with open(path) as lines:
             return collections.Counter(tuple(line.split()) for line in lines)
+
+    def hanging(self):
+        """The addresses of all programs of the fault "hang" that run side by side at this moment."""
+        path = os.path.join(self.folder, "hangs")
+        if not os.path.exists(path):
+            return set()
+        with open(path) as lines:
+            begun = [line.split() for line in lines if line.endswith("\n")]
+        alive = [(int(pid), address) for pid, address in begun if is_alive(int(pid))]
+        # one may end before the next is looked at: who is there still was so all the while
+        return {address for pid, address in alive if is_alive(pid)}
 
     def slows(self):
         """A line for each action that began to take its time: as the keys of fault."""

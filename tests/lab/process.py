@@ -72,6 +72,15 @@ def answers(port, host="127.0.0.1"):
         return False
 
 
+def is_alive(pid):
+    """Whether it runs; one that has ended and was not waited for does not."""
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def process_told(pid):
     """A line on what it does at the moment."""
     told = ["process %d" % pid]

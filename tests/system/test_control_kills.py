@@ -11,7 +11,7 @@ import pytest
 
 from lab.control import Control, begin
 from lab.lab import Lab
-from lab.process import wait_for
+from lab.process import is_alive, wait_for
 from lab.slapd import FEDERATION
 
 SCENARIOS = {"closing": {"create": "0s", "close": True, "drain": "5s"}}
@@ -46,14 +46,6 @@ def each_once(control, name):
               if key[2] == name + "@example.org"}
     assert set(counts.values()) == {1}, counts
     assert len(counts) >= 5
-
-
-def is_alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def killed(control):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab.lab import Lab
-from lab.process import wait_for
+from lab.process import is_alive, wait_for
 from synced import System, level
 
 LATE = "not stopped within stop_timeout"
@@ -81,14 +81,6 @@ def pid_of(noted):
     return int(written())
 
 
-def is_there(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_no_program_outlives_the_daemon(stubborn):
     system, noted = stubborn
     daemon = system.dirsync.start()
@@ -96,7 +88,7 @@ def test_no_program_outlives_the_daemon(stubborn):
     pid = pid_of(noted)
     daemon.ask_to_stop()
     assert daemon.process.wait(20) == 1, daemon.log_tail()
-    wait_for(lambda: not is_there(pid), 10, "the program to be gone")
+    wait_for(lambda: not is_alive(pid), 10, "the program to be gone")
     assert LATE in daemon.log_text()
 
 
@@ -107,5 +99,5 @@ def test_no_program_outlives_a_single_pass(stubborn):
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=20)
     assert run.returncode == 1
-    wait_for(lambda: not is_there(pid), 10, "the program to be gone")
+    wait_for(lambda: not is_alive(pid), 10, "the program to be gone")
     assert LATE in system.dirsync.log_text()
