@@ -165,8 +165,9 @@ static void set_leading(struct leader *l, uint64_t term, int64_t since_us, int64
 {
 	pthread_mutex_lock(&l->lock);
 	uint64_t before = l->term;
-	/* while it had lapsed nobody worked: those that were due then are looked at again */
-	bool lapsed = before != 0 && since_us - l->since_us >= l->length_us;
+	/* until this moment nobody worked if it had lapsed, however early its renewal was begun:
+	 * those that were due then are looked at again */
+	bool lapsed = before != 0 && clock_boot_us() - l->since_us >= l->length_us;
 	l->term = term;
 	note_term(l, term);
 	l->since_us = since_us;

@@ -5,6 +5,7 @@ import collections
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -127,8 +128,40 @@ def _lab():
 def _trap(lab):
     with LdapRelay(lab.slapd.port) as relay:
         trap = Trap(relay)
-        trap.uri = relay.uri
+        trap.relay, trap.uri = relay, relay.uri
         yield trap
+
+
+class LateAnswers:
+    """Keeps back the answers to renewals of the lease: one for so many seconds, which is in time; that
+    to the next one until it is told to let go."""
+
+    def __init__(self, relay, seconds):
+        self.relay, self.seconds, self.renewals = relay, seconds, []
+        self.kept, self.let_go = threading.Event(), threading.Event()
+
+    def __enter__(self):
+        self.before = self.relay.asked, self.relay.answered
+        self.relay.asked, self.relay.answered = self.asked, self.answered
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self.let_go.set()
+        self.relay.asked, self.relay.answered = self.before
+
+    def asked(self, message, connection):
+        if message.op == MODIFY and b"restanteLeaseExpiry" in encode([message.parts[1]]):
+            self.renewals.append((connection, message.parts[0][1]))
+
+    def answered(self, message, connection):
+        key = connection, message.parts[0][1]
+        if message.op != MODIFIED or key not in self.renewals[:2]:
+            return
+        if key == self.renewals[0]:
+            time.sleep(self.seconds)
+        else:
+            self.kept.set()
+            self.let_go.wait(60)
 
 
 @pytest.fixture(scope="module", name="control")
@@ -261,3 +294,30 @@ def test_the_directory_goes_at_a_write(lab, control, trap, point, when):
     wait_for(lambda: lab.milter.held() == 0 and found(), 60, "the message to arrive")
     both = list(lab.message_ids("S1", name)) + list(lab.message_ids("S2", name))
     assert both.count(message_id) == 1
+
+
+@pytest.mark.long
+def test_the_lease_lapses_while_it_is_renewed(control, trap):
+    """A renewal that was begun in time is answered late: what was looked at in between, when nobody
+    led, is looked at again."""
+    address, = control.people("between")
+    control.timeout = "60s"
+    control.configure(lease="6s")
+    control.restart()
+    wait_for(lambda: control.ask("status")["term"] > 0 and control.ask("status")["loaded"], 30,
+             "it to lead")
+    # renewed every 1.5 s: the second one begins when the first one holds for 0.4 s more
+    with LateAnswers(trap.relay, 4.1) as late:
+        wait_for(late.kept.is_set, 20, "a renewal of the lease")
+        wait_for(lambda: control.ask("status")["term"] == 0, 20, "the lease to lapse")
+        count = control.ask("status")["records"]
+        dn = control.record("m-between", address)
+
+        def looked_at():
+            status = control.ask("status")
+            return status["records"] > count and status["busy"] == status["due"] == 0
+        wait_for(looked_at, 20, "the record to be looked at")
+    control.wait_state(dn, 10, 60)
+    control.timeout = "2s"
+    control.configure(lease="2s")
+    control.restart()
