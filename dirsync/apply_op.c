@@ -110,7 +110,8 @@ void apply_op_take(
 
 bool apply_op_deletes(const struct apply_op *op)
 {
-	return op->change.kind == PLAN_EXPIRE && op->todo.step == HANDOVER_WHOLE;
+	return op->change.kind == PLAN_EXPIRE && op->change.value_count == 0 &&
+	       op->todo.step == HANDOVER_WHOLE;
 }
 
 static bool is_address(const char *attribute)
@@ -240,8 +241,5 @@ void apply_op_compose(struct apply_op *op, const char *csn)
 		return;
 	case HANDOVER_DROP: op->count = 0; return;
 	}
-	if (op->change.kind == PLAN_EXPIRE)
-		op->count = 0;
-	else
-		gather(op);
+	gather(op);
 }

@@ -44,6 +44,7 @@ dirsync_libdirsync_a_SOURCES += \
 	dirsync/snapshot.c \
 	dirsync/up_apply.c dirsync/up_delta.c dirsync/up_freed.c dirsync/up_join.c dirsync/up_judge.c \
 	dirsync/up_late.c \
+	dirsync/expiry.c dirsync/expiry.h dirsync/up_expiry.c \
 	dirsync/up_meet.c dirsync/up_moves.c dirsync/up_known.c dirsync/up_owners.c dirsync/up_pull.c dirsync/up_record.c dirsync/up_shown.c \
 	dirsync/up_waiting.c \
 	dirsync/up.h dirsync/up_asking.h dirsync/up_meeting.h \

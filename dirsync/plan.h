@@ -19,9 +19,11 @@ enum plan_kind {
 	PLAN_REKEY,    /* re-created on its system: asserted on the old id */
 	PLAN_VANISHED, /* marked, still routed */
 	PLAN_RETURNED, /* the mark goes */
-	PLAN_EXPIRE,   /* deleted: marked for longer than the grace */
-	PLAN_CLAIM,    /* what the assignee of an open move claims goes to the move's entry */
-	PLAN_REPORT,   /* nothing is written: conflict, refusal */
+	/* Marked for longer than the grace: deleted, or, with values, these alone are taken from an
+	 * entry that is more than a mailbox (expiry.h). */
+	PLAN_EXPIRE,
+	PLAN_CLAIM,  /* what the assignee of an open move claims goes to the move's entry */
+	PLAN_REPORT, /* nothing is written: conflict, refusal */
 };
 
 /* One attribute of one entry; in the plan all of an entry stand in one modify. */

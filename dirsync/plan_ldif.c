@@ -72,7 +72,7 @@ void plan_ldif(const struct plan_change *change, struct str *out)
 	if (change->kind == PLAN_ADD) {
 		str_append_z(out, "changetype: add\n");
 		put_attributes(change, out);
-	} else if (change->kind == PLAN_EXPIRE) {
+	} else if (change->kind == PLAN_EXPIRE && change->value_count == 0) {
 		str_append_z(out, "changetype: delete\n");
 	} else {
 		str_append_z(out, "changetype: modify\n");

@@ -9,6 +9,8 @@ struct names {
 	size_t count;
 };
 
+bool policy_maps(const struct reconcile_policy *policy, const char *attribute);
+
 struct reconcile_policy {
 	struct names decided; /* the source is the authority */
 	struct names once;    /* only where the directory has none; not in `decided` */

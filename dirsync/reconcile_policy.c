@@ -1,6 +1,7 @@
 /* The attributes that the settings map. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "dirsync/mapping_internal.h"
 #include "dirsync/reconcile_internal.h"
@@ -112,6 +113,19 @@ void reconcile_policy_free(struct reconcile_policy **policy)
 	free_names(&p->once);
 	mem_free(&p->object_class);
 	mem_free(policy);
+}
+
+static bool maps(const struct names *names, const char *attribute)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (strcasecmp(names->list[i], attribute) == 0)
+			return true;
+	return false;
+}
+
+bool policy_maps(const struct reconcile_policy *policy, const char *attribute)
+{
+	return maps(&policy->decided, attribute) || maps(&policy->once, attribute);
 }
 
 void reconcile_tally_init(const struct reconcile_policy *policy, struct guard_tally *tally_r)

@@ -179,6 +179,10 @@ void up_heirs_free(struct up *up);
 void up_orphan_encode(const struct entry *entry, const struct trace *before, struct str *out);
 int up_orphan_decode(const void *data, size_t len, struct entry *entry_r, struct trace *before_r);
 
+/* up_expiry.c. Plans the expiry: a deletion, or what is taken from an entry that is more than a
+ * mailbox. */
+int up_expire(struct up *up, const struct plan_change *change);
+
 /* up_freed.c. Makes the run a full one where an address that this system claims has come free. */
 int up_freed(struct up *up);
 

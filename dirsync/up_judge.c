@@ -195,6 +195,8 @@ static int take_change(void *context, const struct plan_change *change)
 	struct judging *j = context;
 	const char *error;
 
+	if (change->kind == PLAN_EXPIRE)
+		return up_expire(j->up, change);
 	if (plan_put(j->up->plan, change, &error) < 0)
 		return up_fail(j->up, "%s", error);
 	return 0;

@@ -323,6 +323,16 @@ def test_dirsync_makes_and_deletes_mailboxes_but_not_nodes(with_move):
     for who, code in (("front1", REFUSED), ("transfer", REFUSED), ("dirsync", 0)):
         assert with_move.modify(entry, who=who, check=False).returncode == code
     with_move.modify("dn: uid=fresh,%s\nchangetype: delete\n" % PEOPLE, who="dirsync")
+    # it takes the mailbox from an entry that stays, as a whole, and gives it to no other system
+    with_move.modify(entry, who="dirsync")
+    fresh = "dn: uid=fresh,%s\nchangetype: modify\n" % PEOPLE
+    for change, code in (("replace: restanteSystem\nrestanteSystem: S2\n", REFUSED),
+                         ("delete: restanteSystem\n", 65)):  # objectClassViolation
+        assert with_move.modify(fresh + change, who="dirsync", check=False).returncode == code
+    with_move.modify(fresh + "delete: objectClass\nobjectClass: inetLocalMailRecipient\n"
+                     "objectClass: restanteMailbox\n-\ndelete: restanteSystem\n-\n"
+                     "delete: mailRoutingAddress\n-\ndelete: mailLocalAddress\n", who="dirsync")
+    with_move.modify("dn: uid=fresh,%s\nchangetype: delete\n" % PEOPLE)
     node = ("dn: cn=rogue,ou=nodes,%s\nchangetype: add\nobjectClass: restanteNode\ncn: rogue\n"
             "restanteNodeState: enabled\n" % FEDERATION)
     for who in ("dirsync", "control", "transfer", "front1"):

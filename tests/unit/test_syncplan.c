@@ -258,6 +258,11 @@ static void ldif_of_changes(void **state)
 			     "mailLocalAddress: a@example.org\n"
 			     "mailLocalAddress: b@example.org\n\n");
 	change.kind = PLAN_EXPIRE;
+	change.values = &values[3];
+	change.value_count = 1;
+	expect_ldif(&change, "# expire, id u-1\ndn: cn=a,dc=x\nchangetype: modify\n"
+			     "replace: cn\ncn:: IEFubmE=\n-\n\n");
+	change.value_count = 0;
 	change.id = NULL;
 	expect_ldif(&change, "# expire\ndn: cn=a,dc=x\nchangetype: delete\n\n");
 	change.kind = PLAN_REPORT;
