@@ -220,14 +220,16 @@ static enum part_outcome run_find(struct action_run *run, const struct action_te
 	return outcome;
 }
 
+/* All of them, or those that the checks speak of. */
 static enum part_outcome run_finds(
-	struct action_run *run, const struct action_template *template, size_t *mark_r)
+	struct action_run *run, const struct action_template *template, bool all, size_t *mark_r)
 {
 	enum part_outcome outcome = PART_OK;
 
 	*mark_r = run->values.count;
 	for (size_t i = 0; outcome == PART_OK && i < template->search_count; i++)
 		if (template->searches[i].kind == SEARCH_FIND &&
+			(all || template->searches[i].checked) &&
 			applies(run, &template->searches[i].conditions))
 			outcome = run_find(run, template, &template->searches[i]);
 	return outcome;
@@ -334,7 +336,7 @@ static enum part_outcome run_checks(struct action_run *run, const struct action_
 enum part_outcome action_ldap_check(struct action_run *run, const struct action_template *template)
 {
 	size_t mark;
-	enum part_outcome outcome = run_finds(run, template, &mark);
+	enum part_outcome outcome = run_finds(run, template, false, &mark);
 
 	if (outcome == PART_OK)
 		outcome = run_checks(run, template);
@@ -453,7 +455,7 @@ static enum part_outcome write_all(struct action_run *run, const struct action_t
 enum part_outcome action_ldap_do(struct action_run *run, const struct action_template *template)
 {
 	size_t mark;
-	enum part_outcome outcome = run_finds(run, template, &mark);
+	enum part_outcome outcome = run_finds(run, template, true, &mark);
 
 	if (outcome == PART_OK)
 		outcome = run_refusals(run, template);

@@ -567,6 +567,8 @@ struct action_template *action_template_parse(
 				break;
 	if (result == 0)
 		result = look_at_all(&r);
+	if (result == 0)
+		action_template_mark_checked(template);
 	drop_all(&r.block);
 	mem_free(&copy);
 	if (result != 0)

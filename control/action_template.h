@@ -63,6 +63,7 @@ struct action_search {
 	enum action_search_kind kind;
 	bool absent;                     /* CHECK, REFUSE: where nothing is found */
 	char *find;                      /* FIND: the name */
+	bool checked;                    /* FIND: a check, or a find for one, speaks of it */
 	struct action_line base, filter; /* filter.text NULL: (objectClass=*) */
 	enum ldap_scope scope;
 	struct action_line text;                /* REFUSE */
@@ -99,6 +100,8 @@ struct action_template {
 struct action_template *action_template_parse(
 	const char *name, const char *text, size_t len, const char **error_r);
 void action_template_free(struct action_template **template);
+/* Marks the finds that its checks need: the others are made only where something is to be done. */
+void action_template_mark_checked(struct action_template *template);
 /* Each name of a value that it puts in, but those of its own finds: to `name`, with repeats. */
 void action_template_each_name(const struct action_template *template,
 	void (*name)(void *context, const char *name), void *context);

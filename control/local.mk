@@ -7,6 +7,7 @@ control_libcontrol_a_SOURCES = \
 # what differs per backend
 control_libcontrol_a_SOURCES += \
 	control/action.c control/action_command.c control/action_ldap.c control/action_name.c \
+	control/action_needed.c \
 	control/action_output.c control/action_parse.c control/action_render.c \
 	control/action_secret.c control/action_settings.c control/action_template.c control/action_values.c \
 	control/action.h control/action_internal.h control/action_output.h \

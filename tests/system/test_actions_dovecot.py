@@ -102,7 +102,7 @@ def test_missing_attribute_writes_nothing(s2, actions):
     assert said["text"] == "create.ldif:58: sn: no value of sn|cn"
     said = actions.run("S2", "redirect", **person("fritz", other="fritz@s1.lab"))
     assert said["outcome"] == "refused"
-    assert said["text"] == "redirect.ldif:4: filter: no value of source_id"
+    assert said["text"] == "redirect.ldif:12: filter: no value of source_id"
     assert s2.ldap.versions() == before
 
 

@@ -206,6 +206,39 @@ static void count_name(void *context, const char *name)
 	str_printf(context, "%s ", name);
 }
 
+/* Where the check holds nothing else is looked for. */
+static void finds_that_checks_need(void **state)
+{
+	static const struct {
+		const char *text, *checked; /* a letter for each find */
+	} cases[] = {
+		{ "find: a\nbase: x\n\n" CHECK "\nwhen: a\ndn: %{a.dn}\nchangetype: delete\n",
+			"-" },
+		{ "find: a\nbase: x\n\nfind: ab\nbase: y\n\ncheck: present\nbase: %{A.dn}\n",
+			"y-" },
+		{ "find: a\nbase: x\n\nfind: b\nbase: %{a.dn}\n\nfind: c\nbase: x\n\n"
+		  "check: absent\nbase: x\nfilter: (&(m=%{b.mail*}))\n",
+			"yy-" },
+		{ "find: a\nbase: x\n\ncheck: present\nbase: x\ntell-physical: %{a.uid}@x\n", "y" },
+		{ "find: a\nbase: x\n\ncheck: present\nbase: x\ntell-addresses: %{a.mail*}\n",
+			"y" },
+		{ "find: a\nbase: x\n\nfind: b\nbase: y\n\nwhen: a\n" CHECK, "y-" },
+		{ "find: a\nbase: x\n\nunless: a\nfind: b\nbase: y\n\nwhen: b\n" CHECK, "yy" },
+		{ "find: a\nbase: x\n\n" CHECK "\nrefuse: absent\nbase: %{a.dn}\ntext: %{a.cn}\n",
+			"-" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct action_template *t = parse(cases[i].text);
+
+		for (size_t n = 0; cases[i].checked[n] != '\0'; n++)
+			if (t->searches[n].checked != (cases[i].checked[n] == 'y'))
+				fail_msg("find %zu of: %s", n, cases[i].text);
+		action_template_free(&t);
+	}
+}
+
 static void names_and_attributes(void **state)
 {
 	struct action_template *t = parse("find: account\nbase: %{base}\nfilter: (i=%{id})\n\n"
@@ -281,6 +314,7 @@ int main(void)
 		cmocka_unit_test(values_stay_values),
 		cmocka_unit_test(changes_without_values),
 		cmocka_unit_test(missing_is_told_with_its_line),
+		cmocka_unit_test(finds_that_checks_need),
 		cmocka_unit_test(names_and_attributes),
 		cmocka_unit_test(outputs),
 	};
