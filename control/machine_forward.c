@@ -77,6 +77,12 @@ static bool may_not_begin(struct asked *q)
 	return !q->facts->room && decide_wait(q, 0, "other moves to reach their swap");
 }
 
+/* After the swap its entry counts for `close` alone, which speaks of the person. */
+static bool asks_nothing_of_it(const struct asked *q)
+{
+	return q->move->state >= MOVE_SWAPPED && (!q->scenario->close || has(q, STEP_CLOSE));
+}
+
 /* What makes any further step senseless, or comes too early. */
 static bool is_hindered(struct asked *q)
 {
@@ -92,6 +98,8 @@ static bool is_hindered(struct asked *q)
 		return end(q, f->other_open);
 	if (may_not_begin(q))
 		return true;
+	if (asks_nothing_of_it(q))
+		return false;
 	if (!f->mailbox_known && f->mailbox_trouble != NULL && q->move->state == MOVE_NEW)
 		return end(q, f->mailbox_trouble);
 	if (!f->mailbox_known && f->mailbox_trouble != NULL)
