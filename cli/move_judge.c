@@ -24,6 +24,7 @@ struct judging {
 	struct move **by_mailbox, **by_address;
 	size_t open;
 	int64_t now_us;
+	const char *system; /* the last one that was found: a wave names it in each row */
 };
 
 struct wanted *wanted_add(struct wanted_list *list)
@@ -130,11 +131,15 @@ static int judge_system(struct judging *judging, const struct wanted *w)
 
 	if (w->target == NULL || w->target[0] == '\0')
 		return cli_fail(cli, CLI_USAGE, "%s: the system is missing", w->address);
+	if (judging->system != NULL && strcasecmp(judging->system, w->target) == 0)
+		return CLI_DONE;
 	enum ldap_result result =
 		mailbox_system_exists(cli->session, cli->config->ldap.base, w->target, &error);
 	if (result == LDAP_NO_ENTRY)
 		return cli_fail(
 			cli, CLI_NOTFOUND, "%s: no system %s in ou=systems", w->address, w->target);
+	if (result == LDAP_DONE)
+		judging->system = w->target;
 	return result == LDAP_DONE ? CLI_DONE : cli_fail_ldap(cli, result, w->address, error);
 }
 
