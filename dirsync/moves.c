@@ -9,6 +9,11 @@
 
 void move_free_fields(struct move *move)
 {
+	if (move->owners != NULL && atomic_fetch_sub(move->owners, 1) > 1) {
+		*move = (struct move){ .state = 0 };
+		return;
+	}
+	mem_free(&move->owners);
 	str_free(&move->dn);
 	str_free(&move->key);
 	str_free(&move->assignor);
@@ -25,6 +30,67 @@ void moves_free(struct moves *moves)
 		move_free_fields(&moves->list[i]);
 	mem_free(&moves->list);
 	moves->count = 0;
+}
+
+struct move move_share(struct move *move)
+{
+	if (move->owners == NULL) {
+		move->owners = mem_zalloc(sizeof *move->owners);
+		atomic_init(move->owners, 1);
+	}
+	atomic_fetch_add(move->owners, 1);
+	return *move;
+}
+
+int moves_compare(const void *left, const void *right)
+{
+	const struct move *a = left, *b = right;
+	int order = strcmp(str_cstr(&a->key), str_cstr(&b->key));
+
+	if (order == 0)
+		order = (int)a->kind - (int)b->kind;
+	return order != 0 ? order : strcmp(str_cstr(&a->dn), str_cstr(&b->dn));
+}
+
+/* --- two lists ------------------------------------------------------------------------------ */
+
+static int compare_key(const struct moves *moves, size_t at, const struct move *move)
+{
+	return strcmp(str_cstr(&moves->list[at].key), str_cstr(&move->key));
+}
+
+/* at: the first of its key; the address of a record does not change. */
+static bool has_record(const struct moves *moves, size_t at, const struct move *move)
+{
+	for (; at < moves->count && compare_key(moves, at, move) == 0; at++)
+		if (strcmp(str_cstr(&moves->list[at].dn), str_cstr(&move->dn)) == 0)
+			return true;
+	return false;
+}
+
+bool moves_join(struct moves *moves, struct moves *more)
+{
+	struct moves fresh = { mem_grow(NULL, more->count + 1, sizeof *fresh.list), 0 };
+	size_t at = 0;
+
+	for (size_t i = 0; i < more->count; i++) {
+		while (at < moves->count && compare_key(moves, at, &more->list[i]) < 0)
+			at++;
+		if (has_record(moves, at, &more->list[i]))
+			continue;
+		fresh.list[fresh.count++] = more->list[i];
+		more->list[i] = (struct move){ .state = 0 };
+	}
+	if (fresh.count > 0) {
+		moves->list =
+			mem_grow(moves->list, moves->count + fresh.count, sizeof *moves->list);
+		memcpy(moves->list + moves->count, fresh.list, fresh.count * sizeof *fresh.list);
+		moves->count += fresh.count;
+		qsort(moves->list, moves->count, sizeof *moves->list, moves_compare);
+	}
+	mem_free(&fresh.list);
+	moves_free(more);
+	return fresh.count > 0;
 }
 
 /* --- asking --------------------------------------------------------------------------------- */

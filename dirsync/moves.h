@@ -11,6 +11,7 @@
 #ifndef RESTANTE_DIRSYNC_MOVES_H
 #define RESTANTE_DIRSYNC_MOVES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ struct move {
 	struct str assignor, assignee; /* assignor "" = the record does not say */
 	struct str old_source_id, source_id, physical; /* "" = not there */
 	struct strings claims;                         /* keys */
+	atomic_uint *owners; /* of these texts, that are shared by copies; NULL: one alone */
 };
 
 struct moves {
@@ -46,8 +48,13 @@ struct moves {
 enum ldap_result moves_read(struct ldap_session *session, const char *base, struct moves *moves_r);
 void moves_free(struct moves *moves);
 void move_free_fields(struct move *move);
-/* Takes over those of `more` that are not in `moves` (by DN), and frees it. */
-void moves_join(struct moves *moves, struct moves *more);
+/* Has the same texts, which go with the last of all. Not for several threads at once. */
+struct move move_share(struct move *move);
+/* The order of a list. */
+int moves_compare(const void *left, const void *right);
+/* Takes over those of `more` that are not in `moves` (by DN), and frees it. False: there was none.
+ */
+bool moves_join(struct moves *moves, struct moves *more);
 /* What stands first for the address key and is not over; NULL: nothing. Others of the key follow.
  */
 const struct move *moves_find(const struct moves *moves, const char *key);

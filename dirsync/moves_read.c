@@ -90,22 +90,6 @@ static void copy_text(struct str *to, const struct str *from)
 	str_append(to, str_cstr(from), from->len);
 }
 
-static struct move copy_of(const struct move *from)
-{
-	struct move to = { .kind = from->kind, .state = from->state };
-
-	copy_text(&to.dn, &from->dn);
-	copy_text(&to.key, &from->key);
-	copy_text(&to.assignor, &from->assignor);
-	copy_text(&to.assignee, &from->assignee);
-	copy_text(&to.old_source_id, &from->old_source_id);
-	copy_text(&to.source_id, &from->source_id);
-	copy_text(&to.physical, &from->physical);
-	copy_text(&to.claims.bytes, &from->claims.bytes);
-	to.claims.count = from->claims.count;
-	return to;
-}
-
 /* --- what is kept --------------------------------------------------------------------------- */
 
 struct record {
@@ -121,7 +105,7 @@ struct records {
 	size_t count;
 };
 
-/* All of them by entryUUID, as of the cookie. */
+/* All of them in the order of a list, as of the cookie. */
 static struct {
 	pthread_mutex_t lock;
 	struct str place, cookie;
@@ -195,39 +179,69 @@ static int compare_change(const void *left, const void *right)
 	return order != 0 ? order : (int)b->shown - (int)a->shown;
 }
 
-/* Of a record (order <= 0) and what is told of it (order >= 0); NULL: it is gone. */
-static struct record *choose(struct record *old, struct record *change, int order, bool absent)
+/* Whether an earlier record is still what it was. absent: what is in no change is gone. */
+static bool stays(const struct record *old, const struct records *changes, bool absent)
 {
-	if (order < 0)
-		return absent ? NULL : old;
-	if (change->shown)
-		return change;
-	return change->gone || order > 0 ? NULL : old;
+	const struct record *change = changes->count > 0
+					      ? bsearch(old, changes->list, changes->count,
+							sizeof *changes->list, compare_uuid)
+					      : NULL;
+
+	if (change == NULL)
+		return !absent;
+	while (change > changes->list && compare_uuid(change - 1, old) == 0)
+		change--;
+	return !change->shown && !change->gone;
 }
 
-/* Takes the records out of both. absent: what is in no change is gone. */
+/* Its texts have another owner now. */
+static void put(struct records *records, struct record *record)
+{
+	records->list[records->count++] = *record;
+	record->usable = false;
+}
+
+static int compare_record(const void *left, const void *right)
+{
+	return moves_compare(
+		&((const struct record *)left)->move, &((const struct record *)right)->move);
+}
+
+/* What is shown of them, in the order of a list. */
+static struct records shown_of(struct records *changes)
+{
+	struct records shown = { mem_grow(NULL, changes->count + 1, sizeof *shown.list), 0 };
+
+	for (size_t i = 0; i < changes->count; i++) {
+		struct record *change = &changes->list[i];
+
+		if (change->shown && change->usable &&
+			(i == 0 || compare_uuid(change - 1, change) != 0))
+			put(&shown, change);
+	}
+	if (shown.count > 1)
+		qsort(shown.list, shown.count, sizeof *shown.list, compare_record);
+	return shown;
+}
+
+/* Takes the records out of both. */
 static struct records merge(struct records *old, struct records *changes, bool absent)
 {
-	struct records fresh = {
-		mem_grow(NULL, old->count + changes->count + 1, sizeof *fresh.list), 0
-	};
-	size_t o = 0, c = 0;
+	struct records shown = shown_of(changes);
+	struct records fresh = { mem_grow(NULL, old->count + shown.count + 1, sizeof *fresh.list),
+		0 };
+	size_t next = 0;
 
-	while (o < old->count || c < changes->count) {
-		struct record *a = o < old->count ? &old->list[o] : NULL;
-		struct record *b = c < changes->count ? &changes->list[c] : NULL;
-		int order = a == NULL ? 1 : b == NULL ? -1 : compare_uuid(a, b);
-		struct record *taken = choose(a, b, order, absent);
-
-		if (taken != NULL) {
-			fresh.list[fresh.count++] = *taken;
-			taken->usable = false; /* its texts have another owner now */
-		}
-		o += order <= 0;
-		for (size_t same = c; order >= 0 && c < changes->count &&
-				      compare_uuid(&changes->list[same], &changes->list[c]) == 0;)
-			c++;
+	for (size_t i = 0; i < old->count; i++) {
+		if (!stays(&old->list[i], changes, absent))
+			continue;
+		while (next < shown.count && compare_record(&shown.list[next], &old->list[i]) < 0)
+			put(&fresh, &shown.list[next++]);
+		put(&fresh, &old->list[i]);
 	}
+	while (next < shown.count)
+		put(&fresh, &shown.list[next++]);
+	mem_free(&shown.list);
 	return fresh;
 }
 
@@ -300,20 +314,37 @@ static enum ldap_result refresh(struct ldap_session *session, const char *dn)
 
 static int take_late(void *context, const struct ldap_stream_entry *entry)
 {
-	struct moves *moves = context;
+	struct moves *late = context;
 	struct move move;
-	size_t at = 0;
 
 	if (!take_move(entry, &move))
 		return 0;
-	while (at < moves->count && strcmp(str_cstr(&moves->list[at].dn), entry->dn) != 0)
-		at++;
-	if (at < moves->count)
-		move_free_fields(&moves->list[at]);
-	else
-		moves->list = mem_grow(moves->list, ++moves->count, sizeof *moves->list);
-	moves->list[at] = move;
+	late->list = mem_grow(late->list, late->count + 1, sizeof *late->list);
+	late->list[late->count++] = move;
 	return 0;
+}
+
+static int compare_dn(const void *left, const void *right)
+{
+	const struct move *a = left, *b = right;
+
+	return strcmp(str_cstr(&a->dn), str_cstr(&b->dn));
+}
+
+/* In place of what is there of the same record. */
+static void put_late(struct moves *moves, struct moves *late)
+{
+	size_t stay = 0;
+
+	qsort(late->list, late->count, sizeof *late->list, compare_dn);
+	for (size_t i = 0; i < moves->count; i++)
+		if (bsearch(&moves->list[i], late->list, late->count, sizeof *late->list,
+			    compare_dn) != NULL)
+			move_free_fields(&moves->list[i]);
+		else
+			moves->list[stay++] = moves->list[i];
+	moves->count = stay;
+	moves_join(moves, late);
 }
 
 /*
@@ -325,14 +356,17 @@ static enum ldap_result read_late(
 	struct ldap_session *session, const char *dn, const char *since, struct moves *moves)
 {
 	struct str filter = STR_INIT;
+	struct moves late = { NULL, 0 };
 	bool stopped;
 
 	str_printf(&filter, "(&(objectClass=restanteMove)(entryCSN>=%s))", since);
 	const struct ldap_stream_options options = {
 		.base = dn, .scope = LDAP_ONE, .filter = str_cstr(&filter), .attributes = attributes
 	};
-	enum ldap_result result = ldap_stream_search(session, &options, take_late, moves, &stopped);
+	enum ldap_result result = ldap_stream_search(session, &options, take_late, &late, &stopped);
 	str_free(&filter);
+	if (late.count > 0)
+		put_late(moves, &late);
 	return result == LDAP_NO_ENTRY ? LDAP_DONE : result;
 }
 
@@ -352,18 +386,8 @@ static void copy_kept(struct moves *moves, char since_r[CSN_LEN + 1])
 	moves->list = mem_grow(NULL, kept.records.count + 1, sizeof *moves->list);
 	for (size_t i = 0; i < kept.records.count; i++)
 		if (kept.records.list[i].usable)
-			moves->list[moves->count++] = copy_of(&kept.records.list[i].move);
+			moves->list[moves->count++] = move_share(&kept.records.list[i].move);
 	strcpy(since_r, kept.cookie.len > 0 ? oldest(&kept.newest) : "");
-}
-
-static int compare(const void *left, const void *right)
-{
-	const struct move *a = left, *b = right;
-	int order = strcmp(str_cstr(&a->key), str_cstr(&b->key));
-
-	if (order == 0)
-		order = (int)a->kind - (int)b->kind;
-	return order != 0 ? order : strcmp(str_cstr(&a->dn), str_cstr(&b->dn));
 }
 
 enum ldap_result moves_read(struct ldap_session *session, const char *base, struct moves *moves_r)
@@ -384,47 +408,5 @@ enum ldap_result moves_read(struct ldap_session *session, const char *base, stru
 	str_free(&dn);
 	if (result != LDAP_DONE)
 		moves_free(moves_r);
-	else if (moves_r->count > 1)
-		qsort(moves_r->list, moves_r->count, sizeof(*moves_r->list), compare);
 	return result;
-}
-
-/* --- again ---------------------------------------------------------------------------------- */
-
-/* The list is sorted as compare() says up to count; the address of a record does not change. */
-static bool has_record(const struct moves *moves, size_t count, const struct move *move)
-{
-	size_t low = 0, high = count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(str_cstr(&moves->list[middle].key), str_cstr(&move->key)) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < count; low++) {
-		if (strcmp(str_cstr(&moves->list[low].key), str_cstr(&move->key)) != 0)
-			return false;
-		if (strcmp(str_cstr(&moves->list[low].dn), str_cstr(&move->dn)) == 0)
-			return true;
-	}
-	return false;
-}
-
-void moves_join(struct moves *moves, struct moves *more)
-{
-	size_t before = moves->count;
-
-	for (size_t i = 0; i < more->count; i++) {
-		if (has_record(moves, before, &more->list[i]))
-			continue;
-		moves->list = mem_grow(moves->list, moves->count + 1, sizeof(*moves->list));
-		moves->list[moves->count++] = more->list[i];
-		more->list[i] = (struct move){ .state = 0 };
-	}
-	moves_free(more);
-	if (moves->count > 1)
-		qsort(moves->list, moves->count, sizeof(*moves->list), compare);
 }

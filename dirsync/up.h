@@ -123,6 +123,8 @@ struct up {
 	struct moves moves;
 	struct up_way *ways; /* to them, by id */
 	size_t way_count;
+	size_t *way_heads; /* the first of each chain, or WAY_NONE */
+	size_t way_chains; /* a power of two */
 	struct bulk *pull, *joins, *addresses, *pending;
 	struct up_heir *heirs; /* by old id; of re-keyed ones that give addresses up */
 	size_t heir_count;

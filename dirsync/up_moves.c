@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "dirsync/up.h"
 
+#include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,8 +19,11 @@ struct up_way {
 	int kind;
 	const char *key;
 	const struct move *move;
-	bool seen; /* OLD_ID: the pull shows it */
+	bool seen;   /* OLD_ID: the pull shows it */
+	size_t next; /* of those that share a chain */
 };
+
+#define WAY_NONE SIZE_MAX
 
 /* Open ones first. */
 const struct move *up_better_move(const struct move *a, const struct move *b)
@@ -41,19 +46,61 @@ const struct move *up_move_of(const struct moves *moves, const struct entry *ent
 /* --- by id --------------------------------------------------------------------------------------
  */
 
-static int compare(const void *left, const void *right)
+/* Thousands of records are read for each run of a wave: sorting them took longer than the run. */
+static size_t chain_of(const struct up *up, int kind, const char *key)
 {
-	const struct up_way *a = left, *b = right;
+	uint64_t hash = 14695981039346656037U ^ (uint64_t)kind;
 
-	if (a->kind != b->kind)
-		return a->kind - b->kind;
-	return a->kind == SECOND_PHYSICAL ? strcasecmp(a->key, b->key) : strcmp(a->key, b->key);
+	for (; *key != '\0'; key++)
+		hash = (hash ^ (unsigned char)tolower((unsigned char)*key)) * 1099511628211U;
+	return (size_t)(hash ^ hash >> 32) & (up->way_chains - 1);
+}
+
+static bool is_way(const struct up_way *way, int kind, const char *key)
+{
+	if (way->kind != kind)
+		return false;
+	return (kind == SECOND_PHYSICAL ? strcasecmp(way->key, key) : strcmp(way->key, key)) == 0;
+}
+
+/* In the order in which they were added. */
+static void chain_all(struct up *up)
+{
+	up->way_chains = 16;
+	while (up->way_chains < up->way_count)
+		up->way_chains *= 2;
+	mem_free(&up->way_heads);
+	up->way_heads = mem_grow(NULL, up->way_chains, sizeof *up->way_heads);
+	for (size_t i = 0; i < up->way_chains; i++)
+		up->way_heads[i] = WAY_NONE;
+	for (size_t i = up->way_count; i-- > 0;) {
+		size_t *head = &up->way_heads[chain_of(up, up->ways[i].kind, up->ways[i].key)];
+
+		up->ways[i].next = *head;
+		*head = i;
+	}
+}
+
+/* Of that kind and key, behind `way` (NULL: the first); NULL: there is no further. */
+static struct up_way *next_way(
+	const struct up *up, const struct up_way *way, int kind, const char *key)
+{
+	size_t at = WAY_NONE;
+
+	if (way != NULL)
+		at = way->next;
+	else if (up->way_count > 0)
+		at = up->way_heads[chain_of(up, kind, key)];
+	while (at != WAY_NONE && !is_way(&up->ways[at], kind, key))
+		at = up->ways[at].next;
+	return at != WAY_NONE ? &up->ways[at] : NULL;
 }
 
 static void add(struct up *up, int kind, const struct str *key, const struct move *move)
 {
 	if (key->len > 0)
-		up->ways[up->way_count++] = (struct up_way){ kind, key->data, move, false };
+		up->ways[up->way_count++] =
+			(struct up_way){ kind, key->data, move, false, WAY_NONE };
 }
 
 static void find_ways(struct up *up)
@@ -74,8 +121,7 @@ static void find_ways(struct up *up)
 		if (strcasecmp(str_cstr(&move->assignor), system) == 0)
 			add(up, OLD_ID, &move->old_source_id, move);
 	}
-	if (up->way_count > 1)
-		qsort(up->ways, up->way_count, sizeof *up->ways, compare);
+	chain_all(up);
 }
 
 int up_moves_read(struct up *up)
@@ -92,33 +138,16 @@ int up_moves_read_again(struct up *up)
 
 	if (moves_read(up->session, up->ldap.base, &now) != LDAP_DONE)
 		return up_fail(up, "the moves: %s", ldap_session_reason(up->session));
-	moves_join(&up->moves, &now);
-	find_ways(up);
+	if (moves_join(&up->moves, &now))
+		find_ways(up);
 	return 0;
-}
-
-/* The first of that kind and key, NULL = none; others follow it. */
-static struct up_way *first(const struct up *up, int kind, const char *key)
-{
-	const struct up_way wanted = { kind, key, NULL, false };
-	size_t low = 0, high = up->way_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (compare(&up->ways[middle], &wanted) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < up->way_count && compare(&up->ways[low], &wanted) == 0 ? &up->ways[low] : NULL;
 }
 
 static const struct move *find(const struct up *up, int kind, const char *key)
 {
-	const struct up_way *way = first(up, kind, key), *end = up->ways + up->way_count;
 	const struct move *found = NULL;
 
-	for (const struct up_way *w = way; w != NULL && w < end && compare(w, way) == 0; w++)
+	for (const struct up_way *w = NULL; (w = next_way(up, w, kind, key)) != NULL;)
 		found = up_better_move(found, w->move);
 	return found;
 }
@@ -137,11 +166,7 @@ const struct move *up_move_of_id(const struct up *up, const char *id, const stru
 
 void up_moves_seen(struct up *up, const char *id)
 {
-	struct up_way *way = up->way_count > 0 ? first(up, OLD_ID, id) : NULL;
-
-	for (; way != NULL && way < up->ways + up->way_count && way->kind == OLD_ID &&
-		strcmp(way->key, id) == 0;
-		way++)
+	for (struct up_way *way = NULL; (way = next_way(up, way, OLD_ID, id)) != NULL;)
 		way->seen = true;
 }
 
@@ -179,4 +204,5 @@ void up_moves_free(struct up *up)
 {
 	moves_free(&up->moves);
 	mem_free(&up->ways);
+	mem_free(&up->way_heads);
 }
