@@ -175,6 +175,16 @@ static void count_pending(struct reconciling *r)
 		address_count_pending(r);
 }
 
+/* Gone in a complete pull: it claims nothing of a move any more. */
+static void forget_claims(struct reconciling *r)
+{
+	const struct move *move = r->facts->move;
+
+	if (r->run->complete && move_is_second(r->run, r->facts) && move->source_id.len > 0 &&
+		move->claims.count > 0)
+		move_unclaim(r);
+}
+
 static void absent(struct reconciling *r)
 {
 	if (r->facts->before != NULL)
@@ -190,6 +200,8 @@ static void absent(struct reconciling *r)
 		mark(r);
 	else
 		marked(r);
+	build_free(&r->build); /* the record of the move is another entry */
+	forget_claims(r);
 }
 
 /* --- which of them it is --------------------------------------------------------------------- */
@@ -247,16 +259,6 @@ static void unusable(struct reconciling *r)
 		count_pending(r);
 }
 
-/* Gone from a system that never had an entry for it, or has none any more. */
-static void forgotten(struct reconciling *r)
-{
-	const struct move *move = r->facts->move;
-
-	if (r->run->complete && move_is_second(r->run, r->facts) && move->source_id.len > 0 &&
-		move->claims.count > 0)
-		move_unclaim(r);
-}
-
 int reconcile(const struct reconcile_run *run, const struct reconcile_facts *facts,
 	const struct reconcile_sink *sink, struct guard_tally *tally, struct trace *trace_r)
 {
@@ -277,7 +279,7 @@ int reconcile(const struct reconcile_run *run, const struct reconcile_facts *fac
 	} else if (r.entry != NULL) {
 		absent(&r);
 	} else {
-		forgotten(&r);
+		forget_claims(&r);
 		keeps = false;
 	}
 	build_free(&r.build);

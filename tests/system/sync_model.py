@@ -279,7 +279,7 @@ class Sync:
         elif part.source:
             self.settle_present(one, part, after, before[id(part.box)])
         else:
-            after = self.settle_absent(part)
+            after = self.settle_absent(one, part)
         if keeps:
             self.model.traces[(self.system, one)] = after
         else:
@@ -331,7 +331,7 @@ class Sync:
             box.has.discard(key)
             box.foreign.discard(key)
 
-    def settle_absent(self, part):
+    def settle_absent(self, one, part):
         box, trace = part.box, part.trace or Trace()
         held = self.moves(box) or box.state == "holding"
         box.has -= part.passes
@@ -339,6 +339,7 @@ class Sync:
         if not self.full and not part.gone:
             return trace
         trace.missing += self.full
+        self.unclaim(one, part)
         if not box.gone:
             box.gone = True
         elif self.full and trace.missing >= 2 and not held:
@@ -347,8 +348,7 @@ class Sync:
 
     def settle_without(self, one, part, after):
         if not part.source:
-            if self.full and self.is_second(one, part) and self.move.second == one:
-                self.move.claims = set()
+            self.unclaim(one, part)
             return False
         after.known = set(part.source.lists)
         if self.is_second(one, part) or self.is_old(one, part):
@@ -362,6 +362,11 @@ class Sync:
             box.primary = part.source.primary if part.source.primary in box.has else None
             self.model.boxes.append(box)
         return True
+
+    def unclaim(self, one, part):
+        """Gone in a complete pull."""
+        if self.full and self.is_second(one, part) and self.move.second == one:
+            self.move.claims = set()
 
     def claim(self, one, part):
         move = self.move

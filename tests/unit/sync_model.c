@@ -318,6 +318,13 @@ static void settle_present(struct modeling *m, int id, struct model_trace *after
 	after->there = true;
 }
 
+/* Gone in a complete pull. */
+static void unclaim(struct modeling *m, int id)
+{
+	if (!m->delta && is_second(m, id) && m->model->move_id == id)
+		memset(m->model->claims, 0, sizeof m->model->claims);
+}
+
 static void settle_absent(struct modeling *m, int id, struct model_trace *after)
 {
 	struct part *p = &m->parts[id];
@@ -332,6 +339,7 @@ static void settle_absent(struct modeling *m, int id, struct model_trace *after)
 	if (m->delta && !p->gone)
 		return;
 	after->missing += !m->delta;
+	unclaim(m, id);
 	if (box->gone < 0)
 		box->gone = m->lab->day;
 	else if (due(m, box->gone, after->missing) && is_free(m, id))
@@ -377,8 +385,7 @@ static void settle_without(struct modeling *m, int id, struct model_trace *after
 	struct part *p = &m->parts[id];
 
 	if (!p->shown) {
-		if (!m->delta && is_second(m, id) && m->model->move_id == id)
-			memset(m->model->claims, 0, sizeof m->model->claims);
+		unclaim(m, id);
 		return;
 	}
 	after->there = true;

@@ -308,6 +308,13 @@ static const struct row rows[] = {
 		.wants = "report conflict a@example.org; report no_address a@example.org" },
 	{ "second mailbox gone", .move = "kind=open claims=a@example.org " MOVE21, .before = LISTED,
 		.wants = "claim -restanteMoveClaim:a@example.org" },
+	{ "and where it has an entry, with that", .entry = A " gone=30", .before = "missing=5",
+		.move = "kind=open claims=a@example.org " MOVE21,
+		.wants = "report waits; claim -restanteMoveClaim:a@example.org" },
+	{ "in the first run that lacks it", .entry = A,
+		.move = "kind=open claims=a@example.org " MOVE21,
+		.wants = "vanished =restanteVanishedSince:" TODAY
+			 "; claim -restanteMoveClaim:a@example.org" },
 	{ "a move that is over explains nothing", .fresh = A, .move = "kind=over " MOVE21,
 		.taken = { "a@example.org S2 z*" },
 		.wants = "report conflict a@example.org; report no_address a@example.org" },
