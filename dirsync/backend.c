@@ -131,6 +131,7 @@ static void take_backend(const struct ldap_entry *entry, const struct backend_na
 	str_append_z(&backend->dn, entry->dn);
 	take(entry, names->run, &backend->run);
 	take(entry, names->lease, &backend->lease);
+	take(entry, "entryCSN", &backend->csn);
 	backend->asked = number(entry, names->asked);
 	backend->finished = number(entry, names->finished);
 	backend->failed = number(entry, names->failed);
@@ -152,7 +153,7 @@ enum ldap_result backend_read(struct ldap_session *session, const char *base, co
 {
 	const struct backend_names *names = &backend_names[direction];
 	const char *wanted[] = { names->lease, names->asked, names->finished, names->failed,
-		names->run, names->outcome, names->approval, names->earlier, NULL };
+		names->run, names->outcome, names->approval, names->earlier, "entryCSN", NULL };
 	struct ldap_entry *entry = NULL;
 	struct str dn = STR_INIT;
 	enum ldap_result result;
@@ -178,6 +179,7 @@ void backend_free(struct backend *backend)
 	str_free(&backend->lease);
 	str_free(&backend->holder);
 	str_free(&backend->run);
+	str_free(&backend->csn);
 	str_free(&backend->approved);
 	str_free(&backend->standing);
 	str_free(&backend->disregarded);

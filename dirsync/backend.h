@@ -29,6 +29,9 @@ struct backend {
 	int64_t expires_us; /* wall clock of its holder, for people */
 	struct str run;     /* id of the run that the snapshot must be of */
 	bool recorded;      /* it has an outcome */
+	/* entryCSN, "" = not shown: what is asked for was asked for before, by that server's clock
+	 */
+	struct str csn;
 	/* Lists (lib/synclist.h), "" = none: what was approved; and of what was used, what is
 	 * pending still. */
 	struct str approved, standing;
@@ -90,7 +93,8 @@ struct sync_outcome run_record_outcome(const struct run_record *record);
 
 /*
  * A complete run answers the requests, and its id is what the snapshot must be of. One that was
- * stopped, is incomplete or failed tells them so; where there was nothing new they wait on.
+ * stopped, is incomplete or failed tells them so; where there was nothing new they wait on,
+ * but for those that what was read before is newer than (`answers`).
  * Asserted on the term of the lease in `backend`: LDAP_ASSERTION where another one has it
  * meanwhile.
  */

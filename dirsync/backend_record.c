@@ -78,12 +78,15 @@ static void put_answer(struct writing *writing, const struct backend_names *name
 {
 	uint64_t answers = record->answers;
 
-	if (record->outcome.word == SYNC_NOTHING)
+	bool nothing = record->outcome.word == SYNC_NOTHING;
+
+	if (nothing && answers <= before->finished)
 		return;
-	if (record->outcome.word == SYNC_COMPLETE) {
+	if (nothing || record->outcome.word == SYNC_COMPLETE) {
 		str_printf(
 			text, "%" PRIu64, answers > before->finished ? answers : before->finished);
-		put(writing, names->run, str_cstr(&record->run));
+		if (!nothing)
+			put(writing, names->run, str_cstr(&record->run));
 		put(writing, names->finished, str_cstr(text));
 		if (before->failed > 0 && before->failed <= answers)
 			put(writing, names->failed, NULL);

@@ -270,20 +270,24 @@ static bool federated(const void *context, const char *domain)
 	return federation_serves(up->federation, domain);
 }
 
-/* The entry was written a moment ago, by the directory's clock. A dry run wrote nothing. */
-static bool clock_agrees(struct up *up)
+/* The entry was written a moment ago, by the directory's clock. A dry run wrote nothing. latest_r:
+ * when the request that it has was made, at the latest; 0 is not known. */
+static bool clock_agrees(struct up *up, int64_t *latest_r)
 {
 	static const char *const wanted[] = { "entryCSN", NULL };
 	struct ldap_entry *entry = NULL;
 	bool agrees = false;
 
+	*latest_r = 0;
 	if (up->options->dry_run)
 		return true;
 	if (ldap_session_read(up->session, str_cstr(&up->backend.dn), wanted, &entry) ==
 		LDAP_DONE) {
 		const char *csn = ldap_entry_value(entry, "entryCSN");
-		int64_t theirs = csn != NULL ? when_csn_us(csn) : -1;
-		agrees = theirs >= 0 && llabs(theirs - clock_wall_us()) <= CLOCK_TOLERANCE;
+		int64_t theirs = csn != NULL ? when_csn_us(csn) : -1, now = clock_wall_us();
+		agrees = theirs >= 0 && llabs(theirs - now) <= CLOCK_TOLERANCE;
+		if (agrees)
+			*latest_r = runid_latest(str_cstr(&up->backend.csn), csn, now);
 	}
 	ldap_entry_free(&entry);
 	if (!agrees)
@@ -296,6 +300,9 @@ static bool clock_agrees(struct up *up)
 
 static int set_rules(struct up *up)
 {
+	int64_t latest_us;
+	bool agrees = clock_agrees(up, &latest_us);
+
 	up->rules = (struct reconcile_run){
 		.system = up->settings->name,
 		.run = str_cstr(&up->record->run),
@@ -303,12 +310,12 @@ static int set_rules(struct up *up)
 		.policy = up->policy,
 		.now_us = up->record->start_us,
 		.grace_us = up->settings->grace,
-		.clock_agrees = clock_agrees(up),
+		.clock_agrees = agrees,
 		.federated = federated,
 		.federated_context = up,
 	};
 	up->asked_us = runid_asked(up->config->dirsync.state_dir, up->options->system, SYNC_UP,
-		up->backend.asked > up->backend.finished ? up->backend.asked : 0);
+		up->backend.asked > up->backend.finished ? up->backend.asked : 0, latest_us);
 	return 0;
 }
 

@@ -176,6 +176,8 @@ static void pull_newest(struct reading *r, const struct source_sink *sink)
 		nothing(r, "there is no such file");
 	} else if (strcmp(mark.data, r->request->mark) == 0) {
 		nothing(r, "it was read already; there is no newer file");
+		/* by a run that may have begun before the request */
+		r->result->read_us = dropfolder_renamed_us(&r->drop);
 	} else if (dropfolder_renamed_us(&r->drop) < r->request->asked_us) {
 		nothing(r,
 			"it was renamed into place before the sync was asked for; a newer file is "

@@ -21,10 +21,11 @@ static void count_reports(struct up *up)
 /* Data that is older than a request does not answer it: the next run will. */
 static void set_answers(struct up *up)
 {
+	enum sync_word word = up->record->outcome.word;
 	bool newer = up->asked_us == 0 || up->result.read_us >= up->asked_us;
 
 	up->record->answers = up->backend.asked;
-	if (up->record->outcome.word == SYNC_COMPLETE && !newer)
+	if ((word == SYNC_COMPLETE || word == SYNC_NOTHING) && !newer)
 		up->record->answers = up->backend.finished;
 }
 

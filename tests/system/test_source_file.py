@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -238,6 +239,39 @@ def test_a_request_is_answered_by_a_later_file(lab):
         system.drop(system.csv(4))
         wait_for(lambda: numbers()[1] == 7, 20, "the answer")
         assert len(system.entries()) == 4
+
+
+def test_a_file_dropped_before_the_request_was_seen_answers_it(lab):
+    system = System(lab)
+    system.filled(3)
+
+    def ask(number):
+        system.slapd.modify("dn: %s\nchangetype: modify\nreplace: restanteSyncAsked\n"
+                            "restanteSyncAsked: %d\n" % (system.dn, number), "root")
+
+    def finished():
+        return int(system.slapd.read(system.dn).get("restantesyncfinished", ["0"])[0])
+    system.drop(system.csv(4))
+    time.sleep(0.02)  # the kernel's own granularity
+    ask(7)
+    system.sync()
+    assert len(system.entries()) == 4 and finished() < 7, "a file older than the request"
+    system.drop(system.csv(5))
+    system.sync()
+    assert len(system.entries()) == 5 and finished() == 7
+    ask(8)
+    time.sleep(0.02)
+    system.drop(system.csv(6))
+    system.dirsync.once("--up", "--dry-run", system.name)  # sees the request after the file
+    system.sync()
+    assert len(system.entries()) == 6 and finished() == 8
+    # read by a run that began before the request, so that nothing is new for the next
+    system.slapd.replace(system.dn, restanteSyncFinished="7")
+    system.sync()
+    assert finished() == 8
+    ask(9)
+    system.sync()
+    assert finished() == 8
 
 
 # --- programs -------------------------------------------------------------------------------------

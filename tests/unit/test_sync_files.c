@@ -193,12 +193,36 @@ static void test_since_when_a_request_is_known(void **state)
 	int64_t before = clock_wall_us(), first;
 
 	(void)state;
-	assert_int_equal(runid_asked(dir, "S1", SYNC_UP, 0), 0);
-	first = runid_asked(dir, "S1", SYNC_UP, 7);
+	assert_int_equal(runid_asked(dir, "S1", SYNC_UP, 0, 0), 0);
+	first = runid_asked(dir, "S1", SYNC_UP, 7, 0);
 	assert_true(first >= before && first <= clock_wall_us());
-	assert_int_equal(runid_asked(dir, "S1", SYNC_UP, 7), first);
-	assert_true(runid_asked(dir, "S1", SYNC_UP, 8) > first);
-	assert_true(runid_asked(dir, "S1", SYNC_DOWN, 7) > first);
+	assert_int_equal(runid_asked(dir, "S1", SYNC_UP, 7, 0), first);
+	assert_true(runid_asked(dir, "S1", SYNC_UP, 8, 0) > first);
+	assert_true(runid_asked(dir, "S1", SYNC_DOWN, 7, 0) > first);
+	/* the earliest of what is known for certain */
+	assert_int_equal(runid_asked(dir, "S1", SYNC_DOWN, 7, first - 5), first - 5);
+	assert_int_equal(runid_asked(dir, "S1", SYNC_DOWN, 7, first), first - 5);
+	assert_int_equal(runid_asked(dir, "S1", SYNC_DOWN, 7, 0), first - 5);
+	assert_int_equal(runid_asked(dir, "S1", SYNC_DOWN, 9, first - 5), first - 5);
+	/* not in our future */
+	assert_true(runid_asked(dir, "S1", SYNC_DOWN, 10, INT64_MAX) <= clock_wall_us());
+}
+
+static void test_when_a_request_was_made_at_the_latest(void **state)
+{
+	const char *then = "20261123020121.250000Z#000000#001#000000",
+		   *now = "20261123020122.750000Z#000000#001#000000",
+		   *other = "20261123020122.750000Z#000000#002#000000";
+
+	(void)state;
+	/* whatever the server's clock shows, that was 1.5 s before */
+	assert_int_equal(runid_latest(then, now, 7000000), 5500000);
+	assert_int_equal(runid_latest(now, now, 7000000), 7000000);
+	/* a clock that was turned back, another server's, none */
+	assert_int_equal(runid_latest(now, then, 7000000), 0);
+	assert_int_equal(runid_latest(then, other, 7000000), 0);
+	assert_int_equal(runid_latest("", now, 7000000), 0);
+	assert_int_equal(runid_latest(then, "20261123020122Z", 7000000), 0);
 }
 
 static void test_the_name_of_a_run(void **state)
@@ -228,6 +252,7 @@ int main(void)
 			test_too_many_reports_are_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_since_when_a_request_is_known, set_up, tear_down),
+		cmocka_unit_test(test_when_a_request_was_made_at_the_latest),
 		cmocka_unit_test(test_the_name_of_a_run),
 	};
 
