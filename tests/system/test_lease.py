@@ -139,20 +139,25 @@ def test_records(directory, hosts):
     assert entry["restanteupsyncoutcome"][0].startswith("stopped persons=7 added=3")
     assert "restanteupsyncrun" not in entry and "restantesyncfinished" not in entry
     host.state()
-    assert host.ask("record nothing 4 no r2") == "ok"
-    assert host.state()["failed"] == "4"
+    assert host.ask("record nothing 0 no r2") == "ok"
+    assert host.state()["failed"] == "4" and host.state()["finished"] == "0"
     assert host.ask("record complete 4 yes r3") == "ok"
     entry = directory.read(S1)
     assert entry["restantesyncfinished"] == ["4"] and entry["restanteupsyncrun"] == ["r3"]
     assert "restanteupsyncfailed" not in entry
     assert not {"restantesyncapproval", "restantesyncapproved"} & set(entry)
     assert entry["restanteupsyncstart"][0] < entry["restanteupsyncat"][0]
+    # what was read before answers what it is newer than; no other run is named
+    directory.replace(S1, restanteSyncAsked="5")
+    host.state()
+    assert host.ask("record nothing 5 no r5") == "ok"
+    assert host.state()["finished"] == "5" and host.state()["run"] == "r3"
     # the number never falls, and another approval than the one that was used stays
     directory.replace(S1, restanteSyncApproval="deletions:120")
     host.state()
     directory.replace(S1, restanteSyncApproval="deletions:130")
     assert host.ask("record complete 2 yes r4") == "ok"
-    assert host.state()["finished"] == "4" and host.state()["approved"] == "deletions:130"
+    assert host.state()["finished"] == "5" and host.state()["approved"] == "deletions:130"
 
 
 def test_a_system_without_an_entry(lab, directory, hosts):

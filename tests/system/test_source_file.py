@@ -13,7 +13,7 @@ import pytest
 from lab.addressbook import OWN, AddressBook
 from lab.dirsync import Dirsync
 from lab.lab import SOURCE, Lab
-from lab.process import Server, wait_for
+from lab.process import PATIENCE, Server, wait_for
 from lab.slapd import FEDERATION
 
 NAMES = iter(range(1, 1000))
@@ -260,7 +260,7 @@ def test_a_file_dropped_before_the_request_was_seen_answers_it(lab):
     system.sync()
     assert len(system.entries()) == 5 and finished() == 7
     ask(8)
-    time.sleep(0.02)
+    time.sleep(0.5 * PATIENCE)  # longer than to write the lease and to read it back takes
     system.drop(system.csv(6))
     system.dirsync.once("--up", "--dry-run", system.name)  # sees the request after the file
     system.sync()
