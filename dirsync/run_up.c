@@ -94,9 +94,6 @@ static int open_settings(struct up *up)
 	else
 		str_printf(&up->container, "ou=people,%s", o->config->ldap.base);
 	reconcile_tally_init(up->policy, &up->tally);
-	if (!o->dry_run && instance_holder(o->config->dirsync.state_dir, o->config->dirsync.holder,
-				   &up->holder, &error) < 0)
-		return up_fail(up, "%s", error);
 	return 0;
 }
 
@@ -109,9 +106,6 @@ static int open_directory(struct up *up)
 	up->ldap = config_dirsync_options(o->config);
 	if ((up->session = ldap_session_open(&up->ldap, &error)) == NULL)
 		return up_fail(up, "%s", error);
-	result = federation_read(up->session, up->ldap.base, &up->federation);
-	if (result != LDAP_DONE)
-		return up_fail(up, "the federation's entry: %s", ldap_session_reason(up->session));
 	result = backend_read(up->session, up->ldap.base, o->system, SYNC_UP, &up->backend, &error);
 	if (result == LDAP_NO_ENTRY)
 		return up_fail(up,
@@ -119,6 +113,27 @@ static int open_directory(struct up *up)
 			"(restante-schema(5))",
 			o->system);
 	return result == LDAP_DONE ? 0 : up_fail(up, "the system's entry: %s", error);
+}
+
+static int open_federation(struct up *up)
+{
+	if (federation_read(up->session, up->ldap.base, &up->federation) == LDAP_DONE)
+		return 0;
+	return up_fail(up, "the federation's entry: %s", ldap_session_reason(up->session));
+}
+
+/* A host that cannot keep its secret has a lease all the same, and no other's: in it it says so. */
+static void name_holder(struct up *up)
+{
+	const struct config_dirsync *d = &up->config->dirsync;
+	const char *error;
+
+	if (up->options->dry_run ||
+		instance_holder(d->state_dir, d->holder, &up->holder, &error) == 0)
+		return;
+	up_fail(up, "%s", error);
+	str_reset(&up->holder);
+	str_printf(&up->holder, "%s/-", d->holder);
 }
 
 /* 1: another host has it. */
@@ -144,11 +159,13 @@ static int take_lease(struct up *up)
 	result = backend_lease(up->session, &up->backend, SYNC_UP, str_cstr(&up->holder), d->lease,
 		up->watch, &error);
 	if (result == LDAP_ASSERTION) {
+		up->error[0] = '\0'; /* what else is wrong here is not for the one that has it */
 		up_fail(up, "%s", error);
 		return 1;
 	}
 	if (result != LDAP_DONE)
 		return up_fail(up, "the lease: %s", error);
+	up->leased = true;
 	up->keeper = keeper_start(&options);
 	return up->keeper != NULL ? 0 : up_fail(up, "no thread can be made");
 }
@@ -364,18 +381,21 @@ static enum sync_word pull_and_compare(struct up *up)
 	return done == 1 ? SYNC_STOPPED : SYNC_COMPLETE;
 }
 
+/* Whatever cannot be done is said where people wait for it: in the directory, with the lease. */
 static enum sync_word work(struct up *up)
 {
-	static int (*const steps[])(struct up *) = { open_settings, open_directory };
-	static int (*const further[])(struct up *) = { open_snapshot, open_parts, up_freed,
-		up_waiting_read, open_source, set_rules };
+	static int (*const further[])(struct up *) = { open_federation, open_snapshot, open_parts,
+		up_freed, up_waiting_read, open_source, set_rules };
 
-	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-		if (steps[i](up) < 0)
-			return SYNC_FAILED;
+	int ready = open_settings(up);
+	if (open_directory(up) < 0)
+		return SYNC_FAILED;
+	name_holder(up);
 	int leased = take_lease(up);
 	if (leased != 0)
 		return leased < 0 ? SYNC_FAILED : SYNC_BUSY;
+	if (ready < 0 || up->error[0] != '\0')
+		return SYNC_FAILED;
 	for (size_t i = 0; i < sizeof further / sizeof *further; i++)
 		if (further[i](up) < 0)
 			return SYNC_FAILED;

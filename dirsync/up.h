@@ -101,6 +101,7 @@ struct up {
 	struct backend backend;
 	struct lease_watch *watch, own_watch;
 	struct keeper *keeper;
+	bool leased; /* the lease was taken: there is something to record, and to give back */
 	atomic_bool stop; /* by whoever started it, or the lease is lost */
 
 	char *work; /* folder for what does not fit into memory */

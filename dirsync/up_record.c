@@ -48,7 +48,7 @@ static void write_record(struct up *up)
 	const char *error;
 	enum ldap_result result;
 
-	if (up->keeper == NULL)
+	if (!up->leased)
 		return;
 	keeper_stop(&up->keeper);
 	if (!backend_leased(up->watch, up->config->dirsync.lease)) {

@@ -1,5 +1,6 @@
 """restante-dirsync as a daemon: requests, the control socket, reload, the end."""
 
+import os
 import re
 import subprocess
 import time
@@ -71,6 +72,29 @@ def test_a_request_in_the_directory_is_answered(daemon):
     daemon.export()
     wait_for(lambda: daemon.answered() == 1, 20, "the run")
     level(daemon)
+
+
+def test_a_run_that_cannot_begin_tells_who_waits(lab):
+    system = System(lab, count=2)
+    system.export()
+    blocked = os.path.join(system.dirsync.state, "instance")
+    os.makedirs(blocked)
+    system.dirsync.start()
+    try:
+        system.slapd.replace(system.dn, "operator", restanteSyncAsked="3")
+        wait_for(lambda: "restanteupsyncfailed" in system.record(), 20, "the refusal")
+        assert system.record()["restanteupsyncfailed"][0].startswith("3 failed: " + blocked)
+        assert " - " in system.record()["restanteuplease"][0], "it was given back"
+        os.rmdir(blocked)
+        system.slapd.replace(system.dn, "operator", restanteSyncAsked="4")
+        wait_for(lambda: system.outcome().startswith("complete"), 20, "a run of the older file")
+        assert system.answered() == 0
+        system.export()
+        wait_for(lambda: system.answered() == 4, 20, "the run")
+        assert "restanteupsyncfailed" not in system.record()
+    finally:
+        system.dirsync.stop()
+    level(system)
 
 
 def test_nothing_new_is_no_failure(daemon):
