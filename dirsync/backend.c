@@ -11,7 +11,8 @@
 #include "lib/synclist.h"
 #include "lib/when.h"
 
-#define NOBODY "-"
+#define NOBODY     "-"
+#define LENGTH_MAX 3600 /* seconds: dirsync.lease */
 
 static _Thread_local char fault[1280];
 
@@ -28,29 +29,48 @@ const struct backend_names backend_names[2] = {
 
 /* --- the lease as text ---------------------------------------------------------------------- */
 
-bool backend_lease_parse(
-	const char *text, uint64_t *term_r, struct str *holder_r, int64_t *expires_us_r)
+/* 0: it does not say. Nobody waits longer than the settings allow a lease to be. */
+static int64_t length_of(const char *text)
+{
+	uint64_t seconds = *text >= '0' && *text <= '9' ? strtoull(text, NULL, 10) : 0;
+
+	return (int64_t)(seconds < LENGTH_MAX ? seconds : LENGTH_MAX) * CLOCK_SECOND;
+}
+
+bool backend_lease_parse(const char *text, uint64_t *term_r, struct str *holder_r,
+	int64_t *expires_us_r, int64_t *length_us_r)
 {
 	const char *holder = strchr(text, ' ');
 	const char *expiry = holder != NULL ? strchr(holder + 1, ' ') : NULL;
+	size_t len = expiry != NULL ? strcspn(expiry + 1, " ") : 0;
+	struct str instant = STR_INIT;
 	char *end;
 
 	*term_r = strtoull(text, &end, 10);
+	*length_us_r = 0;
 	if (expiry == NULL || end != holder || *text < '0' || *text > '9' || expiry == holder + 1)
 		return false;
 	str_append(holder_r, holder + 1, (size_t)(expiry - holder - 1));
 	if (strcmp(str_cstr(holder_r), NOBODY) == 0)
 		str_reset(holder_r);
-	*expires_us_r = when_generalized_us(expiry + 1);
+	str_append(&instant, expiry + 1, len);
+	*expires_us_r = when_generalized_us(str_cstr(&instant));
+	str_free(&instant);
+	if (expiry[1 + len] == ' ')
+		*length_us_r = length_of(expiry + 2 + len);
 	return *expires_us_r > 0;
 }
 
-static void lease_text(uint64_t term, const char *holder, int64_t expires_us, struct str *out)
+/* A part of a second counts as a whole one: what others wait is never too short. */
+static void lease_text(
+	uint64_t term, const char *holder, int64_t expires_us, int64_t length_us, struct str *out)
 {
 	char instant[32];
 
 	str_printf(out, "%" PRIu64 " %s %s", term, holder,
 		clock_generalized(instant, sizeof(instant), expires_us));
+	if (length_us > 0)
+		str_printf(out, " %" PRId64, (length_us + CLOCK_SECOND - 1) / CLOCK_SECOND);
 }
 
 /* --- reading -------------------------------------------------------------------------------- */
@@ -62,7 +82,7 @@ static void take_lease(struct backend *backend, const char *system)
 
 	if (backend->lease.len == 0 ||
 		backend_lease_parse(str_cstr(&backend->lease), &backend->term, &backend->holder,
-			&backend->expires_us))
+			&backend->expires_us, &backend->length_us))
 		return;
 	str_reset(&backend->holder);
 	log_warning("sync", "a lease that is none is replaced system=%s value=%s", system,
@@ -228,14 +248,16 @@ static enum ldap_result swap_lease(struct ldap_session *session, const struct ba
 	return result;
 }
 
-/* Whether another's lease may be taken: it stood there unchanged for its full length. */
+/* Whether another's lease may be taken: it stood there unchanged for its full length, which its
+ * holder tells, and ours. */
 static bool has_expired(
 	const struct backend *backend, int64_t length_us, struct lease_watch *watch, int64_t now)
 {
 	const char *value = str_cstr(&backend->lease);
 
 	if (watch->term == 0 && strcmp(str_cstr(&watch->value), value) == 0)
-		return now - watch->since_mono_us >= length_us;
+		return now - watch->since_mono_us >=
+		       (backend->length_us > length_us ? backend->length_us : length_us);
 	watch->term = 0;
 	watch->since_mono_us = now;
 	set(&watch->value, value);
@@ -276,7 +298,7 @@ enum ldap_result backend_lease(struct ldap_session *session, struct backend *bac
 
 	if (!free_now && !same && !has_expired(backend, length_us, watch, now))
 		return say_busy(backend, direction, error_r);
-	lease_text(term, holder, expires_us, &value);
+	lease_text(term, holder, expires_us, length_us, &value);
 	result = swap_lease(session, backend, direction, watch, &value);
 	if (result == LDAP_DONE) {
 		watch->term = term;
@@ -286,6 +308,7 @@ enum ldap_result backend_lease(struct ldap_session *session, struct backend *bac
 		set(&backend->holder, holder);
 		backend->term = term;
 		backend->expires_us = expires_us;
+		backend->length_us = length_us;
 	} else {
 		if (result == LDAP_ASSERTION)
 			watch->term = 0;
@@ -308,7 +331,7 @@ void backend_unlease(struct ldap_session *session, struct backend *backend,
 	if (watch->term == 0 || watch->term != backend->term)
 		return;
 	/* the term stays: the next holder's is higher */
-	lease_text(backend->term, NOBODY, clock_wall_us(), &value);
+	lease_text(backend->term, NOBODY, clock_wall_us(), 0, &value);
 	if (swap_lease(session, backend, direction, watch, &value) == LDAP_DONE) {
 		set(&backend->lease, str_cstr(&value));
 		str_reset(&backend->holder);

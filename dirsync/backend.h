@@ -27,6 +27,7 @@ struct backend {
 	struct str holder;        /* of the lease, "" = nobody */
 	uint64_t term;
 	int64_t expires_us; /* wall clock of its holder, for people */
+	int64_t length_us;  /* by its holder's settings, 0 = it does not say */
 	struct str run;     /* id of the run that the snapshot must be of */
 	bool recorded;      /* it has an outcome */
 	/* entryCSN, "" = not shown: what is asked for was asked for before, by that server's clock
@@ -46,17 +47,18 @@ enum ldap_result backend_read(struct ldap_session *session, const char *base, co
 	enum sync_direction direction, struct backend *backend_r, const char **error_r);
 void backend_free(struct backend *backend);
 
-/* "TERM HOLDER EXPIRY"; a holder "-" is nobody. Pure; false: it is none. */
-bool backend_lease_parse(
-	const char *text, uint64_t *term_r, struct str *holder_r, int64_t *expires_us_r);
+/* "TERM HOLDER EXPIRY SECONDS", without the last where it was given back (or by an earlier
+ * version); a holder "-" is nobody. Pure; false: it is none. */
+bool backend_lease_parse(const char *text, uint64_t *term_r, struct str *holder_r,
+	int64_t *expires_us_r, int64_t *length_us_r);
 
 /*
  * Takes or renews the lease: compare-and-swap on what was read, which is `backend` (of this moment,
  * or of the last call here). The term rises with each new holder, and when a holder that was
  * started again takes over from itself. LDAP_ASSERTION: another one has it, or was faster. A lease
- * of another is taken only after its full length was seen to pass on our own monotonic clock
- * without a renewal: clocks of hosts are not compared. Whoever waits calls with what it has just
- * read, more than once.
+ * of another is taken only after the longer one of its length and of ours was seen to pass on our
+ * own monotonic clock without a renewal: clocks of hosts are not compared. Whoever waits calls with
+ * what it has just read, more than once.
  */
 struct lease_watch {
 	uint64_t term;         /* of ours, 0 = we have none */

@@ -93,6 +93,18 @@ def test_the_lease_of_a_dead_holder_is_taken_over(directory, hosts):
     assert time.monotonic() - began >= 1.5
 
 
+def test_the_longer_length_counts(directory, hosts):
+    """That of a holder whose settings differ from the heir's."""
+    dead, heir = hosts("one", 5000), hosts("two", 500)
+    assert dead.lease() == "ok term=1"
+    assert directory.read(S1)["restanteuplease"][0].endswith("Z 5")
+    began = time.monotonic()
+    assert heir.lease().startswith("no one has the lease")
+    dead.kill()
+    wait_for(lambda: heir.lease() == "ok term=2", 20)
+    assert time.monotonic() - began >= 5
+
+
 def test_a_holder_that_renews_keeps_it_whatever_the_clocks_say(directory, hosts):
     """The expiry that is written is long past: only what was seen to stand still counts."""
     holder, other = hosts("one", 3000), hosts("two", 3000)

@@ -4,6 +4,7 @@
 
 #include "dirsync/apply_op.h"
 #include "dirsync/backend.h"
+#include "lib/clock.h"
 
 static const struct plan_value values[] = {
 	{ PLAN_TAKE, "mailLocalAddress", "Old@Example.org" },
@@ -121,21 +122,33 @@ static void test_leases_as_text(void **state)
 	static const char *const none[] = { "", "5", "5 one", "x one 20260101000000Z",
 		"-5 one 20260101000000Z", "5  20260101000000Z", "5 one soon" };
 	struct str holder = STR_INIT;
-	int64_t expires;
+	int64_t expires, length;
 	uint64_t term;
 
 	(void)state;
-	assert_true(backend_lease_parse("5 one 20260101000000Z", &term, &holder, &expires));
+	assert_true(
+		backend_lease_parse("5 one 20260101000000Z", &term, &holder, &expires, &length));
 	assert_int_equal(term, 5);
 	assert_string_equal(str_cstr(&holder), "one");
 	assert_true(expires == INT64_C(1767225600000000));
 	str_reset(&holder);
-	assert_true(backend_lease_parse("6 - 20260101000000Z", &term, &holder, &expires));
+	assert_int_equal(length, 0);
+	str_reset(&holder);
+	assert_true(
+		backend_lease_parse("5 one 20260101000000Z 90", &term, &holder, &expires, &length));
+	assert_string_equal(str_cstr(&holder), "one");
+	assert_int_equal(length, 90 * CLOCK_SECOND);
+	str_reset(&holder);
+	assert_true(backend_lease_parse("5 one 20260101000000Z 99999999999999999999999", &term,
+		&holder, &expires, &length));
+	assert_int_equal(length, 3600 * CLOCK_SECOND);
+	str_reset(&holder);
+	assert_true(backend_lease_parse("6 - 20260101000000Z", &term, &holder, &expires, &length));
 	assert_int_equal(term, 6);
 	assert_string_equal(str_cstr(&holder), "");
 	for (size_t i = 0; i < COUNT(none); i++) {
 		str_reset(&holder);
-		assert_false(backend_lease_parse(none[i], &term, &holder, &expires));
+		assert_false(backend_lease_parse(none[i], &term, &holder, &expires, &length));
 	}
 	str_free(&holder);
 }
