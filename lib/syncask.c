@@ -57,7 +57,7 @@ static int64_t instant_of(const struct ldap_entry *entry, const char *name)
 	return us > 0 ? us : 0;
 }
 
-/* "TERM HOLDER EXPIRY"; an empty one where the second word is missing, or "-": given back. */
+/* "TERM HOLDER EXPIRY SECONDS"; an empty one where the second word is missing, or "-": given back. */
 static char *holder_of(const char *lease)
 {
 	const char *word = lease + strcspn(lease, " ");
