@@ -257,6 +257,13 @@ bool move_backward(const struct move *move)
 	return move_has(move, step_name(STEP_BACK)) || move_has(move, step_name(STEP_END));
 }
 
+bool step_opposite(enum step step, enum step *set_r, enum step *unset_r)
+{
+	*set_r = step == STEP_REDIRECT_FIRST ? STEP_REDIRECT_SECOND : STEP_REDIRECT_FIRST;
+	*unset_r = step == STEP_REDIRECT_FIRST ? STEP_UNREDIRECT_SECOND : STEP_UNREDIRECT_FIRST;
+	return step == STEP_REDIRECT_FIRST || step == STEP_REDIRECT_BACK;
+}
+
 bool step_unturned(const struct move *move, enum step step)
 {
 	switch (step) {

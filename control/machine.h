@@ -151,6 +151,9 @@ void move_decide(const struct move *move, const struct config_scenario *scenario
 bool move_backward(const struct move *move);
 /* Whether the step was done, or claimed once and not seen to end. */
 bool move_begun(const struct move *move, enum step step);
+/* Of a step that sets a redirection: the one that the opposite redirection was set by, and the one
+ * that took it away. False: it is none, or nothing can have been set before. */
+bool step_opposite(enum step step, enum step *set_r, enum step *unset_r);
 /* Whether UNTURN undoes what the record says of it. */
 bool step_unturned(const struct move *move, enum step step);
 /* Whether it is open and may have put its mailbox on hold. */

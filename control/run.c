@@ -121,6 +121,15 @@ static void withdraw_claim(struct run *r, enum step step, struct str *why)
 		run_write(r, STEP_NONE, false, 0, why);
 }
 
+/* Over its time, or its answer was lost: the system may do it later, when it counts as undone. */
+static void note_unclear(struct run *r, enum step step)
+{
+	bool on_assignee;
+
+	if (step_action(step, &on_assignee) == ACTION_REDIRECT)
+		record_begun(r->move, &r->change, step, control_now_us(r->control));
+}
+
 /* What is refused here is no fault of a step: it tells the machine what to do next. */
 static bool is_answer(struct run *r, enum step step, const char *why)
 {
@@ -174,7 +183,10 @@ static bool try_step(struct run *r, enum step step)
 		if (!again)
 			withdraw_claim(r, step, &why);
 		break;
-	case STEP_FAILED: failed(r, step, str_cstr(&why)); break;
+	case STEP_FAILED:
+		note_unclear(r, step);
+		failed(r, step, str_cstr(&why));
+		break;
 	case STEP_REFUSED:
 		go_on = is_answer(r, step, str_cstr(&why));
 		if (go_on)

@@ -168,6 +168,7 @@ bool run_takes_over(struct run *r, struct str *why)
 {
 	enum step step = step_find(r->move->work.step);
 	int64_t length = r->move->work.length_us;
+	bool on_assignee;
 
 	if (r->move->work.term == r->term && r->task->taken_over == r->term)
 		return clock_boot_us() < r->task->hold_off_us;
@@ -175,6 +176,9 @@ bool run_takes_over(struct run *r, struct str *why)
 		return false;
 	if (length == 0)
 		length = run_claim_length_us(r, step);
+	/* whose system may do it later still */
+	if (step_action(step, &on_assignee) == ACTION_REDIRECT)
+		record_begun(r->move, &r->change, step, control_now_us(r->control));
 	if (run_claim(r, step, length, why) != STEP_DONE)
 		return false;
 	r->task->taken_over = r->term;

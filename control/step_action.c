@@ -401,10 +401,45 @@ static enum progress act(struct run *r, enum step step, struct actions *actions,
 	return progress;
 }
 
+/*
+ * Right before a redirection is set: the opposite one was verified gone, but a try to set it whose
+ * end nobody saw may have been done by its system since.
+ */
+static enum progress unset_opposite(struct run *r, enum step step, struct str *why)
+{
+	struct action_result result = { .text = STR_INIT };
+	enum progress progress = STEP_DONE;
+	enum step set, unset;
+	struct actions *actions;
+	struct subject s;
+	bool on_assignee;
+
+	if (!step_opposite(step, &set, &unset) || !move_has(r->move, step_mark(set)))
+		return STEP_DONE;
+	step_action(unset, &on_assignee);
+	actions = settings_actions(r->settings, on_assignee ? r->move->target : r->move->assignor);
+	if (actions == NULL || !actions_has(actions, ACTION_UNREDIRECT))
+		return STEP_DONE;
+	fill(r, on_assignee, &s);
+	action_run(actions, ACTION_UNREDIRECT, &s.subject, false, &r->control->stopping,
+		run_until_us(r, step), &result);
+	progress = judge(&result, why);
+	if (result.outcome == ACTION_DONE)
+		log_warning("control",
+			"a redirection that came late is taken away move=%s system=%s",
+			r->move->mailbox, s.subject.system);
+	if (progress == STEP_DONE)
+		str_reset(why);
+	action_result_free(&result);
+	empty(&s);
+	return progress;
+}
+
 enum progress step_action_run(struct run *r, enum step step, struct str *why)
 {
 	bool on_assignee, may_go = true;
 	struct actions *actions;
+	enum progress opposite;
 
 	step_action(step, &on_assignee);
 	actions = settings_actions(r->settings, on_assignee ? r->move->target : r->move->assignor);
@@ -417,5 +452,8 @@ enum progress step_action_run(struct run *r, enum step step, struct str *why)
 		return STEP_FAILED;
 	if (step_claimed(step) && !run_may_act(r, step, why))
 		return STEP_FAILED;
+	opposite = unset_opposite(r, step, why);
+	if (opposite != STEP_DONE)
+		return opposite;
 	return act(r, step, actions, why);
 }

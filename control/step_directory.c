@@ -284,8 +284,14 @@ static const struct actions *actions_of(const struct run *r, enum step step)
 
 int64_t step_limit_us(const struct run *r, enum step step)
 {
-	const struct actions *actions = actions_of(r, step);
+	const struct actions *actions = actions_of(r, step), *other = NULL;
+	enum step set, unset;
 
+	/* before that the opposite redirection may be looked for */
+	if (step_opposite(step, &set, &unset) && move_has(r->move, step_mark(set)))
+		other = actions_of(r, unset);
+	if (actions != NULL && other != NULL)
+		return actions_limit_us(actions) + actions_limit_us(other);
 	if (actions != NULL) /* before the second mailbox goes it is asked whether it is empty */
 		return actions_limit_us(actions) * (step == STEP_DELETE_SECOND ? 3 : 1);
 	return r->settings->config->ldap.timeout;

@@ -43,7 +43,7 @@ def is_there(lab, control, dn, name):
 
 # --- the second mailbox -----------------------------------------------------------------------------
 
-@pytest.mark.parametrize("kind", ["refuse", "fail"])
+@pytest.mark.parametrize("kind", ["refuse", pytest.param("fail", marks=pytest.mark.long)])
 def test_an_address_that_goes_while_the_move_is_stopped(lab, control, kind):
     """Or paused: its addresses are read again before the swap."""
     name = "stands-" + kind
@@ -89,10 +89,49 @@ def test_nothing_is_read_again_where_nothing_happens(control):
     assert control.log_text().count("control: list id=m-plain ") == 1
 
 
+# --- a redirection that comes late ------------------------------------------------------------------
+
+def set_late(control, dn, system, name, to):
+    """Between two tries of the opposite redirection, which is done at the next one."""
+    control.request(dn, "pause")
+    wait_for(lambda: control.ask("status")["paused"] == 1, 30, "the pause")
+    with open(os.path.join(control.folder, system + ".json.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        state = control.backend(system)
+        state["mailboxes"][name]["redirect"] = to
+        control.put_backend(system, state)
+    control.fault({})
+    control.request(dn, "resume")
+
+
+def test_a_redirection_that_the_system_sets_late(lab, control):
+    """A try that ran into its time was verified gone by then: looked for again before the opposite one."""
+    address = "tardy@example.org"
+    late = "a redirection that came late is taken away"
+    control.fault({"S2 redirect " + address: "fail"})
+    dn, = record_all(control, ["tardy"])
+    wait_for(lambda: "redirect-second" in control.one(dn, "restanteMoveError"), 30, "the try")
+    control.fault({"S1 redirect " + address: "fail"})
+    wait_for(lambda: "redirect-first" in control.one(dn, "restanteMoveError"), 30, "the other one")
+    set_late(control, dn, "S2", "tardy", "tardy@s1.lab")
+    is_there(lab, control, dn, "tardy")
+    assert control.backend("S2")["mailboxes"]["tardy"]["redirect"] == ""
+    assert control.log_text().count(late) == 1
+    # and on the way back
+    control.fault({"S2 redirect " + address: "fail"})
+    control.request(dn, "rollback")
+    wait_for(lambda: "redirect-back" in control.one(dn, "restanteMoveError"), 30, "the try back")
+    set_late(control, dn, "S1", "tardy", "tardy@s2.lab")
+    control.wait_outcome(dn, "rolled back", 60)
+    assert control.backend("S1")["mailboxes"]["tardy"]["redirect"] == ""
+    assert control.log_text().count(late) == 2
+
+
 # --- the record -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("attribute, other", [
-    ("restanteMoveTarget", "S1"), ("restanteMoveAddress", "anna@example.org")])
+    ("restanteMoveTarget", "S1"),
+    pytest.param("restanteMoveAddress", "anna@example.org", marks=pytest.mark.long)])
 def test_a_record_that_is_changed_after_create(lab, control, attribute, other):
     """Nothing is done to another system or mailbox, whatever is asked, until it is put back."""
     name = attribute.lower()

@@ -117,6 +117,7 @@ def test_a_wave_of_which_some_have_mail(lab, control):
     assert "was not deleted: mail is in it" in control.one(moves["fuller"], "restanteMoveError")
 
 
+@pytest.mark.long
 def test_it_cannot_be_asked(lab, control):
     dn, = record_all(control, ["mute"])
     control.wait_state(dn, 10, 60)
@@ -203,6 +204,7 @@ def test_gone_before(lab, control):
     assert "leave-mail" not in steps(control, dn)
 
 
+@pytest.mark.long
 def test_gone_behind_the_fence(lab, control):
     dn, = record_all(control, ["fading"])
     control.wait_state(dn, 10, 60)
