@@ -260,12 +260,17 @@ static enum progress take_first(
 	struct run *r, const struct action_result *result, char *const *wanted, struct str *why)
 {
 	struct task_facts *facts = &r->task->facts;
+	bool there = true;
 
-	for (; *wanted != NULL; wanted++)
-		if (is_listed(result->addresses, *wanted))
+	for (; *wanted != NULL; wanted++) {
+		if (is_catch_all(*wanted))
+			continue;
+		there = is_listed(result->addresses, *wanted);
+		if (there)
 			break;
+	}
 	mem_free(&facts->first_gone);
-	if (*wanted != NULL)
+	if (there)
 		return STEP_DONE;
 	str_append_z(why, "none of its addresses is listed there");
 	return STEP_REFUSED;
