@@ -31,10 +31,17 @@ static void update(struct reconciling *r, enum plan_kind kind)
 	build_emit(r, kind);
 }
 
+/* All that it has was written by hand: what the id listed before was never in this entry. */
 static void adopt(struct reconciling *r)
 {
-	build_because(&r->build, "adopted: the physical address is that of id %s", r->facts->id);
+	const struct reconcile_facts *known = r->facts;
+	struct reconcile_facts facts = *known;
+
+	facts.before = NULL;
+	r->facts = &facts;
+	build_because(&r->build, "adopted: the physical address is that of id %s", facts.id);
 	update(r, PLAN_ADOPT);
+	r->facts = known;
 }
 
 static void rekey(struct reconciling *r)

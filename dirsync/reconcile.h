@@ -105,8 +105,10 @@ struct reconcile_facts {
 	const struct person *fresh; /* NULL: the pull does not show it */
 	bool gone;                  /* a delta says that it is gone for certain */
 	const char *unusable;       /* shown, but nothing can be made of it: why. NULL: it can */
-	const struct trace *before; /* NULL: none; for a re-key that of the orphan's old id */
-	const struct entry *entry;  /* NULL: the directory has none of this system and id */
+	/* NULL: none; for a re-key that of the orphan's old id; where an orphan without id is
+	 * adopted it does not count. */
+	const struct trace *before;
+	const struct entry *entry; /* NULL: the directory has none of this system and id */
 	/*
 	 * Where there is no entry. An entry of this system without source id and with the physical
 	 * address of `fresh` (adopted), or one with its primary address whose id a complete pull

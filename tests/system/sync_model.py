@@ -133,7 +133,7 @@ class Sync:
         paired = {id(other.box) for other in self.parts.values() if other.orphan}
         for box in mine:
             if not box.id and box.physical == part.source.physical and id(box) not in paired:
-                part.box, part.orphan = box, True
+                part.box, part.orphan, part.trace = box, True, None  # all in it is by hand
                 return
         if not self.full or not part.source.primary:
             return

@@ -183,12 +183,12 @@ static const struct trace *trace_of(const struct syncing *s, int id)
 static struct reconcile_facts facts_of(const struct syncing *s, int id)
 {
 	const struct work *w = s->works[id];
-	bool other = w->has_orphan && w->orphan_id >= 0;
+	int had = w->has_orphan ? w->orphan_id : id; /* none of an entry by hand */
 
 	return (struct reconcile_facts){ .id = lab_id(id),
 		.fresh = w->shown ? &w->fresh : NULL,
 		.gone = w->gone,
-		.before = trace_of(s, other ? w->orphan_id : id),
+		.before = trace_of(s, had),
 		.entry = w->raw != NULL ? &w->entry : NULL,
 		.orphan = w->has_orphan ? &w->orphan : NULL,
 		.own = own_move(s, w),

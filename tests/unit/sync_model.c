@@ -84,8 +84,10 @@ static void mate(struct modeling *m, struct part *p)
 
 			if (box->system != m->system || is_mated(m, i))
 				continue;
-			if (pass == 0 && box->id < 0 && box->physical == p->source->physical)
+			if (pass == 0 && box->id < 0 && box->physical == p->source->physical) {
 				p->box = i;
+				p->before = (struct model_trace){ 0 }; /* all is by hand */
+			}
 			if (pass == 1 && box->id >= 0 && made_anew(m, p, box)) {
 				p->box = i;
 				p->rekeyed = true;

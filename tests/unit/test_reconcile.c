@@ -212,6 +212,11 @@ static const struct row rows[] = {
 		.taken = { "a@example.org S1 -" },
 		.wants = "adopt =restanteSourceId:a +mailLocalAddress:b@example.org",
 		.asserts = "(!(restanteSourceId=*))" },
+	{ "and all that is in it is by hand, also what the id listed once", .fresh = A,
+		.orphan = "phys=a@s1.lab prim=a@example.org addr=hand@example.org "
+			  "foreign=X500:/o=A cn=A sn=A",
+		.before = "addr=hand@example.org foreign=X500:/o=A",
+		.wants = "adopt =restanteSourceId:a" },
 	{ "not of another system", .fresh = A,
 		.orphan = "sys=S2 phys=a@s1.lab prim=a@example.org cn=A sn=A",
 		.taken = { "a@example.org S2 -" },
