@@ -68,15 +68,15 @@ bool template_same_name(const char *a, const char *b)
 struct expression {
 	const char *names; /* "mail|uid", not NUL-terminated */
 	size_t len;
-	bool local, domain, lower;
+	bool local, domain, lower, safe;
 };
 
 static bool take_modifier(struct expression *e, const char *name, size_t len)
 {
-	static const char *const names[] = { "local", "domain", "lower" };
-	bool *const flags[] = { &e->local, &e->domain, &e->lower };
+	static const char *const names[] = { "local", "domain", "lower", "safe" };
+	bool *const flags[] = { &e->local, &e->domain, &e->lower, &e->safe };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0) {
 			*flags[i] = true;
 			return true;
@@ -129,7 +129,7 @@ static const char *parse(const char *p, struct expression *e, const char **error
 	}
 	for (const char *m = e->names + e->len; *m == ':'; m += 1 + strcspn(m + 1, ":}")) {
 		if (!take_modifier(e, m + 1, strcspn(m + 1, ":}"))) {
-			fault(error_r, "%%%s: only :local, :domain and :lower are known", p);
+			fault(error_r, "%%%s: only :local, :domain, :lower and :safe are known", p);
 			return NULL;
 		}
 	}
@@ -182,6 +182,23 @@ static void put(const struct sink *sink, const struct template_value *value, con
 		str_append_z(sink->out, text);
 }
 
+/* Two texts may become one: it is no key. */
+static char *make_safe(const char *text)
+{
+	struct str out = STR_INIT;
+
+	for (const char *c = text; *c != '\0'; c++) {
+		bool letter = (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z');
+		bool mark = strchr("-_+", *c) != NULL || (*c == '.' && c > text);
+
+		if (letter || mark || (*c >= '0' && *c <= '9'))
+			str_append_c(&out, *c);
+		else
+			str_printf(&out, "_%02x", (unsigned)(unsigned char)*c);
+	}
+	return str_steal(&out);
+}
+
 static int append(const struct expression *e, const struct template_value *value,
 	const struct sink *sink, const char **error_r)
 {
@@ -202,6 +219,11 @@ static int append(const struct expression *e, const struct template_value *value
 	for (char *c = part; e->lower && *c != '\0'; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c |= 0x20;
+	if (e->safe) {
+		char *safe = make_safe(part);
+		mem_free(&part);
+		part = safe;
+	}
 	put(sink, value, part);
 	mem_free(&part);
 	return 0;

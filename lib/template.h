@@ -1,8 +1,10 @@
 /*
  * Templates of values: "%{uid}@s1.internal". %{name} is the first value of that name, %{name|other}
  * that of the first name that has any; behind it ":local" and ":domain" are parts of an address,
- * ":lower" turns ASCII to lower case ("%{mail:local:lower}"); %% is a percent sign. Names compare
- * without case; "sn" and "surname", "cn" and "commonName" and the like are one. Pure.
+ * ":lower" turns ASCII to lower case ("%{mail:local:lower}"), ":safe" makes one component of a path
+ * of it: what is neither an ASCII letter or digit nor one of "-_+.", and a dot in front, becomes
+ * "_" and two hexadecimal digits a byte, last of all; %% is a percent sign. Names compare without
+ * case; "sn" and "surname", "cn" and "commonName" and the like are one. Pure.
  *
  * Texts in *error_r are valid until the thread's next call.
  */

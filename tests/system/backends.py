@@ -69,7 +69,7 @@ def inbox(backend, user, password):
 def existing(s2, uid, **attributes):
     """A subject for an account that the system has, as a mailbox that is to leave."""
     dn = s2.make_account(uid, **attributes)
-    source_id = s2.ldap.one("(uid=%s)" % uid)[1]["entryuuid"][0]
+    source_id = s2.ldap.one("(uid=%s)" % uid.replace("*", r"\2a"))[1]["entryuuid"][0]
     return dn, person(uid, physical=uid + "@s2.lab", source_id=source_id, other=uid + "@s1.lab")
 
 

@@ -112,6 +112,16 @@ def test_mailbox_of_somebody_else_is_left_alone(s2, actions):
     assert inbox(s2, "doris") == 1
 
 
+@pytest.mark.parametrize("name", ("car%", "c*", "j\u00f6rg"))
+def test_account_that_stands_for_others(s2, actions, name):
+    """A pattern of LIST; the mailboxes of others are not looked at, let alone renamed."""
+    for action in ("create", "delete", "close", "open"):
+        who = person(name) if action == "create" else person(
+            name, physical=name + "@s2.lab", source_id="x")
+        said = actions.run("S2", action, **who)
+        assert said["outcome"] == "refused" and "cannot have an account" in said["text"], said
+
+
 def test_making_that_was_cut_off(s2, actions):
     """Behind CREATE, and behind the mark."""
     for number, name in enumerate(("erna", "frida")):

@@ -3,6 +3,7 @@ two entries with one address, a Dovecot that authenticates and delivers from it,
 
 import imaplib
 import os
+import shutil
 import smtplib
 
 import pytest
@@ -99,10 +100,10 @@ def test_missing_attribute_writes_nothing(s2, actions):
     before = s2.ldap.versions()
     said = actions.run("S2", "create", **person("fritz", attributes={}))
     assert said["outcome"] == "refused"
-    assert said["text"] == "create.ldif:58: sn: no value of sn|cn"
+    assert said["text"] == "create.ldif:59: sn: no value of sn|cn"
     said = actions.run("S2", "redirect", **person("fritz", other="fritz@s1.lab"))
     assert said["outcome"] == "refused"
-    assert said["text"] == "redirect.ldif:12: filter: no value of source_id"
+    assert said["text"] == "redirect.ldif:17: filter: no value of source_id"
     assert s2.ldap.versions() == before
 
 
@@ -175,6 +176,90 @@ def test_closed_mailbox_refuses_logins_and_ends_sessions(s2, actions):
     assert inbox(s2, "ida", "pw") == 1
 
 
+def test_users_own_forwarding_is_kept_and_comes_back(lab, s2, actions):
+    """Through redirections to one place, then another, as of two moves with nothing between them."""
+    own = "own@outside.test"
+    dn, who = existing(s2, "jana", objectClass=["inetOrgPerson", "posixAccount",
+                                                "inetLocalMailRecipient"], mailRoutingAddress=own)
+    forwards = lambda: s2.ldap.one("(uid=jana)")[1].get("mailroutingaddress")  # noqa: E731
+    assert actions.run("S2", "unredirect", **who)["outcome"] == "already" and forwards() == [own]
+    actions.does("S2", "redirect", **who)
+    actions.does("S2", "redirect", **{**who, "other": "jana@s3.lab"})
+    assert forwards() == ["jana@s3.lab"]
+    # by a later move, whose other mailbox is elsewhere
+    actions.does("S2", "unredirect", **who)
+    assert forwards() == [own] and not s2.ldap.search(s2.ldap.quarantine, "(cn=forwarding-*)")
+    actions.does("S2", "redirect", **who)
+    actions.does("S2", "delete", **who)
+    moved, entry = s2.ldap.one("(entryUUID=%s)" % who["source_id"])
+    assert "forwarded to " + own in entry["description"]
+    assert list(s2.ldap.search(s2.ldap.quarantine, "(cn=*)")) == [moved]
+    s2.ldap.modify("dn: %s\nchangetype: delete\n" % moved)
+
+
+def session_of(s2, user):
+    imap = imaplib.IMAP4("127.0.0.1", s2.imap_port)
+    imap.login(user, "secret")
+    return imap
+
+
+def is_open(session):
+    try:
+        for _ in range(3):
+            session.noop()
+    except (imaplib.IMAP4.error, OSError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name, others", (
+    ("10.1.2.3", ("10.1.2.4",)),   # doveadm takes it for an IP address
+    ("x?y", ("xay",)), ("x*", ("xavier",))))
+def test_only_the_sessions_of_one_are_ended(s2, actions, name, others):
+    dn, who = existing(s2, name)
+    sessions = {}
+    for user in (name, *others):
+        if user != name:
+            s2.make_account(user)
+        try:
+            sessions[user] = session_of(s2, user)
+        except imaplib.IMAP4.error:
+            assert user == name and not name.isalnum()  # Dovecot as shipped refuses such logins
+    actions.does("S2", "close", **who)
+    for user, session in sessions.items():
+        assert is_open(session) == (user != name), user
+
+
+def test_kicker_without_its_scheme(lab, s2, tmp_path):
+    settings = keys(s2)
+    settings["settings"] = settings["settings"].replace("doveadm=http://", "doveadm=")
+    dn, who = existing(s2, "jonas")
+    with Actions(lab, {"S2": settings}, name="scheme") as actions:
+        said = actions.run("S2", "close", **who)
+    assert said["outcome"] == "refused" and "begins with http://" in said["text"], said
+
+
+@pytest.mark.parametrize("local, name", (
+    ("j\u00f6rg", "j_c3_b6rg"), ("../../up", "_2e./../up"), ("a/b", "a_2fb"), ("UP.per+x", "up.per+x"),
+    ("%u", "_25u"), ('"with space"', "_22with_20space_22")))
+def test_local_parts_that_are_no_names(s2, actions, local, name):
+    """Neither a path elsewhere, nor a physical address that is not ASCII."""
+    name = name.replace("/", "_2f")
+    who = person("x", address=local + "@example.org", primary=local + "@example.org",
+                 addresses=[local + "@example.org"])
+    who["attributes"]["mail"] = ["plain@example.org"]
+    said = actions.run("S2", "create", **who)
+    found = s2.ldap.search(s2.ldap.contacts, "(objectClass=posixAccount)")
+    if said["outcome"] == "done":
+        (dn, entry), = found.items()
+        assert said["physical"] == name + "@s2.lab" and entry["uid"] == [name]
+        assert entry["homedirectory"] == ["%s/mail/%s-%s" % (s2.dir, name, who["identifier"])]
+    else:  # an IA5String has no such address
+        assert not local.isascii() and not found and said["outcome"] == "refused", said
+    for dn in s2.ldap.search(s2.ldap.contacts, "(cn=%s)" % UUID):
+        s2.ldap.modify("dn: %s\nchangetype: delete\n" % dn)
+
+
 # --- a step that was cut off ----------------------------------------------------------------------
 
 CHANGES = ("create", "redirect", "unredirect", "addresses", "unaddress", "redirect", "addresses",
@@ -218,6 +303,31 @@ def test_cut_off_behind_any_write(lab, s2, tmp_path, with_contact):
     assert dn == "cn=%s,%s" % (UUID, s2.ldap.contacts)
     s2.ldap.modify("dn: %s\nchangetype: delete\n" % dn)
     s2.ldap.modify("dn: cn=%s,%s\nchangetype: delete\n" % (who["identifier"], s2.ldap.quarantine))
+
+
+def test_store_that_is_not_there_is_not_empty(lab, s2):
+    """Its mount point is: Dovecot shows everybody an INBOX without messages."""
+    settings = keys(s2)
+    settings["empty"] += " --witness wanda"
+    s2.make_account("wanda")
+    dn, who = existing(s2, "willi")
+    with Actions(lab, {"S2": settings}, name="witness") as actions:
+        said = actions.run("S2", "empty", **who)
+        assert said["outcome"] == "failed" and "it is no witness" in said["text"], said
+        deliver(s2, "wanda")
+        assert actions.asks("S2", "empty", **who)["empty"]
+        deliver(s2, "willi")
+        assert actions.asks("S2", "empty", **who)["empty"] is False
+        os.rename(s2.dir + "/mail", s2.dir + "/unmounted")
+        os.mkdir(s2.dir + "/mail")
+        os.chown(s2.dir + "/mail", int(s2.uid), int(s2.gid))
+        try:
+            said = actions.run("S2", "empty", **who)
+            assert said["outcome"] == "failed" and "the store is not there" in said["text"], said
+        finally:
+            shutil.rmtree(s2.dir + "/mail")
+            os.rename(s2.dir + "/unmounted", s2.dir + "/mail")
+        assert actions.asks("S2", "empty", **who)["empty"] is False
 
 
 # --- trouble --------------------------------------------------------------------------------------
