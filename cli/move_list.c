@@ -142,9 +142,10 @@ static int leads_to(const char *step)
 		const char *step;
 		int state;
 	} way[] = { { "create", 1 }, { "redirect-second", 1 }, { "addresses", 4 },
-		{ "ask-syncs", 4 }, { "list", 5 }, { "hold", 5 }, { "fence", 5 },
-		{ "unredirect-second", 6 }, { "redirect-first", 6 }, { "drain", 6 }, { "swap", 6 },
-		{ "ask-down", 10 }, { "close", 10 }, { "delete-old", 13 }, { "contact", 13 } };
+		{ "ask-syncs", 4 }, { "list", 5 }, { "open-second", 5 }, { "hold", 5 },
+		{ "fence", 5 }, { "unredirect-second", 6 }, { "redirect-first", 6 }, { "drain", 6 },
+		{ "swap", 6 }, { "ask-down", 10 }, { "close", 10 }, { "delete-old", 13 },
+		{ "contact", 13 } };
 
 	for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++)
 		if (strcmp(way[i].step, step) == 0)

@@ -31,8 +31,10 @@ enum step {
 	STEP_ASK_SYNCS,       /* E5: up syncs of both; their numbers into the record. Asked again
 				 where one was refused: text */
 	STEP_LIST,            /* E7, E8: assignee; facts.listed, facts.missing */
-	STEP_HOLD,            /* state `holding`; hold_csn into the record */
-	STEP_FENCE,           /* epoch, acknowledgements: facts.fenced */
+	/* assignee: `open`, for an earlier move back may have closed it */
+	STEP_OPEN_SECOND,
+	STEP_HOLD,              /* state `holding`; hold_csn into the record */
+	STEP_FENCE,             /* epoch, acknowledgements: facts.fenced */
 	STEP_UNREDIRECT_SECOND, /* E9: assignee, verified gone */
 	STEP_REDIRECT_FIRST,    /* assignor, to the new physical address, verified */
 	STEP_DRAIN,             /* facts.drained; done where it was complete */

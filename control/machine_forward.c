@@ -182,6 +182,10 @@ static bool way_to_fenced(struct asked *q)
 		return true;
 	if (!has(q, STEP_HOLD) && (is_unsynced(q) || is_incomplete(q)))
 		return true;
+	/* closed by an earlier move back, where this one adopted it: from the swap on its user is
+	 * to get in. Who was held before is not kept waiting for it. */
+	if (!begun(q, STEP_HOLD) && need(q, STEP_OPEN_SECOND))
+		return true;
 	return is_unheld(q) || decide_enter(q, MOVE_FENCED);
 }
 

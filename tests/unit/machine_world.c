@@ -196,6 +196,7 @@ void world_step(struct world *w, enum step step, bool fenced, bool drained)
 	case STEP_SWAP_BACK: swap(w, FIRST, fenced, drained); break;
 	case STEP_CLOSE: first->closed = first->there; break;
 	case STEP_OPEN: first->closed = false; break;
+	case STEP_OPEN_SECOND: second->closed = false; break;
 	case STEP_DELETE_OLD: delete (w, FIRST); break;
 	case STEP_DELETE_SECOND: delete (w, SECOND); break;
 	case STEP_CONTACT: first->contact = true; break;

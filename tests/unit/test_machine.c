@@ -178,13 +178,35 @@ static void test_mailbox_changed_by_hand(void **state)
 	scene_expect(&scene, "do fence");
 }
 
+/* Closed to its user by an earlier move back: opened before anybody is held. */
+static void test_second_is_opened(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_set(&scene, 4, TO_5 "list ");
+	scene.facts.listed = true;
+	scene_expect(&scene, "do open-second");
+	scene_mark(&scene, STEP_OPEN_SECOND); /* its end was not seen */
+	scene_expect(&scene, "do open-second");
+	scene_done(&scene, "open-second");
+	scene_expect(&scene, "do hold");
+	scene_set(&scene, 4, TO_5 "list ");
+	scene.facts.listed = scene.facts.action_absent[STEP_OPEN_SECOND] = true;
+	scene_expect(&scene, "do hold");
+	scene_set(&scene, 4, TO_5 "list ");
+	scene.facts.missing = "b@example.org";
+	scene.facts.listed = true;
+	scene_expect(&scene, "stop");
+}
+
 /* An administrator's word, which neither hold nor swap writes over. */
 static void test_another_state(void **state)
 {
 	struct scene scene;
 
 	(void)state;
-	scene_set(&scene, 4, TO_5);
+	scene_set(&scene, 4, TO_5 "list open-second ");
 	scene.facts.listed = true;
 	scene.facts.other_state = "deferred";
 	scene_expect(&scene, "trouble");
@@ -222,7 +244,7 @@ static void test_addresses_missing(void **state)
 	struct scene scene;
 
 	(void)state;
-	scene_set(&scene, 4, TO_5);
+	scene_set(&scene, 4, TO_5 "open-second ");
 	scene.facts.listed = true;
 	scene_expect(&scene, "do hold");
 	scene.facts.missing = "b@example.org";
@@ -496,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_no_order),
 		cmocka_unit_test(test_scenarios),
 		cmocka_unit_test(test_mailbox_changed_by_hand),
+		cmocka_unit_test(test_second_is_opened),
 		cmocka_unit_test(test_another_state),
 		cmocka_unit_test(test_syncs),
 		cmocka_unit_test(test_addresses_missing),

@@ -436,6 +436,7 @@ static void begin(struct sim *sim, uint64_t seed)
 	memset(sim, 0, sizeof *sim);
 	sim->random = seed * UINT64_C(2654435761) + 1;
 	world_begin(&sim->world);
+	sim->world.box[SECOND].closed = chance(sim, 2); /* by an earlier move */
 	scene_set(&sim->scene, MOVE_NEW, "");
 	sim->scene.move.reached_us[MOVE_SWAPPED] = SCENE_NOW;
 	sim->scene.move.instant_us = 0;
@@ -511,6 +512,8 @@ static const char *judge_there(const struct sim *sim)
 		return "the mailbox is not at the second one";
 	if (w->box[SECOND].redirects || !w->box[SECOND].there || !w->box[SECOND].addresses)
 		return "the second mailbox is not ready";
+	if (w->box[SECOND].closed && !w->touched)
+		return "the second mailbox is closed to its user";
 	if (sim->durable.state == MOVE_DELETED && (w->box[FIRST].there || !w->box[FIRST].contact))
 		return "the old mailbox was not deleted";
 	return NULL;
