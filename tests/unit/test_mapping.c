@@ -315,7 +315,7 @@ static void templates(void **state)
 	expect_template("%{mail:local}-%{mail:domain:lower}", "Anna.B-example.org");
 	expect_template("x%{mail:lower:local}X", "xanna.bX");
 	expect_template("%{mail:safe:local:lower}", "anna.b");
-	expect_template("%{mail:safe}", "Anna.B_40Example.ORG");
+	expect_template("%{mail:safe}", "Anna.B_40Example.org");
 	expect_template("%{uid:local}", "Anna");
 	expect_template("%{no|empty|userid}", "Anna");
 	expect_template("%{no}", NULL);
