@@ -4,6 +4,7 @@ and beside a client that does nothing but write."""
 import os
 import re
 import subprocess
+import threading
 import time
 
 import figures
@@ -149,6 +150,32 @@ def up_section(source):
         "every": "0s", "attributes": "cn=cn sn=sn givenName=givenName displayName=displayName"})
 
 
+class Peak:
+    """The most memory that a process has had, in MB: wait4() would count what this program had when
+    it made the process."""
+
+    def __init__(self, pid):
+        self.megabytes = 0
+        self._status = f"/proc/{pid}/status"
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self):
+        while True:
+            with open(self._status, encoding="ascii") as text:
+                found = re.search(r"VmHWM:\s+(\d+)", text.read())
+            if found is not None:  # else it has ended
+                self.megabytes = max(self.megabytes, int(found[1]) / 1024)
+            if self._over.wait(0.02):
+                return
+
+    def end(self):
+        self._over.set()
+        self._thread.join()
+        return self.megabytes
+
+
 def run_once(build, conf, lab, *options):
     """Seconds, CPU seconds and the most memory in MB of one run."""
     began = time.monotonic()
@@ -156,14 +183,17 @@ def run_once(build, conf, lab, *options):
     with open(log, "ab") as err:
         process = subprocess.Popen([os.path.join(build, "restante-dirsync"), "-c", conf, "--once",
                                     *options], stdout=err, stderr=err)
+        peak = Peak(process.pid)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        took = time.monotonic() - began
+        memory = peak.end()
         _, status, usage = os.wait4(process.pid, 0)
-    took = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         with open(log, encoding="utf-8") as text:
             raise RuntimeError(f"restante-dirsync: {process.returncode}\n{text.read()[-2000:]}")
     return {"seconds": took, "cpu": usage.ru_utime + usage.ru_stime,
-            "memory": usage.ru_maxrss / 1024}
+            "memory": memory}
 
 
 class SyncBed:
