@@ -65,6 +65,7 @@ class Model:
     def __init__(self):
         self.boxes, self.traces, self.move = [], {}, None
         self.read = set()  # systems that were read whole since their snapshot was lost
+        self.waiting = {}  # system: ids whose physical address waits, so that deltas show them
 
     def owner(self, key):
         return next((box for box in self.boxes if key in box.has), None)
@@ -98,6 +99,7 @@ class Sync:
                      if box.system == self.system and box.id == one), None)
 
     def run(self):
+        self.model.waiting[self.system] = set()
         self.pair()
         for one, part in self.parts.items():
             self.weigh(one, part)
@@ -309,9 +311,11 @@ class Sync:
             box.primary = None
         if source.primary and source.primary in box.has:
             box.primary = source.primary
-        if (not self.moves_then(box, had) and box.state in (None, "active")
-                and not federated(source.physical)):
-            box.physical = source.physical
+        if source.physical != box.physical and not federated(source.physical):
+            if free:
+                box.physical = source.physical
+            else:
+                self.model.waiting[self.system].add(one)
         box.name = source.name
 
     def moves_then(self, box, had):

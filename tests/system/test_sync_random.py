@@ -426,6 +426,7 @@ class World:
             self.deltas += 1
             gone = {system.id_of(name) for name in system.dirty if name not in system.alive}
             dirty = {system.id_of(name) for name in system.dirty}
+            dirty |= self.model.waiting.get(system.name, set())
             shown = {one: source for one, source in shown.items() if one in dirty}
         system.dirty = set()
         assert was_full or not (full or system.lost)
