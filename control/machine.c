@@ -55,6 +55,7 @@ static const struct step_kind {
 	[STEP_DECLINE] = { "decline", ACTIONS, NOWHERE, false },
 	[STEP_UNTURN] = { "unturn", ACTIONS, NOWHERE, false },
 	[STEP_ADOPT] = { "adopted", ACTIONS, NOWHERE, false },
+	[STEP_FOUND] = { "found", ACTIONS, NOWHERE, false },
 	[STEP_OUTCOME] = { "outcome", ACTIONS, NOWHERE, false },
 };
 

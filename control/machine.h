@@ -31,7 +31,7 @@ enum step {
 	STEP_ASK_SYNCS,       /* E5: up syncs of both; their numbers into the record. Asked again
 				 where one was refused: text */
 	STEP_LIST,            /* E7, E8: assignee; facts.listed, facts.missing */
-	/* assignee: `open`, for an earlier move back may have closed it */
+	/* assignee: `open` of one that was found, for an earlier move back may have closed it */
 	STEP_OPEN_SECOND,
 	STEP_HOLD,              /* state `holding`; hold_csn into the record */
 	STEP_FENCE,             /* epoch, acknowledgements: facts.fenced */
@@ -69,6 +69,7 @@ enum step {
 	STEP_DECLINE,    /* the request goes, text says why it was not followed */
 	STEP_UNTURN,     /* BACK, and what the way back has noted, is undone; text says why */
 	STEP_ADOPT,      /* with CREATE: it was there, as an earlier move of the mailbox left it */
+	STEP_FOUND,      /* with CREATE: its check held before it was done, so it may be an old one */
 	STEP_OUTCOME,    /* what is recorded as done with an outcome: since when it is over */
 	STEPS,
 };

@@ -175,6 +175,12 @@ static bool is_incomplete(struct asked *q)
 		       q->move->target, f->missing, f->held ? ", on hold" : "");
 }
 
+/* A mailbox that create has made is open. */
+static bool was_found(const struct asked *q)
+{
+	return has(q, STEP_FOUND) || has(q, STEP_ADOPT);
+}
+
 /* 5: complete on the assignee, held, fenced. */
 static bool way_to_fenced(struct asked *q)
 {
@@ -182,9 +188,9 @@ static bool way_to_fenced(struct asked *q)
 		return true;
 	if (!has(q, STEP_HOLD) && (is_unsynced(q) || is_incomplete(q)))
 		return true;
-	/* closed by an earlier move back, where this one adopted it: from the swap on its user is
-	 * to get in. Who was held before is not kept waiting for it. */
-	if (!begun(q, STEP_HOLD) && need(q, STEP_OPEN_SECOND))
+	/* closed by an earlier move back, where this one found it: from the swap on its user is to
+	 * get in. Who was held before is not kept waiting for it. */
+	if (!begun(q, STEP_HOLD) && was_found(q) && need(q, STEP_OPEN_SECOND))
 		return true;
 	return is_unheld(q) || decide_enter(q, MOVE_FENCED);
 }

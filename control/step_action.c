@@ -190,6 +190,8 @@ static enum progress take_created(
 	struct address address;
 	const char *error;
 
+	if (result->outcome == ACTION_ALREADY)
+		record_done(r->move, &r->change, STEP_FOUND, control_now_us(r->control));
 	if (result->physical.len == 0 && *r->move->physical != '\0')
 		return STEP_DONE;
 	if (address_parse(str_cstr(&result->physical), &address, &error) < 0) {

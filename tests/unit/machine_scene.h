@@ -10,7 +10,7 @@
 /* What was done on the way to that state. */
 #define TO_4   "create redirect-second "
 #define TO_5   TO_4 "addresses ask-syncs "
-#define TO_6   TO_5 "list open-second hold fence "
+#define TO_6   TO_5 "list hold fence "
 #define TURNED TO_6 "unredirect-second redirect-first "
 #define TO_10  TURNED "swap "
 

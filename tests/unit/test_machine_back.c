@@ -155,7 +155,7 @@ static void test_on_hold_by_somebody_else(void **state)
 	struct scene scene;
 
 	(void)state;
-	scene_set(&scene, 4, TO_5 "list open-second ");
+	scene_set(&scene, 4, TO_5);
 	scene.facts.listed = scene.facts.held = true;
 	scene_expect(&scene, "trouble");
 	assert_non_null(strstr(scene.decision.text, "restante unhold anna@example.org"));

@@ -238,6 +238,8 @@ static void do_step(struct sim *sim, enum step step)
 	}
 	if (step == STEP_CREATE)
 		sim->memory.physical = true;
+	if (step == STEP_CREATE && sim->world.box[SECOND].closed)
+		note_done(sim, STEP_FOUND); /* by an earlier move: it was there */
 	if (step == STEP_TAKE)
 		sim->memory.state = MOVE_RECORDED;
 	note_done(sim, step);
