@@ -69,8 +69,8 @@ enum step {
 	STEP_DECLINE,    /* the request goes, text says why it was not followed */
 	STEP_UNTURN,     /* BACK, and what the way back has noted, is undone; text says why */
 	STEP_ADOPT,      /* with CREATE: it was there, as an earlier move of the mailbox left it */
-	STEP_FOUND,      /* with CREATE: its check held before it was done, so it may be an old one */
-	STEP_OUTCOME,    /* what is recorded as done with an outcome: since when it is over */
+	STEP_FOUND,   /* with CREATE: its check held before it was done, so it may be an old one */
+	STEP_OUTCOME, /* what is recorded as done with an outcome: since when it is over */
 	STEPS,
 };
 
