@@ -16,6 +16,10 @@
 #define LOOK_FIRST   (5 * CLOCK_MS)
 #define LOOK_SLOWEST (100 * CLOCK_MS)
 #define TROUBLE      CLOCK_SECOND
+/* An epoch costs each front door two writes and a listing of its MTA's queue: the more moves wait,
+ * the longer the next one is waited for, and serves as many more. */
+#define APART_EACH (5 * CLOCK_MS)
+#define APART_MOST (100 * CLOCK_MS)
 
 struct item {
 	uint8_t uuid[16];
@@ -35,6 +39,7 @@ struct fencing {
 	struct item *items;
 	size_t count;
 	int64_t look_us;
+	int64_t raised_us; /* monotonic: the last epoch */
 };
 
 /* --- what is wanted --------------------------------------------------------------------------- */
@@ -62,6 +67,14 @@ static void set_item(struct item *item, const uint8_t *uuid, const char *csn, co
 	item->since_us = clock_mono_us();
 }
 
+/* By the lock's holder. A single move waits for nobody. */
+static int64_t next_epoch_us(const struct fencing *f)
+{
+	int64_t apart = (int64_t)f->count * APART_EACH;
+
+	return f->raised_us + (apart < APART_MOST ? apart : APART_MOST);
+}
+
 void fencing_want(struct fencing *f, const uint8_t *uuid, const char *csn, const char *physical)
 {
 	rounds_lock(f->rounds);
@@ -74,7 +87,7 @@ void fencing_want(struct fencing *f, const uint8_t *uuid, const char *csn, const
 	if (item == NULL) {
 		f->items = mem_grow(f->items, f->count + 1, sizeof *f->items);
 		set_item(&f->items[f->count++], uuid, csn, physical);
-		rounds_wake(f->rounds, true);
+		rounds_wake(f->rounds, clock_mono_us() >= next_epoch_us(f));
 	}
 	rounds_unlock(f->rounds);
 }
@@ -129,12 +142,24 @@ static void tell(struct fencing *f, const struct item *item, bool drained, const
 
 /* --- raising ---------------------------------------------------------------------------------- */
 
-static bool is_to_be_raised(const struct item *item, int64_t now)
+static bool is_unanswered(const struct item *item, int64_t now)
 {
-	return item->epoch == 0 ||
+	return item->epoch != 0 &&
 	       now >= item->raised_us + fence_raise_interval_us(item->raised, item->acked);
 }
 
+/* By the lock's holder. */
+static bool is_time_to_raise(const struct fencing *f, int64_t now)
+{
+	bool first = now >= next_epoch_us(f);
+
+	for (size_t i = 0; i < f->count; i++)
+		if (f->items[i].epoch == 0 ? first : is_unanswered(&f->items[i], now))
+			return true;
+	return false;
+}
+
+/* An answer to any later number counts: who waits for one is served as well. */
 static void note_raised(struct fencing *f, uint64_t epoch, const struct item *wanted, size_t count)
 {
 	int64_t now = clock_mono_us();
@@ -146,10 +171,13 @@ static void note_raised(struct fencing *f, uint64_t epoch, const struct item *wa
 			continue;
 		if (item->epoch == 0)
 			item->epoch = epoch;
-		item->raised_us = now;
 		item->raised++;
 	}
+	for (size_t i = 0; i < f->count; i++)
+		if (f->items[i].epoch != 0)
+			f->items[i].raised_us = now;
 	f->look_us = LOOK_FIRST;
+	f->raised_us = now;
 	rounds_unlock(f->rounds);
 }
 
@@ -165,8 +193,9 @@ static int raise_for_all(
 
 	rounds_lock(f->rounds);
 	wanted = mem_grow(NULL, f->count + 1, sizeof *wanted);
-	for (size_t i = 0; i < f->count; i++)
-		if (is_to_be_raised(&f->items[i], now))
+	bool raise = is_time_to_raise(f, now);
+	for (size_t i = 0; raise && i < f->count; i++)
+		if (f->items[i].epoch == 0 || is_unanswered(&f->items[i], now))
 			wanted[count++] = f->items[i]; /* its texts are not looked at */
 	rounds_unlock(f->rounds);
 	if (count > 0) {
@@ -283,12 +312,22 @@ static size_t waiting(void *keeper)
 	return ((struct fencing *)keeper)->count;
 }
 
+static bool is_one_to_be_raised(const struct fencing *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->items[i].epoch == 0)
+			return true;
+	return false;
+}
+
 /* Soon after a raise, slower later. */
 static int64_t pause_until_look(void *keeper)
 {
 	struct fencing *f = keeper;
-	int64_t pause = f->look_us;
+	int64_t pause = f->look_us, left = next_epoch_us(f) - clock_mono_us();
 
+	if (left < pause && is_one_to_be_raised(f))
+		pause = left > 0 ? left : 0;
 	f->look_us += f->look_us / 4;
 	if (f->look_us > LOOK_SLOWEST)
 		f->look_us = LOOK_SLOWEST;
