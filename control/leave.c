@@ -31,6 +31,39 @@ static bool is_fresh(const struct run *r, const struct left *left)
 	return left->mailbox != NULL && !lists && clock_mono_us() - left->looked_us < SEEN_MAX;
 }
 
+static void take_seen(struct run *r, struct left *left)
+{
+	if (!is_fresh(r, left) || r->mailbox != NULL)
+		return;
+	r->entry = left->entry;
+	r->mailbox = left->mailbox;
+	r->looked_us = left->looked_us;
+	left->entry = NULL;
+	left->mailbox = NULL;
+}
+
+void leave_seen(struct run *r)
+{
+	if (!r->soon || r->lost || r->mailbox == NULL)
+		return;
+	r->task->seen = mem_zalloc(sizeof *r->task->seen);
+	*r->task->seen = (struct left){
+		.term = r->term, .entry = r->entry, .mailbox = r->mailbox, .looked_us = r->looked_us
+	};
+	r->entry = NULL;
+	r->mailbox = NULL;
+}
+
+void leave_take_seen(struct run *r)
+{
+	struct left *seen = r->task->seen;
+
+	r->task->seen = NULL;
+	if (seen != NULL && seen->term == r->term)
+		take_seen(r, seen);
+	left_free(&seen);
+}
+
 bool leave_take(struct run *r)
 {
 	struct left *left = r->task->left;
@@ -43,13 +76,7 @@ bool leave_take(struct run *r)
 		r->task->stale = true;
 	} else {
 		r->change = left->change;
-		if (is_fresh(r, left)) {
-			r->entry = left->entry;
-			r->mailbox = left->mailbox;
-			r->looked_us = left->looked_us;
-			left->entry = NULL;
-			left->mailbox = NULL;
-		}
+		take_seen(r, left);
 	}
 	left_free(&left);
 	return ours;

@@ -475,6 +475,8 @@ int64_t run_task(struct worker *worker, struct task *task, bool *gone_r)
 
 	if (leave_take(&r))
 		take_newer(&r);
+	if (!task->orphan)
+		leave_take_seen(&r);
 	if (task->orphan) {
 		r.purged = r.term != 0 && orphan_settle(&r);
 	} else if (r.term != 0 && follow_loaded(control->follow)) {
@@ -487,6 +489,7 @@ int64_t run_task(struct worker *worker, struct task *task, bool *gone_r)
 		task->yields = (task->yields || task->failures > 0) && !move_holds_mail(task->move);
 	}
 	*gone_r = r.purged;
+	leave_seen(&r);
 	run_forget_mailbox(&r);
 	settings_drop(&r.settings);
 	return r.due_us;

@@ -55,6 +55,10 @@ int64_t run_task(struct worker *worker, struct task *task, bool *gone_r);
 bool leave_take(struct run *run);
 /* At the end: true, nothing is to be written now. */
 bool leave_it(struct run *run);
+/* What was read of the mailbox is left as well where nothing was done: for want of a place on the
+ * system, mostly. As long as what leave_it() leaves. */
+void leave_seen(struct run *run);
+void leave_take_seen(struct run *run);
 
 /* --- for control/step_*.c: the reason of what did not succeed goes to `why` --------------------
  */

@@ -30,6 +30,7 @@ static void free_task(struct task **task)
 	move_free(&t->move);
 	move_free(&t->newer);
 	left_free(&t->left);
+	left_free(&t->seen);
 	mem_free(&t->kept);
 	mem_free(&t->facts.missing);
 	mem_free(&t->facts.listed_for);

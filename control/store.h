@@ -57,6 +57,7 @@ void left_free(struct left **left);
 struct task {
 	struct move *move;
 	struct left *left;   /* NULL = all that was done is in the record */
+	struct left *seen;   /* no more than what was read; NULL = nothing */
 	int64_t write_by_us; /* monotonic: until when it may be left there, 0 = nothing is */
 	struct task_facts facts;
 	unsigned failures;   /* in a row */
